@@ -1,0 +1,26 @@
+//! Certificates: from PEM text to `rustls` configurations.
+//!
+//! This crate decides which bytes are an acceptable certificate and key ([`load_pair`]), which certificate a client is
+//! shown ([`server_config`]), whom we believe when we are the client ([`client_config`]), and how a development CA
+//! issues ([`dev`]). It never opens, watches or writes a file, never logs, and never asks for the time: the caller
+//! reads, watches and compares dates. The one exception is [`client_config`] without a bundle, which reads the
+//! operating system's trust store.
+//!
+//! All cryptography comes from one provider, given explicitly, so that another provider in the tree cannot take over.
+
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests may")
+)]
+
+mod client;
+pub mod dev;
+mod error;
+mod pair;
+mod provider;
+mod server;
+
+pub use client::{MAX_BUNDLE, client_config};
+pub use error::{CertError, Part};
+pub use pair::{CertifiedPair, MAX_CERTIFICATES, MAX_CHAIN, MAX_KEY, load_pair};
+pub use server::server_config;

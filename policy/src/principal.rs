@@ -1,0 +1,52 @@
+//! Who is asking, as far as a provider has vouched for it.
+//!
+//! Holds what was proved elsewhere: it reads no token and believes no header.
+
+use crate::tenant::TenantId;
+use std::collections::BTreeMap;
+
+/// A caller whose credential has been verified.
+///
+/// Its maker bounds it: every text comes from one credential of limited size.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Principal {
+    /// Who vouches, as the credential names it (`iss`).
+    pub issuer: String,
+    /// The provider's key in the configuration.
+    pub provider: String,
+    /// Who it is, unique for the issuer (`sub`).
+    pub subject: String,
+    /// The program that the caller uses, where the credential names it.
+    pub client: Option<String>,
+    /// The one tenant that the caller acts for. A missing, null, empty or malformed claim is `None`, and `None` is
+    /// denied wherever a credential is needed.
+    pub tenant: Option<TenantId>,
+    /// The roles held in that tenant, as the provider spells them. Names that no policy knows grant nothing.
+    pub roles: Vec<String>,
+    /// The claims that the configuration maps, by the name it gives them, and no others.
+    pub claims: BTreeMap<String, Claim>,
+    /// How the caller proved to be who it is.
+    pub factors: Factors,
+}
+
+/// One mapped claim. A claim of any other form is left out, so that a condition that reads it denies.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Claim {
+    /// A string.
+    Text(String),
+    /// A whole number that fits 64 bits. Fractions are left out: rounding would make two identifiers one.
+    Number(i64),
+    /// True or false.
+    Bool(bool),
+    /// A list of strings.
+    List(Vec<String>),
+}
+
+/// How a caller proved to be who it is, and when.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Factors {
+    /// Methods as in RFC 8176 (`pwd`, `otp`, `hwk`), in the order of the credential.
+    pub methods: Vec<String>,
+    /// When, in Unix seconds.
+    pub at: Option<u64>,
+}

@@ -1,0 +1,233 @@
+//! From the claims of a believed token to the caller that policies know.
+//!
+//! Decides who the caller is, for which tenant and with which roles. What is missing or of another form than the mapping
+//! says is never guessed: no tenant, no role, no claim. Only a subject that cannot be used makes the token invalid.
+
+use std::collections::{BTreeMap, HashSet};
+
+use policy::{Claim, Factors, Principal, TenantId};
+use serde_json::{Map, Value};
+
+use super::fault::TokenFault;
+use super::jwt::Verified;
+use super::provider::{ClaimPath, Provider, TenantSource};
+
+/// The longest subject or client, in bytes.
+const MAX_NAME: usize = 256;
+/// The longest role, in bytes.
+const MAX_ROLE: usize = 128;
+/// The most authentication methods (`amr`) that are kept; RFC 8176 names about twenty.
+const MAX_METHODS: usize = 32;
+
+/// The caller of a verified token.
+///
+/// # Errors
+/// A subject that is missing, not a string, empty, longer than 256 bytes, or holds control characters.
+pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, TokenFault> {
+    let claims = token.claims();
+    let map = provider.claims();
+    let subject = map.subject.find(claims).and_then(name).ok_or(TokenFault::Claim("sub"))?;
+    Ok(Principal {
+        issuer: provider.issuer().to_owned(),
+        provider: provider.name().to_owned(),
+        subject,
+        client: client(claims),
+        tenant: map.tenant.as_ref().and_then(|source| tenant(source, claims)),
+        roles: map.roles.as_ref().map_or_else(Vec::new, |path| roles(path, claims)),
+        claims: extra(&map.extra, claims),
+        factors: factors(claims),
+    })
+}
+
+/// A string that can stand in a header and a record.
+fn name(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    let fine = !text.is_empty() && text.len() <= MAX_NAME && !text.chars().any(char::is_control);
+    fine.then(|| text.to_owned())
+}
+
+/// The program: `azp` (OpenID Connect) before `client_id` (RFC 9068).
+fn client(claims: &Map<String, Value>) -> Option<String> {
+    claims.get("azp").or_else(|| claims.get("client_id")).and_then(name)
+}
+
+/// One tenant or none. A list of several is none, since which one is meant cannot be known.
+fn tenant(source: &TenantSource, claims: &Map<String, Value>) -> Option<TenantId> {
+    let path = match source {
+        TenantSource::Fixed(tenant) => return Some(tenant.clone()),
+        TenantSource::Claim(path) => path,
+    };
+    match path.find(claims)? {
+        Value::String(one) => TenantId::parse(one),
+        Value::Array(list) => match list.as_slice() {
+            [Value::String(one)] => TenantId::parse(one),
+            _ => None,
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+    }
+}
+
+/// Roles in the token's order, each once. A list that holds anything but strings is no list of roles. A name that could
+/// not stand alone in a header (empty, too long, with a comma or control characters) is left out: it can grant nothing.
+fn roles(path: &ClaimPath, claims: &Map<String, Value>) -> Vec<String> {
+    let listed: Vec<&str> = match path.find(claims) {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+            list.iter().filter_map(Value::as_str).collect()
+        }
+        Some(_) | None => Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    listed.into_iter().filter(|role| is_role(role) && seen.insert(*role)).map(ToOwned::to_owned).collect()
+}
+
+fn is_role(role: &str) -> bool {
+    !role.is_empty() && role.len() <= MAX_ROLE && !role.chars().any(|one| one == ',' || one.is_control())
+}
+
+/// The mapped claims that are there in a form that a condition can read.
+fn extra(paths: &BTreeMap<String, ClaimPath>, claims: &Map<String, Value>) -> BTreeMap<String, Claim> {
+    let found = paths.iter().filter_map(|(name, path)| Some((name.clone(), claim(path.find(claims)?)?)));
+    found.collect()
+}
+
+fn claim(value: &Value) -> Option<Claim> {
+    match value {
+        Value::String(text) => Some(Claim::Text(text.clone())),
+        Value::Number(number) => number.as_i64().map(Claim::Number),
+        Value::Bool(truth) => Some(Claim::Bool(*truth)),
+        Value::Array(list) => {
+            let texts: Option<Vec<String>> = list.iter().map(|one| one.as_str().map(ToOwned::to_owned)).collect();
+            texts.map(Claim::List)
+        }
+        Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// `amr` (RFC 8176) and `auth_time`, where they have their standard form.
+fn factors(claims: &Map<String, Value>) -> Factors {
+    let methods = match claims.get("amr") {
+        Some(Value::Array(list)) if list.len() <= MAX_METHODS => {
+            list.iter().map(name).collect::<Option<Vec<String>>>().unwrap_or_default()
+        }
+        Some(_) | None => Vec::new(),
+    };
+    Factors { methods, at: claims.get("auth_time").and_then(Value::as_u64) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::authn::signing::{ISSUER, Maker, NOW, set_of, settings};
+    use crate::authn::{ProviderSettings, verify};
+
+    fn read_with(settings: ProviderSettings, changes: Value) -> Result<Principal, TokenFault> {
+        let (maker, provider) = (Maker::ed25519(), Provider::new(settings).unwrap());
+        let keys = set_of(&[maker.jwk("e")]);
+        let verified = verify(&maker.token("EdDSA", "e", changes), &provider, &keys, NOW).unwrap();
+        principal(&verified, &provider)
+    }
+
+    fn read(changes: Value) -> Result<Principal, TokenFault> {
+        read_with(settings(), changes)
+    }
+
+    #[test]
+    fn a_caller_has_what_the_token_says() {
+        let caller = read(json!({ "azp": "web", "client_id": "other", "amr": ["pwd", "otp"], "auth_time": NOW - 5 }));
+        let caller = caller.unwrap();
+        assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), (ISSUER, "clinic"));
+        assert_eq!((caller.subject.as_str(), caller.client.as_deref()), ("user|1", Some("web")));
+        assert_eq!(caller.tenant, TenantId::parse("clinic-a"));
+        assert_eq!(caller.roles, ["provider"]);
+        assert!(caller.claims.is_empty());
+        assert_eq!(caller.factors, Factors { methods: vec!["pwd".to_owned(), "otp".to_owned()], at: Some(NOW - 5) });
+    }
+
+    #[test]
+    fn a_subject_must_be_usable() {
+        let long = "x".repeat(MAX_NAME + 1);
+        let unusable =
+            [json!(null), json!(""), json!(1), json!(["a"]), json!({}), json!(long), json!("a\nb"), json!("a\u{0}")];
+        for subject in unusable {
+            assert_eq!(read(json!({ "sub": subject })), Err(TokenFault::Claim("sub")), "{subject}");
+        }
+        assert!(read(json!({ "sub": "x".repeat(MAX_NAME) })).is_ok());
+    }
+
+    #[test]
+    fn a_tenant_is_one_or_none() {
+        for org in [json!("clinic-a"), json!(["clinic-a"])] {
+            assert_eq!(read(json!({ "org": org })).unwrap().tenant, TenantId::parse("clinic-a"), "{org}");
+        }
+        let none = [
+            json!(null),
+            json!(""),
+            json!([]),
+            json!(["clinic-a", "clinic-b"]),
+            json!(["clinic-a", "clinic-a"]),
+            json!([["clinic-a"]]),
+            json!([1]),
+            json!(1),
+            json!(true),
+            json!({ "id": "clinic-a" }),
+            json!("clinic a"),
+            json!("clinic-a\r\nx-role: admin"),
+            json!("x".repeat(129)),
+        ];
+        for org in none {
+            assert_eq!(read(json!({ "org": org })).unwrap().tenant, None, "{org}");
+        }
+        let fixed = TenantId::parse("only").unwrap();
+        let mut settings = settings();
+        settings.claims.tenant = Some(TenantSource::Fixed(fixed.clone()));
+        assert_eq!(read_with(settings, json!({ "org": "other" })).unwrap().tenant, Some(fixed));
+    }
+
+    #[test]
+    fn null_is_no_tenant_even_when_it_is_there() {
+        let maker = Maker::ed25519();
+        let provider = Provider::new(settings()).unwrap();
+        let mut claims = crate::authn::signing::claims(json!({}));
+        claims["org"] = Value::Null;
+        let token = maker.token_of(r#"{"alg":"EdDSA","kid":"e"}"#, &claims.to_string());
+        let verified = verify(&token, &provider, &set_of(&[maker.jwk("e")]), NOW).unwrap();
+        assert_eq!(principal(&verified, &provider).unwrap().tenant, None);
+    }
+
+    #[test]
+    fn roles_are_a_list_of_strings_or_one_string() {
+        let roles = |value: Value| read(json!({ "roles": value })).unwrap().roles;
+        assert_eq!(roles(json!(["a", "b", "a"])), ["a", "b"]);
+        assert_eq!(roles(json!("a")), ["a"]);
+        assert_eq!(roles(json!("a b")), ["a b"], "one string is one role");
+        assert_eq!(roles(json!(["a", "", "b,admin", "c\n", "x".repeat(129)])), ["a"]);
+        for none in
+            [json!(null), json!(1), json!(true), json!({ "a": true }), json!(["a", 1]), json!([["a"]]), json!("")]
+        {
+            assert!(roles(none.clone()).is_empty(), "{none}");
+        }
+    }
+
+    #[test]
+    fn further_claims_are_those_that_are_mapped_and_readable() {
+        let mut settings = settings();
+        for name in ["text", "whole", "truth", "list", "fraction", "object", "mixed", "missing"] {
+            settings.claims.extra.insert(name.to_owned(), ClaimPath::parse(&format!("/x/{name}")).unwrap());
+        }
+        let changes = json!({ "unmapped": "y", "x": {
+            "text": "p1", "whole": -3, "truth": true, "list": ["a", "b"],
+            "fraction": 1.5, "object": {}, "mixed": ["a", 1],
+        } });
+        let claims = read_with(settings, changes).unwrap().claims;
+        let expected = BTreeMap::from([
+            ("text".to_owned(), Claim::Text("p1".to_owned())),
+            ("whole".to_owned(), Claim::Number(-3)),
+            ("truth".to_owned(), Claim::Bool(true)),
+            ("list".to_owned(), Claim::List(vec!["a".to_owned(), "b".to_owned()])),
+        ]);
+        assert_eq!(claims, expected);
+    }
+}

@@ -1,0 +1,35 @@
+//! Who is asking: from a token to a [`policy::Principal`].
+//!
+//! Decides whether a credential proves an identity, by the provider's keys and settings and at a time that is an argument:
+//! [`Remembered`] is what the pipeline asks; [`verify`] and [`principal`] are what it does with a token not seen before. All
+//! of it is synchronous and does no IO; [`keep_fresh`] alone fetches keys, in a task of its own, and hands them over
+//! through a [`KeyStore`]. Never decides what the caller may do, and never reads a credential out of a request.
+
+mod algorithm;
+mod claims;
+mod fault;
+mod fetch;
+mod json;
+mod jwk;
+mod jwks;
+mod jwt;
+mod keys;
+mod provider;
+mod remember;
+mod store;
+
+pub use algorithm::Algorithm;
+pub use claims::principal;
+pub use fault::{TokenFault, TokenPart};
+pub use fetch::{FetchFault, Source, SourceFault};
+pub use json::JsonFault;
+pub use jwk::Unusable;
+pub use jwks::{Pace, Renewal, keep_fresh};
+pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
+pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
+pub use provider::{ClaimMap, ClaimPath, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource};
+pub use remember::Remembered;
+pub use store::{KeyStatus, KeyStore, LAST_GOOD_S};
+
+#[cfg(test)]
+mod signing;

@@ -1,0 +1,149 @@
+//! Verified tokens are verified once: what was believed, and by which key, is remembered.
+//!
+//! Decides nothing anew: a remembered token is used only while it is valid now and its key is still in the provider's
+//! set. Keys of memory are SHA-256 over token, provider and its generation; no token is ever kept.
+
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use moka::sync::Cache;
+use policy::Principal;
+
+use super::claims;
+use super::fault::TokenFault;
+use super::jwt::{self, Lifetime, MAX_TOKEN, Refused};
+use super::keys::{KeyId, KeySet};
+use super::provider::Provider;
+use super::store::KeyStore;
+
+/// The most verified tokens that are remembered. Only a provider's signature gets a token in here.
+const MAX_VERIFIED: u64 = 10_000;
+/// A longer token is verified each time, which bounds the memory to about 40 MiB in the worst case (about 1 KiB each is
+/// usual).
+const MAX_REMEMBERED: usize = 4 * 1024;
+/// The most refusals that are remembered; anybody can cause one.
+const MAX_REFUSED: u64 = 2_000;
+
+/// The tokens seen lately; one for the whole process, whatever the number of workers.
+#[derive(Debug)]
+pub struct Remembered {
+    verified: Cache<Mark, Entry>,
+    refused: Cache<Mark, Refused>,
+}
+
+/// SHA-256 of token, provider and generation, at full length: a collision would be a way in.
+type Mark = [u8; 32];
+
+#[derive(Clone, Debug)]
+struct Entry {
+    principal: Arc<Principal>,
+    lifetime: Lifetime,
+    key: KeyId,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self { verified: Cache::new(MAX_VERIFIED), refused: Cache::new(MAX_REFUSED) }
+    }
+}
+
+impl Remembered {
+    /// Nothing seen yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Who sent this token, at `now` (Unix seconds), as far as that costs no signature check; `None`: ask
+    /// [`Remembered::verify`].
+    pub fn known(
+        &self,
+        token: &str,
+        provider: &Provider,
+        store: &KeyStore,
+        now: u64,
+    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+        let keys = match store.current(now) {
+            Ok(keys) => keys,
+            Err(fault) => return Some(Err(fault)),
+        };
+        if token.len() > MAX_TOKEN {
+            return Some(Err(TokenFault::TooLong));
+        }
+        self.recall(&mark(token, provider), provider, &keys, now)
+    }
+
+    /// Who sent this token, at `now` (Unix seconds), by a fresh look, which is then remembered. Asks for fresh keys when
+    /// the token names one that is not known.
+    ///
+    /// # Errors
+    /// As [`verify`](super::verify) and [`principal`](super::principal); [`TokenFault::NoKeys`] while there are none.
+    pub fn verify(
+        &self,
+        token: &str,
+        provider: &Provider,
+        store: &KeyStore,
+        now: u64,
+    ) -> Result<Arc<Principal>, TokenFault> {
+        let keys = store.current(now)?;
+        let judged = judge(token, provider, &keys, now);
+        match &judged {
+            Ok(entry) if token.len() <= MAX_REMEMBERED => self.verified.insert(mark(token, provider), entry.clone()),
+            Ok(_) => {}
+            // Only what cannot change: a malformed token, and a bad signature under a known key.
+            Err(refused) if refused.fault.is_malformed() || refused.under.is_some() => {
+                self.refused.insert(mark(token, provider), *refused);
+            }
+            Err(Refused { fault: TokenFault::UnknownKey, .. }) => store.want_refresh(),
+            Err(_) => {}
+        }
+        judged.map(|entry| entry.principal).map_err(|refused| refused.fault)
+    }
+
+    /// What memory says; `None` where the token has to be judged (again).
+    fn recall(
+        &self,
+        mark: &Mark,
+        provider: &Provider,
+        keys: &KeySet,
+        now: u64,
+    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+        if let Some(entry) = self.verified.get(mark) {
+            // ORDER: the key before the time, so that a token of a withdrawn key is no longer told why.
+            if !keys.holds(entry.key) {
+                self.verified.invalidate(mark);
+                return None;
+            }
+            let valid = entry.lifetime.check(now, provider.leeway_s());
+            if valid == Err(TokenFault::Expired) {
+                self.verified.invalidate(mark);
+            }
+            return Some(valid.map(|()| entry.principal));
+        }
+        let refused = self.refused.get(mark)?;
+        let holds = refused.under.is_none_or(|key| keys.holds(key));
+        holds.then_some(Err(refused.fault))
+    }
+}
+
+fn judge(token: &str, provider: &Provider, keys: &KeySet, now: u64) -> Result<Entry, Refused> {
+    let verified = jwt::judge(token, provider, keys, now)?;
+    let principal = Arc::new(claims::principal(&verified, provider)?);
+    Ok(Entry { principal, lifetime: verified.lifetime(), key: verified.key() })
+}
+
+/// The name's length goes first, so that no two triples make one text.
+fn mark(token: &str, provider: &Provider) -> Mark {
+    let name = provider.name();
+    let mut context = Context::new(&SHA256);
+    context.update(&(name.len() as u64).to_be_bytes());
+    context.update(name.as_bytes());
+    context.update(&provider.generation().to_be_bytes());
+    context.update(token.as_bytes());
+    let mut mark = [0; 32];
+    mark.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
+    mark
+}
+
+#[cfg(test)]
+#[path = "remember_tests.rs"]
+mod tests;

@@ -1,0 +1,172 @@
+//! The only reader of files: the configuration, the policies, and every file that they name, as one set of bytes.
+//!
+//! It reads and collects; it judges nothing but the form of the YAML. Each file has a size limit, and a file that cannot
+//! be read is remembered with its reason, so that [`super::compile`] can say so at the place that names it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
+
+use super::raw::{RawConfig, RawJwks, RawProvider};
+
+/// The largest file that is read: certificates, key sets and secrets are far smaller. (YAML files: 1 MiB, by the reader.)
+const FILE_LIMIT: u64 = 2 * 1024 * 1024;
+/// The most policy files that one folder may hold.
+const POLICY_FILES: usize = 512;
+
+/// Everything that was read, still as written.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Names and texts of the YAML files, for diagnostics.
+    pub sources: Sources,
+    /// The configuration.
+    pub config: RawConfig,
+    /// The policy files, in the order of their names.
+    pub policies: Vec<(FileId, RawPolicy)>,
+    /// The folder that relative paths start from.
+    pub base: PathBuf,
+    /// Every other file that the configuration names: its bytes, or why it could not be read.
+    pub files: BTreeMap<PathBuf, Result<Vec<u8>, String>>,
+}
+
+/// Why a set of files is no configuration.
+#[derive(Debug)]
+pub struct Faults {
+    /// What the places point into.
+    pub sources: Sources,
+    /// Every fault, errors and warnings, in the order of the files.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+/// Reads the configuration at `path`, the policies that it names, and every file that they name.
+///
+/// # Errors
+/// Every fault of form in all of the YAML files at once; what needs judgement is left to `compile`.
+pub fn load(path: &Path) -> Result<Loaded, Faults> {
+    let mut sources = Sources::default();
+    let mut faults = Vec::new();
+    let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let text = match read_text(path) {
+        Ok(text) => text,
+        Err(reason) => {
+            let message = format!("cannot read the configuration `{}`: {reason}", path.display());
+            faults.push(Diagnostic::without_place("file", message));
+            return Err(Faults { sources, diagnostics: faults });
+        }
+    };
+    let file = sources.add(path.display().to_string(), text);
+    let config = policy::read::<RawConfig>(&sources, file).map_err(|found| faults.extend(found)).ok();
+    // The policies are read even where the configuration has faults, so that one run shows the faults of both.
+    let named = policy::parse_tree(&sources, file).ok().as_ref().and_then(named_policies);
+    let policies = named.map(|(folder, span)| {
+        let folder = base.join(folder);
+        read_policies(&folder, &mut sources, &mut faults).unwrap_or_else(|reason| {
+            let message = format!("cannot read the policies in `{}`: {reason}", folder.display());
+            faults.push(Diagnostic::error("file", span, message));
+            Vec::new()
+        })
+    });
+    match config {
+        Some(config) if faults.iter().all(|fault| !fault.is_error()) => {
+            let files = read_named_files(&config, &base);
+            Ok(Loaded { sources, config, policies: policies.unwrap_or_default(), files, base })
+        }
+        _ => Err(Faults { sources, diagnostics: faults }),
+    }
+}
+
+fn named_policies(tree: &Node) -> Option<(String, policy::Span)> {
+    let NodeValue::Map(entries) = &tree.value else { return None };
+    let (_, node) = entries.iter().find(|(key, _)| key.name == "policies")?;
+    match &node.value {
+        NodeValue::String(folder) => Some((folder.clone(), node.span)),
+        NodeValue::Null | NodeValue::Bool(_) | NodeValue::Number(_) | NodeValue::Seq(_) | NodeValue::Map(_) => None,
+    }
+}
+
+fn read_policies(
+    folder: &Path,
+    sources: &mut Sources,
+    faults: &mut Vec<Diagnostic>,
+) -> Result<Vec<(FileId, RawPolicy)>, String> {
+    let mut found = Vec::new();
+    for path in policy_files(folder)? {
+        let text = match read_text(&path) {
+            Ok(text) => text,
+            Err(reason) => {
+                let message = format!("cannot read the policy file `{}`: {reason}", path.display());
+                faults.push(Diagnostic::without_place("file", message));
+                continue;
+            }
+        };
+        let file = sources.add(path.display().to_string(), text);
+        match policy::read::<RawPolicy>(sources, file) {
+            Ok(raw) => found.push((file, raw)),
+            Err(more) => faults.extend(more),
+        }
+    }
+    Ok(found)
+}
+
+/// The policy files at `path` in the order of their names. A name that starts with a dot is none: Kubernetes keeps its
+/// own entries (`..data`) in a mounted folder.
+fn policy_files(path: &Path) -> Result<Vec<PathBuf>, String> {
+    let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
+    if about.is_file() {
+        return Ok(vec![path.to_path_buf()]);
+    }
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(path).map_err(|error| error.to_string())? {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if !name.starts_with('.') && (name.ends_with(".yaml") || name.ends_with(".yml")) {
+            files.push(entry.path());
+        }
+        if files.len() > POLICY_FILES {
+            return Err(format!("it holds more than {POLICY_FILES} policy files"));
+        }
+    }
+    files.sort();
+    if files.is_empty() { Err("it holds no file that ends in `.yaml` or `.yml`".to_owned()) } else { Ok(files) }
+}
+
+fn read_named_files(config: &RawConfig, base: &Path) -> BTreeMap<PathBuf, Result<Vec<u8>, String>> {
+    let mut names: Vec<PathBuf> = Vec::new();
+    for certificate in &config.tls.certificates {
+        let folder = base.join(&certificate.directory.value);
+        names.push(folder.join("tls.crt"));
+        names.push(folder.join("tls.key"));
+    }
+    names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
+    names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
+    names.into_iter().map(|path| (path.clone(), read_bytes(&path))).collect()
+}
+
+fn provider_files(provider: &RawProvider) -> Vec<&str> {
+    let secret = provider.secret.as_ref().map(|secret| secret.file.value.as_str());
+    let RawJwks { ca, file, .. } = match &provider.jwks {
+        Some(jwks) => &jwks.value,
+        None => return secret.into_iter().collect(),
+    };
+    let named = [ca, file].into_iter().flatten().map(|name| name.value.as_str());
+    secret.into_iter().chain(named).collect()
+}
+
+fn read_text(path: &Path) -> Result<String, String> {
+    String::from_utf8(read_bytes(path)?).map_err(|_| "it is not UTF-8 text".to_owned())
+}
+
+/// Reads one file whole.
+///
+/// # Errors
+/// The system's reason, or that the file is over 2 MiB.
+fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+    let file = File::open(path).map_err(|error| error.to_string())?;
+    let mut bytes = Vec::new();
+    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 > FILE_LIMIT { Err(format!("it is larger than {FILE_LIMIT} bytes")) } else { Ok(bytes) }
+}

@@ -1,0 +1,286 @@
+//! Providers as written to providers that judge tokens.
+//!
+//! Decides what makes a provider unsafe (no audience, a short secret, keys from an unverified address) and refuses it.
+//! It fetches nothing: where keys come from an address, it leaves the source for the fetcher.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderName;
+use policy::{Span, Spanned, TenantId};
+
+use super::compile::{Faulty, period};
+use super::raw::{RawAlgorithm, RawConfig, RawJwks, RawPlace, RawProvider};
+use crate::authn::{
+    self, Algorithm, ClaimMap, ClaimPath, KeySet, KeyStore, ProviderSettings, Source, SourceFault, TenantSource,
+};
+use crate::runtime::{IdentityHeaders, Place, Provider};
+
+/// Where a provider's keys are fetched from.
+#[derive(Debug)]
+pub struct KeySource {
+    /// The provider's name.
+    pub provider: String,
+    /// Where fetched keys go.
+    pub store: Arc<KeyStore>,
+    /// The address, and whom to believe there.
+    pub source: Source,
+}
+
+/// Header names that carry something else than a token, whatever their value.
+const NO_TOKEN_HEADERS: [&str; 6] = ["host", "cookie", "connection", "content-length", "transfer-encoding", "te"];
+
+pub(super) fn compile(
+    config: &RawConfig,
+    identity: Option<&IdentityHeaders>,
+    faults: &mut Faulty<'_>,
+) -> (Vec<Provider>, Vec<KeySource>) {
+    let mut providers = Vec::new();
+    let mut sources = Vec::new();
+    let mut issuers: BTreeMap<&str, &str> = BTreeMap::new();
+    for (name, raw) in &config.providers {
+        if let Some(other) = issuers.insert(&raw.issuer.value, name) {
+            let message = format!("`{other}` has this issuer too");
+            faults.at(raw.issuer.span, "provider", message, "one issuer is one provider; list both audiences there");
+        }
+        let (provider, source) = one(name, raw, identity, faults);
+        providers.extend(provider);
+        sources.extend(source);
+    }
+    (providers, sources)
+}
+
+fn one(
+    name: &str,
+    raw: &RawProvider,
+    identity: Option<&IdentityHeaders>,
+    faults: &mut Faulty<'_>,
+) -> (Option<Provider>, Option<KeySource>) {
+    let places = places(raw, identity, faults);
+    let claims = claims(raw, faults);
+    let leeway = period(&raw.leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults);
+    let (store, source) = keys(name, raw, faults);
+    let (Some(places), Some(claims), Some(leeway)) = (places, claims, leeway) else { return (None, None) };
+    let settings = ProviderSettings {
+        name: name.to_owned(),
+        issuer: raw.issuer.value.clone(),
+        audience: raw.audience.value.clone(),
+        algorithms: raw.algorithms.iter().flat_map(|list| &list.value).map(|one| algorithm(*one)).collect(),
+        types: raw.types.as_ref().map(|types| types.value.clone()).unwrap_or_default(),
+        leeway_s: leeway.as_secs(),
+        claims,
+        forward_credential: raw.forward_credential,
+        generation: 1,
+    };
+    match authn::Provider::new(settings) {
+        Ok(authn) => (store.map(|keys| Provider { authn, keys, places }), source),
+        Err(fault) => {
+            let span = match fault {
+                authn::ProviderFault::NoIssuer => raw.issuer.span,
+                authn::ProviderFault::NoAudience => raw.audience.span,
+                authn::ProviderFault::MixedAlgorithms => {
+                    raw.algorithms.as_ref().map_or(raw.issuer.span, |algorithms| algorithms.span)
+                }
+                authn::ProviderFault::Leeway => raw.leeway.span,
+            };
+            faults.at(span, "provider", fault.to_string(), "see the providers page of the manual");
+            (None, None)
+        }
+    }
+}
+
+fn places(raw: &RawProvider, identity: Option<&IdentityHeaders>, faults: &mut Faulty<'_>) -> Option<Vec<Place>> {
+    if raw.token.is_empty() {
+        let hint = "leave it out for the `Authorization` header";
+        faults.at(raw.issuer.span, "provider", "`token` lists no place, so nobody could ever sign in", hint);
+        return None;
+    }
+    raw.token.iter().map(|written| place(written, identity, faults)).collect()
+}
+
+fn place(written: &Spanned<RawPlace>, identity: Option<&IdentityHeaders>, faults: &mut Faulty<'_>) -> Option<Place> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let place = match &written.value {
+        RawPlace::Header(name) => HeaderName::try_from(name.to_ascii_lowercase())
+            .ok()
+            .filter(|name| !NO_TOKEN_HEADERS.contains(&name.as_str()))
+            .filter(|name| identity.is_none_or(|identity| !identity.is_reserved(name.as_str())))
+            .map(Place::Header),
+        RawPlace::Cookie(name) => Some(Place::Cookie(name.clone()))
+            .filter(|_| !name.is_empty() && name.len() <= 128 && name.bytes().all(token)),
+    };
+    if place.is_none() {
+        let hint = "write `{ header: authorization }` or `{ cookie: __session }`";
+        faults.at(written.span, "provider", "no token can be in this place", hint);
+    }
+    place
+}
+
+fn claims(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
+    let mut extra = BTreeMap::new();
+    let (mut tenant, mut roles, mut subject) = (None, None, ClaimPath::parse("sub"));
+    for (name, written) in &raw.claims {
+        let path = ClaimPath::parse(&written.value);
+        if path.is_none() {
+            let hint = "write a name at the top of the token, or a JSON Pointer such as `/realm_access/roles`";
+            faults.at(written.span, "claim", format!("`{}` names no claim", written.value), hint);
+        }
+        match name.as_str() {
+            "tenant" => tenant = path,
+            "roles" => roles = path,
+            "subject" => subject = path,
+            _ if !is_identifier(name) => {
+                let hint = "conditions read it as `principal.claims.NAME`: use letters, digits and `_`";
+                faults.at(written.span, "claim", format!("`{name}` is no name for a claim"), hint);
+            }
+            _ => extra.extend(path.map(|path| (name.clone(), path))),
+        }
+    }
+    let tenant = match (tenant, &raw.tenant) {
+        (claim, None) => claim.map(TenantSource::Claim),
+        (None, Some(fixed)) => match TenantId::parse(&fixed.value) {
+            Some(fixed) => Some(TenantSource::Fixed(fixed)),
+            None => {
+                let hint = "use 1 to 128 letters, digits and `- . _ : @ |`";
+                faults.at(fixed.span, "tenant", format!("`{}` is no name for a tenant", fixed.value), hint);
+                None
+            }
+        },
+        (Some(_), Some(fixed)) => {
+            faults.at(fixed.span, "tenant", "the tenant is said twice", "keep either `tenant` or `claims.tenant`");
+            None
+        }
+    };
+    if tenant.is_none() && raw.tenant.is_none() && !raw.claims.contains_key("tenant") {
+        let hint = "add `claims: { tenant: org_id }`, or `tenant: clinic-a` where the issuer serves one clinic";
+        faults.at(raw.issuer.span, "tenant", "nothing says which tenant a caller belongs to", hint);
+    }
+    Some(ClaimMap { tenant, roles, subject: subject?, extra })
+}
+
+fn is_identifier(name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.len() <= 64
+        && name.bytes().all(word)
+        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+}
+
+fn keys(name: &str, raw: &RawProvider, faults: &mut Faulty<'_>) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
+    match (&raw.jwks, &raw.secret) {
+        (Some(jwks), None) => published(name, &jwks.value, jwks.span, faults),
+        (None, Some(secret)) => {
+            let written = &secret.file;
+            let keys = faults.file(written).and_then(|bytes| {
+                // A file that was made with an editor or `echo` ends in a line end that is no part of the secret.
+                let bytes = bytes.strip_suffix(b"\n").map_or(bytes, |bytes| bytes.strip_suffix(b"\r").unwrap_or(bytes));
+                let made = KeySet::from_secret(bytes);
+                made.map_err(|fault| {
+                    faults.at(written.span, "secret", fault.to_string(), "make one with `openssl rand -hex 32`")
+                })
+                .ok()
+            });
+            (keys.map(|keys| Arc::new(KeyStore::fixed(keys))), None)
+        }
+        (None, None) => {
+            let hint = "add `jwks: { url: https://… }`, or `secret: { file: … }` for HS256";
+            faults.at(raw.issuer.span, "provider", "nothing says by which keys its tokens are checked", hint);
+            (None, None)
+        }
+        (Some(_), Some(secret)) => {
+            // With both, a published key could be taken for the secret (CVE-2026-22817 and its kin).
+            let hint = "keep one; an issuer that changes from one to the other is two providers";
+            faults.at(secret.span, "provider", "`secret` and `jwks` exclude each other", hint);
+            (None, None)
+        }
+    }
+}
+
+fn published(
+    name: &str,
+    jwks: &RawJwks,
+    span: Span,
+    faults: &mut Faulty<'_>,
+) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
+    if let (Some(ca), None) = (&jwks.ca, &jwks.url) {
+        faults.at(ca.span, "provider", "`ca` is for `url` only", "take it out");
+    }
+    let (text, span) = match (&jwks.url, &jwks.file, &jwks.inline) {
+        (Some(url), None, None) => return fetched(name, url, jwks.ca.as_ref(), faults),
+        (None, Some(file), None) => (faults.file(file), file.span),
+        (None, None, Some(inline)) => {
+            let keys = KeySet::from_jwks(inline.value.as_bytes());
+            return (fixed(keys, inline.span, faults), None);
+        }
+        _ => {
+            faults.at(
+                span,
+                "provider",
+                "exactly one of `url`, `file` and `inline` says where the keys are",
+                "keep one",
+            );
+            return (None, None);
+        }
+    };
+    (text.and_then(|text| fixed(KeySet::from_jwks(text), span, faults)), None)
+}
+
+fn fixed(keys: Result<KeySet, authn::KeySetFault>, span: Span, faults: &mut Faulty<'_>) -> Option<Arc<KeyStore>> {
+    match keys {
+        Ok(keys) => Some(Arc::new(KeyStore::fixed(keys))),
+        Err(fault) => {
+            faults.at(span, "keys", fault.to_string(), "a key set is a JSON object with a list `keys` (RFC 7517)");
+            None
+        }
+    }
+}
+
+fn fetched(
+    name: &str,
+    url: &Spanned<String>,
+    ca: Option<&Spanned<String>>,
+    faults: &mut Faulty<'_>,
+) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
+    let bytes = match ca {
+        None => None,
+        Some(ca) => match faults.file(ca) {
+            Some(bytes) => Some(bytes),
+            None => return (None, None),
+        },
+    };
+    match Source::new(&url.value, bytes) {
+        Ok(source) => {
+            let store = Arc::new(KeyStore::awaiting());
+            let source = KeySource { provider: name.to_owned(), store: Arc::clone(&store), source };
+            (Some(store), Some(source))
+        }
+        Err(fault) => {
+            let (span, hint) = match (&fault, ca) {
+                (SourceFault::Trust(_), Some(ca)) => (ca.span, "it holds the authorities in PEM"),
+                (SourceFault::Trust(_), None) => (url.span, "name the authorities with `ca: FILE`"),
+                (SourceFault::NotHttps | SourceFault::Decorated, _) => {
+                    (url.span, "keys are fetched over verified TLS only: write `https://…`")
+                }
+            };
+            faults.at(span, "provider", fault.to_string(), hint);
+            (None, None)
+        }
+    }
+}
+
+fn algorithm(raw: RawAlgorithm) -> Algorithm {
+    match raw {
+        RawAlgorithm::RS256 => Algorithm::Rs256,
+        RawAlgorithm::RS384 => Algorithm::Rs384,
+        RawAlgorithm::RS512 => Algorithm::Rs512,
+        RawAlgorithm::PS256 => Algorithm::Ps256,
+        RawAlgorithm::PS384 => Algorithm::Ps384,
+        RawAlgorithm::PS512 => Algorithm::Ps512,
+        RawAlgorithm::ES256 => Algorithm::Es256,
+        RawAlgorithm::ES384 => Algorithm::Es384,
+        RawAlgorithm::EdDsa => Algorithm::EdDsa,
+        RawAlgorithm::HS256 => Algorithm::Hs256,
+        RawAlgorithm::HS384 => Algorithm::Hs384,
+        RawAlgorithm::HS512 => Algorithm::Hs512,
+    }
+}

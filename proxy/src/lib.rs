@@ -1,0 +1,33 @@
+//! Anteroom: a zero-trust gate in front of one application.
+//!
+//! It lets a request through only when it can say who is asking, for which tenant, under which rule, and has that on the
+//! record. A newcomer opens `pipeline/mod.rs`: the life of a request is one function there.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::indexing_slicing,
+        clippy::disallowed_methods,
+        reason = "tests may"
+    )
+)]
+
+mod admin;
+pub mod authn;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod demo;
+pub mod dev_key;
+pub mod limits;
+pub mod pipeline;
+pub mod rejection;
+pub mod request_id;
+pub mod runtime;
+pub mod server;
+pub mod shared;
+pub mod telemetry;
+pub mod upstream;

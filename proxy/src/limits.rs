@@ -1,0 +1,340 @@
+//! How often one caller may ask: GCRA buckets (governor), one table for the whole process.
+//!
+//! Decides whether one more request fits, and when the next one will. It never looks at a request: who is asking and
+//! under which quota are arguments, and so is the time. The table is bounded; while it is nearly full, a caller
+//! without a bucket must also fit into that of its /48 and a global one, so that a flood of new addresses cannot make the
+//! table forget and so begin anew.
+
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use governor::clock::Clock as GovernorClock;
+use governor::middleware::{StateInformationMiddleware, StateSnapshot};
+use governor::nanos::Nanos;
+use governor::state::{InMemoryState, NotKeyed};
+use governor::{Quota as GovernorQuota, RateLimiter};
+use policy::units::Rate;
+use quick_cache::sync::Cache;
+
+/// The most buckets at once; one takes about 200 bytes.
+const BUCKETS: usize = 32_768;
+/// From how many buckets on the table counts as nearly full.
+const CROWDED: usize = BUCKETS - BUCKETS / 16;
+/// How much wider the shared buckets of a crowded table are than a single one.
+const SHARED_WIDTH: u32 = 16;
+
+/// A rate with a burst.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Quota {
+    /// How many requests grow back in `per`.
+    pub count: NonZeroU32,
+    /// The time in which they grow back; at least a nanosecond for each.
+    pub per: Duration,
+    /// How many fit at once.
+    pub burst: NonZeroU32,
+}
+
+impl Quota {
+    /// A rate with a burst; a zero of either counts as one.
+    pub fn of(rate: Rate, burst: u32) -> Self {
+        let number = |value| NonZeroU32::new(value).unwrap_or(NonZeroU32::MIN);
+        Self { count: number(rate.count), per: rate.per, burst: number(burst) }
+    }
+
+    /// Whether a burst grows back within 30 days; longer ones do not fit the arithmetic of a bucket.
+    pub fn is_sane(self) -> bool {
+        let whole = self.per.checked_div(self.count.get()).and_then(|each| each.checked_mul(self.burst.get()));
+        whole.is_some_and(|whole| whole <= Duration::from_secs(30 * 24 * 60 * 60))
+    }
+
+    fn governor(self) -> GovernorQuota {
+        let each =
+            self.per.checked_div(self.count.get()).filter(|each| !each.is_zero()).unwrap_or(Duration::from_nanos(1));
+        GovernorQuota::with_period(each).unwrap_or(GovernorQuota::per_second(NonZeroU32::MIN)).allow_burst(self.burst)
+    }
+
+    fn widened(self) -> Self {
+        let wide = |number: NonZeroU32| number.saturating_mul(NonZeroU32::MIN.saturating_add(SHARED_WIDTH - 1));
+        Self { count: wide(self.count), per: self.per, burst: wide(self.burst) }
+    }
+}
+
+/// Whom a bucket belongs to. The quota is part of it: a reload that changes a quota starts new buckets.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+struct Key {
+    kind: Kind,
+    quota: Quota,
+    who: u128,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Kind {
+    Address,
+    Refused,
+    Act,
+    Prefix,
+    Everyone,
+}
+
+/// Why a request does not fit: how long until one does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// Time until one more request fits.
+    pub wait: Duration,
+}
+
+impl Full {
+    /// Whole seconds for `Retry-After`, rounded up, at least one.
+    pub fn seconds(self) -> u64 {
+        self.wait.as_secs().saturating_add(u64::from(self.wait.subsec_nanos() > 0)).max(1)
+    }
+}
+
+/// The buckets of a process.
+pub struct Limits {
+    clock: SetClock,
+    buckets: Cache<Key, Arc<Bucket>>,
+}
+
+impl std::fmt::Debug for Limits {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Limits").field("buckets", &self.buckets.len()).finish_non_exhaustive()
+    }
+}
+
+type Limiter = RateLimiter<NotKeyed, InMemoryState, SetClock, StateInformationMiddleware>;
+
+struct Bucket {
+    limiter: Limiter,
+    /// Nanoseconds of our clock before which nothing fits; lets the bucket be looked at without using it up.
+    full_until: AtomicU64,
+}
+
+impl Limits {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self { clock: SetClock::default(), buckets: Cache::new(BUCKETS) }
+    }
+
+    /// Takes one request of `address` from its bucket.
+    ///
+    /// # Errors
+    /// [`Full`] where it does not fit.
+    pub fn take_address(&self, address: IpAddr, quota: Quota, now: Duration) -> Result<(), Full> {
+        self.take(Kind::Address, site(address), quota, Some(wide_site(address)), now)
+    }
+
+    /// Takes one refused request of `address` from the bucket of refusals.
+    ///
+    /// # Errors
+    /// [`Full`] where it does not fit.
+    pub fn take_refused(&self, address: IpAddr, quota: Quota, now: Duration) -> Result<(), Full> {
+        self.take(Kind::Refused, site(address), quota, Some(wide_site(address)), now)
+    }
+
+    /// Looks whether one more refused request of `address` would fit, and takes nothing.
+    ///
+    /// # Errors
+    /// [`Full`] where it would not.
+    pub fn look_refused(&self, address: IpAddr, quota: Quota, now: Duration) -> Result<(), Full> {
+        let key = Key { kind: Kind::Refused, quota, who: site(address) };
+        let until = self.buckets.get(&key).map_or(0, |bucket| bucket.full_until.load(Ordering::Acquire));
+        match Duration::from_nanos(until).checked_sub(now) {
+            Some(wait) if !wait.is_zero() => Err(Full { wait }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes one request of the caller `who` (128 bits of a digest over act and caller) from its bucket for an act.
+    ///
+    /// # Errors
+    /// [`Full`] where it does not fit.
+    pub fn take_act(&self, who: u128, quota: Quota, now: Duration) -> Result<(), Full> {
+        self.take(Kind::Act, who, quota, None, now)
+    }
+
+    fn take(&self, kind: Kind, who: u128, quota: Quota, wide: Option<u128>, now: Duration) -> Result<(), Full> {
+        self.clock.set(now);
+        let key = Key { kind, quota, who };
+        if let Some(bucket) = self.buckets.get(&key) {
+            return bucket.take(now);
+        }
+        if self.buckets.len() >= CROWDED {
+            if let Some(prefix) = wide {
+                self.bucket(Key { kind: Kind::Prefix, quota: quota.widened(), who: prefix }).take(now)?;
+            }
+            self.bucket(Key { kind: Kind::Everyone, quota: quota.widened().widened(), who: 0 }).take(now)?;
+        }
+        self.bucket(key).take(now)
+    }
+
+    fn bucket(&self, key: Key) -> Arc<Bucket> {
+        let made: Result<_, std::convert::Infallible> = self.buckets.get_or_insert_with(&key, || {
+            let limiter = RateLimiter::direct_with_clock(key.quota.governor(), self.clock.clone());
+            Ok(Arc::new(Bucket {
+                limiter: limiter.with_middleware::<StateInformationMiddleware>(),
+                full_until: AtomicU64::new(0),
+            }))
+        });
+        match made {
+            Ok(bucket) => bucket,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Bucket {
+    fn take(&self, now: Duration) -> Result<(), Full> {
+        let (fits, wait) = match self.limiter.check() {
+            Ok(left) => (true, if left.remaining_burst_capacity() == 0 { grows_back(&left) } else { Duration::ZERO }),
+            Err(until) => (false, until.wait_time_from(nanos(now))),
+        };
+        self.full_until
+            .store(count(if wait.is_zero() { Duration::ZERO } else { now.saturating_add(wait) }), Ordering::Release);
+        if fits { Ok(()) } else { Err(Full { wait }) }
+    }
+}
+
+fn grows_back(left: &StateSnapshot) -> Duration {
+    left.quota().replenish_interval()
+}
+
+fn nanos(time: Duration) -> Nanos {
+    Nanos::from(time)
+}
+
+fn count(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The part of an address that one customer holds: an IPv4 address whole, of an IPv6 address the first 64 bits.
+fn site(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(four) => u128::from(u32::from(four)),
+        IpAddr::V6(six) => u128::from(six) & !u128::from(u64::MAX),
+    }
+}
+
+/// The part of an address that one network holds: of an IPv4 address the first 24 bits, of an IPv6 address the first 48.
+fn wide_site(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(four) => u128::from(u32::from(four) & 0xffff_ff00),
+        IpAddr::V6(six) => u128::from(six) & !((1 << 80) - 1),
+    }
+}
+
+/// A clock that stands where it was set last and never goes back, shared by all buckets.
+#[derive(Clone, Debug, Default)]
+struct SetClock(Arc<AtomicU64>);
+
+impl SetClock {
+    fn set(&self, now: Duration) {
+        self.0.fetch_max(count(now), Ordering::AcqRel);
+    }
+}
+
+impl GovernorClock for SetClock {
+    type Instant = Nanos;
+
+    fn now(&self) -> Nanos {
+        Nanos::from(self.0.load(Ordering::Acquire))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quota(count: u32, seconds: u64, burst: u32) -> Quota {
+        let number = |value| NonZeroU32::new(value).unwrap();
+        Quota { count: number(count), per: Duration::from_secs(seconds), burst: number(burst) }
+    }
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn the_burst_fits_and_then_the_rate() {
+        let limits = Limits::new();
+        let quota = quota(60, 60, 3);
+        let client = address("203.0.113.9");
+        let at = Duration::from_secs;
+        for _ in 0..3 {
+            assert_eq!(limits.take_address(client, quota, at(10)), Ok(()));
+        }
+        let full = limits.take_address(client, quota, at(10)).unwrap_err();
+        assert_eq!(full.seconds(), 1);
+        assert_eq!(limits.take_address(client, quota, at(11)), Ok(()));
+        assert!(limits.take_address(client, quota, at(11)).is_err());
+        assert_eq!(limits.take_address(address("203.0.113.10"), quota, at(11)), Ok(()));
+    }
+
+    #[test]
+    fn one_ipv6_site_is_one_caller_and_a_mapped_address_is_its_ipv4() {
+        let limits = Limits::new();
+        let quota = quota(1, 60, 1);
+        let now = Duration::from_secs(1);
+        assert!(limits.take_address(address("2001:db8::1"), quota, now).is_ok());
+        assert!(limits.take_address(address("2001:db8::2"), quota, now).is_err());
+        assert!(limits.take_address(address("2001:db8:0:1::1"), quota, now).is_ok());
+        assert!(limits.take_address(address("192.0.2.1"), quota, now).is_ok());
+        assert!(limits.take_address(address("::ffff:192.0.2.1"), quota, now).is_err());
+    }
+
+    #[test]
+    fn looking_takes_nothing_and_sees_what_was_taken() {
+        let limits = Limits::new();
+        let quota = quota(1, 10, 2);
+        let client = address("203.0.113.9");
+        let at = Duration::from_secs;
+        for _ in 0..5 {
+            assert!(limits.look_refused(client, quota, at(1)).is_ok());
+        }
+        assert!(limits.take_refused(client, quota, at(1)).is_ok());
+        assert!(limits.look_refused(client, quota, at(1)).is_ok());
+        assert!(limits.take_refused(client, quota, at(1)).is_ok());
+        assert!(limits.look_refused(client, quota, at(1)).is_err());
+        assert!(limits.look_refused(client, quota, at(12)).is_ok());
+    }
+
+    #[test]
+    fn a_flood_of_new_addresses_does_not_start_anew_for_ever() {
+        let limits = Limits::new();
+        let quota = quota(1, 3600, 1);
+        let now = Duration::from_secs(1);
+        let passed = (0..BUCKETS as u32 * 3)
+            .filter(|number| {
+                limits.take_address(IpAddr::from(std::net::Ipv4Addr::from(0x0a00_0000 + number)), quota, now).is_ok()
+            })
+            .count();
+        assert!(passed <= CROWDED + (SHARED_WIDTH * SHARED_WIDTH) as usize, "{passed} passed");
+        assert!(limits.buckets.len() <= BUCKETS);
+    }
+
+    #[test]
+    fn eight_threads_share_one_limit() {
+        let limits = Arc::new(Limits::new());
+        let quota = quota(1, 3600, 100);
+        let passed: usize = (0..8)
+            .map(|_| {
+                let limits = Arc::clone(&limits);
+                std::thread::spawn(move || {
+                    (0..100).filter(|_| limits.take_act(7, quota, Duration::from_secs(1)).is_ok()).count()
+                })
+            })
+            .collect::<Vec<_>>()
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
+        assert_eq!(passed, 100);
+    }
+}

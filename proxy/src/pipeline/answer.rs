@@ -1,0 +1,129 @@
+//! The answer as the client gets it: the strict headers on every one, ours and the application's.
+//!
+//! Decides headers and the form of our own errors. It never says more about a refusal than its code and its fixed text.
+
+use http::header::{
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use http::{Response, StatusCode};
+use serde_json::json;
+
+use crate::rejection::Rejection;
+use crate::request_id::RequestId;
+use crate::runtime::AnswerHeaders;
+use crate::upstream::body::AnswerBody;
+
+/// What an application's server tells about itself; nobody outside needs it.
+const TELLTALE: [&str; 6] =
+    ["server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", "x-runtime", "x-generator"];
+
+/// Hop-by-hop headers of an answer (RFC 9110, section 7.6.1), beside those that `Connection` names.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authenticate",
+];
+
+/// Whether the one who asks is a person in front of a browser, who gets a page rather than a problem document.
+pub(super) fn wants_page(headers: &HeaderMap) -> bool {
+    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+}
+
+/// Takes out of the application's answer what is for one hop only and what tells of its inside.
+pub(super) fn clean(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(http::header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .collect();
+    let fixed = HOP_BY_HOP.into_iter().chain(TELLTALE).map(HeaderName::from_static);
+    for name in named.into_iter().chain(fixed) {
+        headers.remove(name);
+    }
+}
+
+/// Sets the strict headers. A content policy of the application stays beside ours: a browser enforces both.
+pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestId) {
+    for (name, value) in &strict.replaced {
+        headers.insert(name.clone(), value.clone());
+    }
+    if let Some(policy) = &strict.content_policy {
+        headers.append(http::header::CONTENT_SECURITY_POLICY, policy.clone());
+    }
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(strict.request.clone(), value);
+    }
+}
+
+/// Our own answer to a request that ended early: a problem document (RFC 9457), or a page for a browser.
+pub(super) fn rejection(rejection: &Rejection, id: RequestId, page: bool) -> Response<AnswerBody> {
+    let status = rejection.status();
+    let (kind, text) = if page {
+        ("text/html; charset=utf-8", error_page(rejection, id))
+    } else {
+        ("application/problem+json", problem(rejection, id))
+    };
+    let mut answer = Response::new(AnswerBody::whole(text));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let (name, value) = match rejection {
+        Rejection::MethodNotAllowed(allow) => (ALLOW, HeaderValue::from_str(allow).ok()),
+        Rejection::Limited(seconds) => (RETRY_AFTER, Some(HeaderValue::from(*seconds))),
+        Rejection::Overloaded | Rejection::NotRecorded => (RETRY_AFTER, Some(HeaderValue::from_static("5"))),
+        Rejection::Token(fault) => (WWW_AUTHENTICATE, fault.challenge().map(HeaderValue::from_static)),
+        Rejection::Denied(_) => {
+            (WWW_AUTHENTICATE, (status == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer")))
+        }
+        Rejection::BadFraming(_)
+        | Rejection::BadPath(_)
+        | Rejection::BadHeader(_)
+        | Rejection::BadHost(_)
+        | Rejection::TooLarge(_)
+        | Rejection::Misdirected
+        | Rejection::NoRoute
+        | Rejection::AppDown(_)
+        | Rejection::AppTimeout
+        | Rejection::AppInvalid(_)
+        | Rejection::Internal => return answer,
+    };
+    if let Some(value) = value {
+        headers.insert(name, value);
+    }
+    answer
+}
+
+fn problem(rejection: &Rejection, id: RequestId) -> String {
+    let status = rejection.status();
+    json!({
+        "type": "about:blank",
+        "title": status.canonical_reason().unwrap_or("Error"),
+        "status": status.as_u16(),
+        "detail": rejection.public(),
+        "code": rejection.code(),
+        "request": id.to_string(),
+    })
+    .to_string()
+}
+
+/// A page without script, style sheet, image or link; everything in it is ours, so nothing needs escaping.
+fn error_page(rejection: &Rejection, id: RequestId) -> String {
+    let status = rejection.status();
+    let (number, reason) = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
+    let (code, text) = (rejection.code(), rejection.public());
+    format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{number} {reason}</title>\n\
+         <h1>{number} {reason}</h1>\n<p>This request was not let through: {text}.</p>\n\
+         <p>Reason code <strong><code>{code}</code></strong>, request <code>{id}</code>. \
+         Whoever runs this service can look it up by these two.</p>\n</html>\n"
+    )
+}

@@ -1,0 +1,127 @@
+//! Step 3: may this caller do this?
+//!
+//! Asks the policy, notes what it said, and takes the request from the caller's own limit where the act has one. The
+//! decision itself is `policy::decide`; nothing here can turn it around.
+
+use std::borrow::Cow;
+
+use aws_lc_rs::digest;
+use http::HeaderMap;
+use policy::{Demand, Facts, Occurs, Passage, Per, RequestFacts, Verdict};
+
+use super::admit::Admitted;
+use super::canonical;
+use super::identify::{Caller, Identified};
+use super::trail::Trail;
+use crate::limits::Quota;
+use crate::rejection::Rejection;
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+
+/// A request that may pass.
+#[derive(Debug)]
+pub(super) struct Permitted<'r> {
+    pub(super) admitted: Admitted<'r>,
+    pub(super) caller: Option<Caller<'r>>,
+    pub(super) passage: Passage,
+}
+
+/// Decides.
+///
+/// # Errors
+/// Every denial of the policy, and `LIMITED` by the act's own limit.
+pub(super) fn passage<'r>(
+    shared: &Shared,
+    runtime: &Runtime,
+    identified: Identified<'r>,
+    trail: &mut Trail,
+) -> Result<Permitted<'r>, Rejection> {
+    let Identified { admitted, caller } = identified;
+    let decision = {
+        let facts = Facts {
+            method: admitted.method.as_str(),
+            request: &Request { headers: &admitted.parts.headers, query: admitted.query.as_deref() },
+            principal: caller.as_ref().map(|caller| caller.principal.as_ref()),
+            peer: trail.peer,
+            now: trail.started.unix_seconds(),
+        };
+        policy::decide(&admitted.found, &facts)
+    };
+    trail.decided(&decision.basis, |patient| runtime.pseudonym(decision.basis.tenant.as_ref(), patient));
+    let passage = match decision.verdict {
+        Verdict::Granted(passage) => passage,
+        Verdict::Observed(passage, denial) => {
+            trail.observed = Some(denial);
+            passage
+        }
+        Verdict::Denied(denial) => return Err(Rejection::Denied(denial)),
+    };
+    if let Demand::Act(act) = admitted.found.demand()
+        && let Some(limit) = act.limit()
+    {
+        // ORDER: only what may pass is counted, so that nobody uses up an allowance by being denied.
+        let who = who(limit.per, act.name(), caller.as_ref(), trail);
+        let quota = Quota::of(limit.rate, limit.burst);
+        shared
+            .limits
+            .take_act(who, quota, trail.started.monotone)
+            .map_err(|full| Rejection::Limited(full.seconds()))?;
+    }
+    Ok(Permitted { admitted, caller, passage })
+}
+
+/// 128 bits of a digest over the act and the one who asks; a request without an identity counts for its address.
+fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 {
+    let mut context = digest::Context::new(&digest::SHA256);
+    context.update(act.as_bytes());
+    match (per, caller) {
+        (Per::Subject, Some(caller)) => {
+            for part in [&caller.principal.issuer, &caller.principal.subject] {
+                context.update(&[0]);
+                context.update(part.as_bytes());
+            }
+        }
+        (Per::Subject, None) | (Per::Address, _) => {
+            context.update(&[1]);
+            context.update(trail.peer.to_canonical().to_string().as_bytes());
+        }
+    }
+    context.finish().as_ref().iter().take(16).fold(0, |bits, byte| bits << 8 | u128::from(*byte))
+}
+
+/// What the policy may look up in a request.
+struct Request<'a> {
+    headers: &'a HeaderMap,
+    query: Option<&'a str>,
+}
+
+impl RequestFacts for Request<'_> {
+    fn header(&self, name: &str) -> Occurs<'_> {
+        // Any spelling that an application could read as this header counts as an occurrence of it.
+        let folded = canonical::folded(name);
+        let mut values = self.headers.iter().filter(|(key, _)| canonical::folded(key.as_str()) == folded);
+        match (values.next(), values.next()) {
+            (None, _) => Occurs::Absent,
+            (Some((_, value)), None) => {
+                value.to_str().map_or(Occurs::Repeated, |text| Occurs::Once(Cow::Borrowed(text)))
+            }
+            (Some(_), Some(_)) => Occurs::Repeated,
+        }
+    }
+
+    fn query(&self, name: &str) -> Occurs<'_> {
+        let mut found = Occurs::Absent;
+        for (key, value) in canonical::pairs(self.query.unwrap_or_default()) {
+            // A name or value that cannot be decoded could be read as anything.
+            let Some(key) = canonical::form_decoded(key) else { return Occurs::Repeated };
+            if key != name {
+                continue;
+            }
+            found = match (found, canonical::form_decoded(value)) {
+                (Occurs::Absent, Some(value)) => Occurs::Once(Cow::Owned(value)),
+                _ => return Occurs::Repeated,
+            };
+        }
+        found
+    }
+}

@@ -1,0 +1,202 @@
+//! Step 5: the request as the application gets it.
+//!
+//! Decides which headers go through. It never lets one pass that a client could have used to speak with the gate's
+//! voice: every spelling of the headers that we set is removed before ours are set, so there is exactly one of each.
+
+use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::{Request, Response, Uri, Version};
+use policy::Identity;
+
+use super::canonical::folded;
+use super::identify::Caller;
+use super::record::Recorded;
+use super::trail::Trail;
+use crate::rejection::Rejection;
+use crate::runtime::{Place, Runtime};
+use crate::upstream::body::{AnswerBody, RequestBody};
+use crate::upstream::{self, Pool};
+
+/// Hop-by-hop headers (RFC 9110, section 7.6.1), beside those that `Connection` names.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authorization",
+];
+
+/// What a client could use to be taken for a trusted proxy. Ours are set anew; the others stay away.
+const FORWARDING: [&str; 14] = [
+    "forwarded",
+    "x-forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-forwarded-scheme",
+    "x-forwarded-server",
+    "x-forwarded-ssl",
+    "x-forwarded-uri",
+    "x-real-ip",
+    "x-client-ip",
+    "true-client-ip",
+];
+
+/// Headers that some servers read as the address or host that was asked for.
+const REWRITING: [&str; 5] = ["x-original-url", "x-rewrite-url", "x-original-uri", "x-original-host", "x-host"];
+
+/// Sends the request to the application and waits for the head of its answer.
+///
+/// # Errors
+/// `APP_DOWN`, `APP_TIMEOUT`, `APP_INVALID`; `TOO_LARGE` and `BAD_FRAMING` by the body.
+pub(super) async fn send(
+    runtime: &Runtime,
+    pool: &Pool,
+    recorded: Recorded<'_>,
+    trail: &Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let Recorded(permitted) = recorded;
+    let admitted = permitted.admitted;
+    let mut parts = admitted.parts;
+
+    strip(&mut parts.headers, runtime);
+    strip_credentials(&mut parts.headers, runtime, permitted.caller.as_ref())?;
+    set_identity(&mut parts.headers, runtime, permitted.passage.identity(), trail)?;
+    set_forwarding(&mut parts.headers, &admitted.host, trail)?;
+
+    let target = match &admitted.query {
+        Some(query) => format!("{}?{query}", admitted.path),
+        None => admitted.path,
+    };
+    parts.uri = Uri::try_from(target).map_err(|_| Rejection::BadPath("not a request target"))?;
+    parts.version = Version::HTTP_11;
+    parts.extensions.clear();
+    let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
+    upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await
+}
+
+/// Removes what is meant for this hop only, and what only a gate may say.
+fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
+    remove_connection_named(headers);
+    let ours = |name: &HeaderName| {
+        let name = name.as_str();
+        if name.bytes().all(|byte| byte.is_ascii_lowercase()) && !HOP_BY_HOP.contains(&name) {
+            return name == FORWARDING[0] || runtime.identity.is_reserved(name);
+        }
+        let folded = folded(name);
+        HOP_BY_HOP.contains(&name)
+            || FORWARDING.contains(&folded.as_str())
+            || REWRITING.contains(&folded.as_str())
+            || runtime.identity.is_reserved(&folded)
+            // A second spelling of any header is one that a CGI-like reader cannot tell from the first.
+            || folded != name
+    };
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| ours(name)).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
+    headers.remove(EXPECT);
+    headers.remove(UPGRADE);
+}
+
+/// Removes the headers that `Connection` names (RFC 9110, section 7.6.1). Ours are set later, so naming one of them there
+/// removes nothing that the application should have seen (CVE-2025-48865).
+fn remove_connection_named(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .filter(|name| *name != HOST && *name != AUTHORIZATION && *name != COOKIE)
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
+}
+
+/// Takes credentials out: a token that the gate has judged is no business of the application, unless the provider says so.
+fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<&Caller<'_>>) -> Result<(), Rejection> {
+    let kept = caller
+        .filter(|caller| caller.provider.authn.forwards_credential())
+        .map_or(&[][..], |caller| &caller.provider.places);
+    for place in runtime.providers.iter().flat_map(|provider| &provider.places).filter(|place| !kept.contains(place)) {
+        match place {
+            Place::Header(name) => drop(headers.remove(name)),
+            Place::Cookie(name) => remove_cookie(headers, name)?,
+        }
+    }
+    join_cookies(headers)
+}
+
+fn remove_cookie(headers: &mut HeaderMap, name: &str) -> Result<(), Rejection> {
+    let unreadable = |_| Rejection::BadHeader("`Cookie` is not text");
+    let mut kept = Vec::new();
+    let mut found = false;
+    for value in headers.get_all(COOKIE) {
+        for pair in value.to_str().map_err(unreadable)?.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+            if pair.split_once('=').map_or(pair, |(key, _)| key).trim() == name {
+                found = true;
+            } else {
+                kept.push(pair.to_owned());
+            }
+        }
+    }
+    if found {
+        set_cookie_pairs(headers, &kept)?;
+    }
+    Ok(())
+}
+
+/// HTTP/2 may split `Cookie`; HTTP/1.1 must not (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) -> Result<(), Rejection> {
+    if headers.get_all(COOKIE).iter().nth(1).is_none() {
+        return Ok(());
+    }
+    let mut pairs = Vec::new();
+    for value in headers.get_all(COOKIE) {
+        pairs.push(value.to_str().map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?.to_owned());
+    }
+    set_cookie_pairs(headers, &pairs)
+}
+
+fn set_cookie_pairs(headers: &mut HeaderMap, pairs: &[String]) -> Result<(), Rejection> {
+    if pairs.is_empty() {
+        headers.remove(COOKIE);
+        return Ok(());
+    }
+    let value = HeaderValue::from_str(&pairs.join("; ")).map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?;
+    headers.insert(COOKIE, value);
+    Ok(())
+}
+
+fn set_identity(
+    headers: &mut HeaderMap,
+    runtime: &Runtime,
+    identity: Option<&Identity>,
+    trail: &Trail,
+) -> Result<(), Rejection> {
+    let names = &runtime.identity;
+    headers.insert(names.request.clone(), text(&trail.id.to_string())?);
+    let Some(identity) = identity else { return Ok(()) };
+    headers.insert(names.tenant.clone(), text(identity.tenant().as_str())?);
+    headers.insert(names.subject.clone(), text(identity.subject())?);
+    headers.insert(names.roles.clone(), text(&identity.roles().join(","))?);
+    Ok(())
+}
+
+fn set_forwarding(headers: &mut HeaderMap, host: &str, trail: &Trail) -> Result<(), Rejection> {
+    headers.insert(HOST, text(host)?);
+    headers.insert(HeaderName::from_static("x-forwarded-for"), text(&trail.peer.to_canonical().to_string())?);
+    headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("https"));
+    headers.insert(HeaderName::from_static("x-forwarded-host"), text(host)?);
+    Ok(())
+}
+
+fn text(value: &str) -> Result<HeaderValue, Rejection> {
+    HeaderValue::from_str(value).map_err(|_| Rejection::BadHeader("a value that no header can hold"))
+}

@@ -1,0 +1,148 @@
+//! Step 2: who is asking?
+//!
+//! Decides which credential counts and whether it proves someone. It never falls back: the first of a provider's places
+//! that is present is judged, alone, and a credential that fails there is not looked for elsewhere.
+
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, COOKIE, HeaderName};
+use policy::{Demand, Principal};
+
+use super::admit::Admitted;
+use super::trail::Trail;
+use crate::authn::{self, TokenFault};
+use crate::rejection::Rejection;
+use crate::runtime::{Place, Provider, Runtime};
+use crate::shared::Shared;
+
+/// A request with what is proved of its caller.
+#[derive(Debug)]
+pub(super) struct Identified<'r> {
+    pub(super) admitted: Admitted<'r>,
+    pub(super) caller: Option<Caller<'r>>,
+}
+
+/// Someone, and who vouches for it.
+#[derive(Debug)]
+pub(super) struct Caller<'r> {
+    pub(super) principal: Arc<Principal>,
+    pub(super) provider: &'r Provider,
+}
+
+/// Identifies the caller.
+///
+/// # Errors
+/// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `PROVIDER_DOWN`, and `LIMITED` where the address has used up its refusals.
+pub(super) fn caller<'r>(
+    shared: &Shared,
+    runtime: &'r Runtime,
+    admitted: Admitted<'r>,
+    trail: &mut Trail,
+) -> Result<Identified<'r>, Rejection> {
+    let proved = prove(shared, runtime, &admitted, trail.started.unix_seconds());
+    let caller = match admitted.found.demand() {
+        // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
+        Demand::Public => proved.unwrap_or_default(),
+        // A missing credential is no error here: its denial is the policy's, so that observing can let it pass.
+        Demand::Authenticated | Demand::Act(_) => proved?,
+    };
+    trail.actor = caller.as_ref().map(|caller| actor(&caller.principal, trail.started.unix_seconds()));
+    Ok(Identified { admitted, caller })
+}
+
+fn prove<'r>(
+    shared: &Shared,
+    runtime: &'r Runtime,
+    admitted: &Admitted<'_>,
+    now: u64,
+) -> Result<Option<Caller<'r>>, Rejection> {
+    let Some((provider, token)) = credential(runtime, &admitted.parts.headers)? else { return Ok(None) };
+    let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), admitted.pressed) {
+        (Some(known), _) => known,
+        // ORDER: an address that has used up its refusals costs no more signature checks.
+        (None, Some(full)) => return Err(Rejection::Limited(full.seconds())),
+        (None, None) => shared.tokens.verify(&token, &provider.authn, &provider.keys, now),
+    };
+    Ok(Some(Caller { principal: judged.map_err(Rejection::Token)?, provider }))
+}
+
+fn actor(principal: &Principal, now: u64) -> audit::Actor {
+    let factors = &principal.factors;
+    let known = !factors.methods.is_empty() || factors.at.is_some();
+    audit::Actor {
+        iss: principal.issuer.clone(),
+        sub: principal.subject.clone(),
+        roles: principal.roles.clone(),
+        client: principal.client.clone(),
+        factors: known.then(|| audit::Factors {
+            methods: factors.methods.clone(),
+            age_s: factors.at.map(|at| now.saturating_sub(at)),
+        }),
+    }
+}
+
+/// The credential that counts, and the provider that judges it.
+///
+/// With several providers present, the one whose issuer the token claims judges it: that claim only picks the judge, who
+/// then checks it.
+fn credential<'r>(runtime: &'r Runtime, headers: &HeaderMap) -> Result<Option<(&'r Provider, String)>, Rejection> {
+    let mut present = Vec::new();
+    for provider in &runtime.providers {
+        if let Some(token) = first_present(provider, headers)? {
+            present.push((provider, token));
+        }
+    }
+    let claimed = present
+        .iter()
+        .position(|(provider, token)| authn::unverified_issuer(token).as_deref() == Some(provider.authn.issuer()))
+        .unwrap_or(0);
+    Ok(if present.is_empty() { None } else { Some(present.swap_remove(claimed)) })
+}
+
+fn first_present(provider: &Provider, headers: &HeaderMap) -> Result<Option<String>, Rejection> {
+    for place in &provider.places {
+        let token = match place {
+            Place::Header(name) => from_header(headers, name)?,
+            Place::Cookie(name) => from_cookie(headers, name)?,
+        };
+        if token.is_some() {
+            return Ok(token);
+        }
+    }
+    Ok(None)
+}
+
+fn from_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Rejection> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let malformed = Rejection::Token(TokenFault::Parts);
+    if values.next().is_some() {
+        return Err(malformed);
+    }
+    let Ok(text) = value.to_str() else { return Err(malformed) };
+    match (text.split_once(' '), *name == AUTHORIZATION) {
+        (Some((scheme, token)), _) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim().to_owned())),
+        // Another scheme is a credential too, and one that proves nobody here.
+        (_, true) => Err(malformed),
+        (_, false) => Ok(Some(text.to_owned())),
+    }
+}
+
+/// The value of a cookie. HTTP/2 may send the cookies in several pieces (RFC 9113, section 8.2.3).
+fn from_cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, Rejection> {
+    let mut found = None;
+    for header in headers.get_all(COOKIE) {
+        let Ok(text) = header.to_str() else { return Err(Rejection::BadHeader("`Cookie` is not text")) };
+        for (key, value) in text.split(';').filter_map(|pair| pair.trim().split_once('=')) {
+            if key != name {
+                continue;
+            }
+            // Two cookies of one name come from two paths or hosts; which one counts differs between readers.
+            if found.replace(value.trim_matches('"').to_owned()).is_some() {
+                return Err(Rejection::Token(TokenFault::Parts));
+            }
+        }
+    }
+    Ok(found)
+}

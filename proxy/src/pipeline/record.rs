@@ -1,0 +1,65 @@
+//! Steps 4 and 6: nothing passes that cannot be recorded, and an answer to a strict act leaves after its record.
+//!
+//! Decides only whether the record can be kept. What is recorded is the trail.
+
+use http::Response;
+
+use super::decide::Permitted;
+use super::trail::Trail;
+use crate::clock::Now;
+use crate::rejection::Rejection;
+use crate::shared::Shared;
+use crate::upstream::body::AnswerBody;
+
+/// A permitted request that is sure to be recorded: its place stands in the trail.
+#[derive(Debug)]
+pub(super) struct Recorded<'r>(pub(super) Permitted<'r>);
+
+/// Makes room in the record before anything reaches the application.
+///
+/// # Errors
+/// `NOT_RECORDED` where there is none.
+pub(super) fn before<'r>(
+    shared: &Shared,
+    permitted: Permitted<'r>,
+    trail: &mut Trail,
+) -> Result<Recorded<'r>, Rejection> {
+    if !trail.unrecorded {
+        let mut slot = shared.record.reserve().map_err(|_| Rejection::NotRecorded)?;
+        // A client that hangs up ends this request at any point from here on; it is then recorded as aborted.
+        slot.arm(trail.draft(trail.started.unix_ms, None, None));
+        trail.slot = Some(slot);
+    }
+    Ok(Recorded(permitted))
+}
+
+/// Records the answer; on a strict act its head waits until the record is on disk.
+///
+/// # Errors
+/// `NOT_RECORDED` where a strict act's record could not be written: the application's answer is then withheld.
+pub(super) async fn after(
+    answer: Response<AnswerBody>,
+    trail: &mut Trail,
+    now: Now,
+) -> Result<Response<AnswerBody>, Rejection> {
+    if let Some(slot) = trail.slot.take() {
+        let written = slot.write(trail.draft(now.unix_ms, Some(answer.status().as_u16()), None));
+        if trail.strict {
+            written.durable().await.map_err(|_| Rejection::NotRecorded)?;
+        }
+    }
+    Ok(answer)
+}
+
+/// Records a request that ended early; on a strict act its head waits too. False where it could not be recorded.
+pub(super) async fn refusal(shared: &Shared, trail: &mut Trail, rejection: &Rejection, now: Now) -> bool {
+    let slot = match trail.slot.take() {
+        Some(slot) => slot,
+        None => match shared.record.reserve() {
+            Ok(slot) => slot,
+            Err(_) => return false,
+        },
+    };
+    let written = slot.write(trail.draft(now.unix_ms, Some(rejection.status().as_u16()), Some(rejection.code())));
+    if trail.strict { written.durable().await.is_ok() } else { true }
+}

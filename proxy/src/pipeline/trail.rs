@@ -1,0 +1,137 @@
+//! What is known of a request so far: the steps write it, the record and the log are made of it.
+//!
+//! It never influences a decision. It holds the route's template, never the path, and nothing that the client could
+//! choose but the method, which is one of a closed list by the time it stands here.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use audit::{Actor, AuditSlot, Draft, Facts, Kind, Mode};
+use policy::{Basis, Denial, Match};
+
+use crate::clock::Now;
+use crate::request_id::RequestId;
+
+/// The growing account of one request.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    /// The id in the answer, the log and the record.
+    pub(crate) id: RequestId,
+    /// When the head was read.
+    pub(crate) started: Now,
+    /// The client's address.
+    pub(crate) peer: IpAddr,
+    /// The request's method, once it is known to be one that a policy can name.
+    pub(crate) method: Option<&'static str>,
+    /// The trace id of a well-formed `traceparent` (W3C Trace Context), 32 hexadecimal digits.
+    pub(crate) trace: Option<String>,
+    /// The id of the rule that the path picked.
+    pub(crate) rule: Option<Arc<str>>,
+    /// The rule's path as written.
+    pub(crate) template: Option<Arc<str>>,
+    /// The form of a path that no rule names: its segments taken out.
+    pub(crate) shape: Option<String>,
+    /// The act that the rule demands.
+    pub(crate) act: Option<Arc<str>>,
+    /// Whether the answer must be on the record before it leaves.
+    pub(crate) strict: bool,
+    /// Whether the rule wants no record (`audit: none`).
+    pub(crate) unrecorded: bool,
+    /// Who is asking.
+    pub(crate) actor: Option<Actor>,
+    /// The tenant that the request acts in.
+    pub(crate) tenant: Option<String>,
+    /// The pseudonym of the patient that the request names.
+    pub(crate) patient: Option<String>,
+    /// What the decision looked at.
+    pub(crate) facts: Option<Facts>,
+    /// The denial that observing let pass.
+    pub(crate) observed: Option<Denial>,
+    /// Digest of the policies that judged it.
+    pub(crate) policy: Arc<str>,
+    /// The place in the record that was made for this request and is not yet filled.
+    pub(crate) slot: Option<AuditSlot>,
+}
+
+impl Trail {
+    /// Starts the account of a request.
+    pub(crate) fn new(id: RequestId, started: Now, peer: IpAddr, policy: Arc<str>) -> Self {
+        Self {
+            id,
+            started,
+            peer,
+            policy,
+            method: None,
+            trace: None,
+            rule: None,
+            template: None,
+            shape: None,
+            act: None,
+            strict: false,
+            unrecorded: false,
+            actor: None,
+            tenant: None,
+            patient: None,
+            facts: None,
+            observed: None,
+            slot: None,
+        }
+    }
+
+    /// Notes the rule that the path picked.
+    pub(crate) fn matched(&mut self, found: &Match<'_>) {
+        let route = found.route();
+        self.rule = Some(route.id().into());
+        self.template = Some(route.template().into());
+        self.unrecorded = !route.recorded();
+        if let policy::Demand::Act(act) = found.demand() {
+            self.act = Some(act.name().into());
+            self.strict = act.strict();
+        }
+    }
+
+    /// Notes what the decision rested on. `pseudonym` turns the patient's identifier into what the record may hold.
+    pub(crate) fn decided(&mut self, basis: &Basis, pseudonym: impl FnOnce(&str) -> Option<String>) {
+        self.tenant = basis.tenant.as_ref().map(|tenant| tenant.as_str().to_owned());
+        self.patient = basis.patient.as_deref().and_then(pseudonym);
+        self.facts = Some(Facts { tenant: Some(recorded_tenant(basis.tenant_fact)), own: basis.own });
+    }
+
+    /// The event of an answer with this status and, where it was refused, this code.
+    pub(crate) fn draft(&self, at: u64, status: Option<u16>, code: Option<&'static str>) -> Draft {
+        let observed = self.observed.as_ref().map(Denial::code);
+        let decision = match (code, observed) {
+            (Some(_), _) => audit::Decision::Deny,
+            (None, Some(_)) => audit::Decision::Observe,
+            (None, None) => audit::Decision::Allow,
+        };
+        let method = self.method.unwrap_or("?");
+        Draft {
+            at,
+            kind: Kind::Answer,
+            request: self.id.to_string(),
+            trace: self.trace.clone(),
+            actor: self.actor.clone(),
+            tenant: self.tenant.clone(),
+            patient: self.patient.clone(),
+            rule: self.rule.clone(),
+            act: self.act.clone(),
+            route: self.template.as_deref().or(self.shape.as_deref()).map(|path| format!("{method} {path}").into()),
+            policy: Arc::clone(&self.policy),
+            mode: if self.observed.is_some() { Mode::Observe } else { Mode::Enforce },
+            decision,
+            code: code.or(observed).map(Into::into),
+            facts: self.facts,
+            status,
+            peer: self.peer,
+        }
+    }
+}
+
+fn recorded_tenant(fact: policy::TenantFact) -> audit::TenantFact {
+    match fact {
+        policy::TenantFact::Same => audit::TenantFact::Same,
+        policy::TenantFact::Other => audit::TenantFact::Other,
+        policy::TenantFact::None => audit::TenantFact::None,
+    }
+}

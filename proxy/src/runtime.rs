@@ -1,0 +1,116 @@
+//! Everything that judges a request, compiled: immutable, loaded once a request, swapped whole.
+//!
+//! It decides nothing by itself. What outlives a change of configuration (limits, keys, the record) is in
+//! [`crate::shared`] instead.
+
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use policy::{Policy, TenantId};
+use redact::PseudonymKey;
+
+use crate::authn::{self, KeyStore};
+use crate::limits::Quota;
+use crate::pipeline::canonical;
+use crate::upstream::AppTarget;
+
+/// What runs, as opposed to what was written.
+#[derive(Debug)]
+pub struct Runtime {
+    /// Who may do what.
+    pub policy: Policy,
+    /// `sha256:` and 64 hexadecimal digits over the policy files: what the record says it was judged by.
+    pub policy_digest: Arc<str>,
+    /// The application.
+    pub app: AppTarget,
+    /// The public names, in lower case.
+    pub hosts: Vec<String>,
+    /// Who may vouch for a caller, in the order of their names.
+    pub providers: Vec<Provider>,
+    /// The headers that tell the application who is asking.
+    pub identity: IdentityHeaders,
+    /// The headers of every answer.
+    pub answer_headers: AnswerHeaders,
+    /// What a client may ask.
+    pub limits: Bounds,
+    /// Turns patients into pseudonyms; without it the record names none.
+    pub pseudonym_key: Option<PseudonymKey>,
+}
+
+impl Runtime {
+    /// Whether `host` (lower case, with a port if one was sent) is one of the public names. A name that was configured
+    /// without a port stands for every port.
+    pub fn serves(&self, host: &str) -> bool {
+        self.hosts.iter().any(|name| name == host || name == canonical::without_port(host))
+    }
+
+    /// The pseudonym of a patient of a tenant, where there is a key for it.
+    pub fn pseudonym(&self, tenant: Option<&TenantId>, patient: &str) -> Option<String> {
+        let key = self.pseudonym_key.as_ref()?;
+        Some(key.pseudonym(tenant.map_or("", TenantId::as_str), patient))
+    }
+}
+
+/// One issuer of tokens.
+#[derive(Debug)]
+pub struct Provider {
+    /// What its tokens must say.
+    pub authn: authn::Provider,
+    /// Its keys as they are now.
+    pub keys: Arc<KeyStore>,
+    /// Where its tokens are looked for, in this order.
+    pub places: Vec<Place>,
+}
+
+/// A place where a token may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A request header.
+    Header(HeaderName),
+    /// A cookie.
+    Cookie(String),
+}
+
+/// The names under which the application is told who is asking.
+#[derive(Clone, Debug)]
+pub struct IdentityHeaders {
+    /// Carries the tenant.
+    pub tenant: HeaderName,
+    /// Carries the subject.
+    pub subject: HeaderName,
+    /// Carries the roles.
+    pub roles: HeaderName,
+    /// Carries the request id.
+    pub request: HeaderName,
+}
+
+impl IdentityHeaders {
+    /// Whether a header name, folded as [`canonical::folded`] does, could be read as one of ours.
+    pub fn is_reserved(&self, folded: &str) -> bool {
+        [&self.tenant, &self.subject, &self.roles, &self.request].iter().any(|name| name.as_str() == folded)
+    }
+}
+
+/// The headers of every answer.
+#[derive(Clone, Debug)]
+pub struct AnswerHeaders {
+    /// Set in place of what the application says.
+    pub replaced: Vec<(HeaderName, HeaderValue)>,
+    /// A content policy, beside the application's own.
+    pub content_policy: Option<HeaderValue>,
+    /// Carries the request id.
+    pub request: HeaderName,
+}
+
+/// What a client may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// All header names and values together, in bytes.
+    pub headers: u64,
+    /// A body, in bytes.
+    pub body: u64,
+    /// Requests of one address.
+    pub per_address: Quota,
+    /// Refused requests of one address.
+    pub refused_per_address: Quota,
+}

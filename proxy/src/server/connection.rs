@@ -1,0 +1,159 @@
+//! One connection: the TLS handshake, then HTTP/1.1 or HTTP/2 as ALPN says, until it ends, idles or is told to.
+//!
+//! Decides limits of the connection. It never looks at a request; each goes to the pipeline.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use super::io::Patient;
+use crate::pipeline;
+use crate::pipeline::canonical::TARGET_LIMIT;
+use crate::shared::Shared;
+use crate::telemetry::metrics::Handshake;
+use crate::upstream::Pool;
+use crate::upstream::body::AnswerBody;
+
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How long a client may take for the head of a request, and stay silent between two.
+const HEAD: Duration = Duration::from_secs(30);
+/// How long a client may not read while we have something to write.
+const WRITE: Duration = Duration::from_secs(60);
+/// Requests at once on one HTTP/2 connection.
+const STREAMS: u32 = 100;
+/// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to answer.
+const PING: Duration = Duration::from_secs(20);
+/// Bytes that wait on one HTTP/2 stream for a client that does not read.
+const SEND_BUFFER: usize = 64 * 1024;
+
+type Socket = Patient<TlsStream<TcpStream>>;
+
+/// What is known of a connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    /// The client's address.
+    pub(crate) peer: IpAddr,
+    /// The name in the ClientHello (SNI), in lower case.
+    pub(crate) server_name: Option<String>,
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve(
+    stream: TcpStream,
+    peer: IpAddr,
+    tls: TlsAcceptor,
+    shared: Arc<Shared>,
+    pool: Pool,
+    stop: watch::Receiver<bool>,
+) {
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let stream = match timeout(HANDSHAKE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(_)) => return shared.metrics.handshake(Handshake::Failed),
+        Err(_) => return shared.metrics.handshake(Handshake::TimedOut),
+    };
+    shared.metrics.handshake(Handshake::Ok);
+    shared.metrics.connection(1);
+    let (_, session) = stream.get_ref();
+    let http2 = session.alpn_protocol() == Some(b"h2");
+    let server_name = session.server_name().map(str::to_ascii_lowercase);
+    let connection = Arc::new(Connection { peer, server_name });
+    let socket = TokioIo::new(Patient::new(stream, WRITE));
+    let served = Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::new(AtomicU64::new(0)) };
+    if http2 {
+        serve_http2(socket, served, stop).await
+    } else {
+        serve_http1(socket, served, stop).await
+    }
+    shared.metrics.connection(-1);
+}
+
+/// What each request of a connection needs.
+#[derive(Clone)]
+struct Served {
+    shared: Arc<Shared>,
+    pool: Pool,
+    connection: Arc<Connection>,
+    /// Requests so far, to see whether anything happened.
+    requests: Arc<AtomicU64>,
+}
+
+impl Served {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        Ok(pipeline::handle(&self.shared, &self.pool, &self.connection, request).await)
+    }
+}
+
+async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stop: watch::Receiver<bool>) {
+    let head = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
+    let service = service_fn(move |request| served.clone().answer(request));
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_header_size(head.saturating_add(TARGET_LIMIT))
+        .serve_connection(socket, service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        // How it ended is of no interest: a client may hang up at any time.
+        _ = connection.as_mut() => {}
+        () = told(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}
+
+async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stop: watch::Receiver<bool>) {
+    let head = u32::try_from(served.shared.runtime.load().limits.headers).unwrap_or(u32::MAX);
+    let requests = Arc::clone(&served.requests);
+    let service = service_fn(move |request| served.clone().answer(request));
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .max_header_list_size(head)
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(SEND_BUFFER)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING)
+        .serve_connection(socket, service);
+    let mut connection = pin!(connection);
+    let mut seen = 0;
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = told(&mut stop) => break,
+            () = sleep(HEAD) => {
+                // HTTP/2 has no limit of its own on silence: without a new request the connection is asked to end. Streams
+                // that are open finish first.
+                let now = requests.load(Ordering::Acquire);
+                if now == seen { break }
+                seen = now;
+            }
+        }
+    }
+    connection.as_mut().graceful_shutdown();
+    drop(connection.await);
+}
+
+/// Ends when the gate is told to stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    // The guard that `wait_for` hands out must not live across an await.
+    drop(stop.wait_for(|stop| *stop).await);
+}

@@ -1,0 +1,105 @@
+//! What there is once per process, whatever the number of workers: limits, keys, remembered tokens, the record.
+//!
+//! It outlives every change of configuration, so that no change resets a limit or forgets a key. It decides nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use arc_swap::ArcSwap;
+use audit::Record;
+use tokio::sync::Semaphore;
+
+use crate::authn::Remembered;
+use crate::clock::Clock;
+use crate::limits::Limits;
+use crate::request_id::RequestIds;
+use crate::runtime::Runtime;
+use crate::telemetry::metrics::Metrics;
+
+/// The state of a process.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where the time comes from.
+    pub clock: Clock,
+    /// Ids for requests.
+    pub ids: RequestIds,
+    /// What judges requests at this moment.
+    pub runtime: ArcSwap<Runtime>,
+    /// Who has asked how often.
+    pub limits: Limits,
+    /// Tokens that were verified before.
+    pub tokens: Remembered,
+    /// The evidence.
+    pub record: Record,
+    /// Counters for `/metrics`.
+    pub metrics: Metrics,
+    /// Room for connections, over all workers.
+    pub connections: Arc<Semaphore>,
+    /// Where the process stands in its life.
+    pub phase: Phase,
+}
+
+/// Where a process stands in its life.
+#[derive(Debug, Default)]
+pub struct Phase {
+    listening: AtomicUsize,
+    started: AtomicBool,
+    leaving: AtomicBool,
+}
+
+impl Phase {
+    /// One more worker accepts connections.
+    pub fn worker_listens(&self, workers: usize) {
+        if self.listening.fetch_add(1, Ordering::AcqRel) + 1 >= workers {
+            self.started.store(true, Ordering::Release);
+        }
+    }
+
+    /// Whether every worker accepts connections. Never waits for the application or for a provider.
+    pub fn is_started(&self) -> bool {
+        self.started.load(Ordering::Acquire)
+    }
+
+    /// One worker less accepts connections.
+    pub fn worker_ends(&self) {
+        self.listening.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Whether any worker still serves.
+    pub fn has_workers(&self) -> bool {
+        self.listening.load(Ordering::Acquire) > 0
+    }
+
+    /// No new work, please: readiness falls and stays down.
+    pub fn leave(&self) {
+        self.leaving.store(true, Ordering::Release);
+    }
+
+    /// Whether the process is on its way out.
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Acquire)
+    }
+}
+
+impl Shared {
+    /// Why no traffic should come now, in one word each; empty when ready.
+    pub fn unready(&self) -> Vec<&'static str> {
+        let mut reasons = Vec::new();
+        if !self.phase.is_started() {
+            reasons.push("starting");
+        }
+        if self.phase.is_leaving() {
+            reasons.push("leaving");
+        }
+        let record = self.record.health();
+        if record.failed.is_some() || record.full {
+            reasons.push("record");
+        }
+        let runtime = self.runtime.load();
+        let now = self.clock.now().unix_seconds();
+        if !runtime.providers.is_empty() && runtime.providers.iter().all(|one| one.keys.current(now).is_err()) {
+            reasons.push("keys");
+        }
+        reasons
+    }
+}

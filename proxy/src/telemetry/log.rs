@@ -1,0 +1,191 @@
+//! The operations log: JSON lines on standard output, allow-listed fields only.
+//!
+//! Decides what may be written: a field that is not on the list is dropped, and every text goes through `redact`. Of the
+//! libraries below only warnings are written, because h2 and rustls print whole requests at their lower levels. It never
+//! waits for the reader of standard output: when that falls behind, lines are lost and counted.
+
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use http::StatusCode;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level, Metadata, Subscriber};
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+use crate::clock::Clock;
+use crate::config::raw::LogLevel;
+use crate::pipeline::Trail;
+use crate::rejection::Rejection;
+
+/// The lines that may wait for the reader of standard output.
+const WAITING_LINES: usize = 16_384;
+
+/// The fields that may be written, beside `message`. None of them can hold what a client chose.
+const FIELDS: [&str; 24] = [
+    "address",
+    "bytes",
+    "code",
+    "connections",
+    "count",
+    "detail",
+    "duration_us",
+    "error",
+    "file",
+    "keys",
+    "level",
+    "method",
+    "mode",
+    "phase",
+    "policy",
+    "provider",
+    "request",
+    "route",
+    "rule",
+    "seconds",
+    "signal",
+    "status",
+    "version",
+    "workers",
+];
+
+/// Starts the log. What is still waiting is written when the guard is dropped.
+///
+/// # Errors
+/// Where this process has a log already.
+pub fn start(
+    level: LogLevel,
+    writer: impl Write + Send + 'static,
+) -> Result<WorkerGuard, tracing::subscriber::SetGlobalDefaultError> {
+    let (lines, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).lossy(true).finish(writer);
+    let layer = JsonLines { level: level.tracing(), clock: Clock::system(), lines };
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))?;
+    Ok(guard)
+}
+
+impl LogLevel {
+    fn tracing(self) -> Level {
+        match self {
+            LogLevel::Error => Level::ERROR,
+            LogLevel::Warn => Level::WARN,
+            LogLevel::Info => Level::INFO,
+            LogLevel::Debug => Level::DEBUG,
+            LogLevel::Trace => Level::TRACE,
+        }
+    }
+}
+
+struct JsonLines {
+    level: Level,
+    clock: Clock,
+    lines: NonBlocking,
+}
+
+impl<S: Subscriber> Layer<S> for JsonLines {
+    fn enabled(&self, about: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        let ours = about.target() == "anteroom" || about.target().starts_with("anteroom::");
+        // Levels compare by how much they say: `ERROR` is the least.
+        *about.level() <= if ours { self.level } else { self.level.min(Level::WARN) }
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let about = event.metadata();
+        let mut line = Map::new();
+        line.insert("at".to_owned(), audit::rfc3339(self.clock.now().unix_ms).into());
+        line.insert("level".to_owned(), about.level().as_str().to_ascii_lowercase().into());
+        event.record(&mut Fields(&mut line));
+        if let Ok(mut text) = serde_json::to_vec(&line) {
+            text.push(b'\n');
+            // A full queue drops the line; the appender counts it.
+            let mut lines = self.lines.clone();
+            drop(lines.write_all(&text));
+        }
+    }
+}
+
+/// Takes the allow-listed fields of an event, redacted.
+struct Fields<'a>(&'a mut Map<String, Value>);
+
+impl Fields<'_> {
+    fn put(&mut self, field: &Field, value: Value) {
+        if field.name() == "message" || FIELDS.contains(&field.name()) {
+            self.0.insert(field.name().to_owned(), value);
+        }
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        // Ids, codes and templates are ours, and templates hold braces that redaction would only blur.
+        let ours = matches!(field.name(), "request" | "code" | "route" | "rule" | "method" | "policy" | "version");
+        let text = if ours { value.to_owned() } else { redact::text(value).into_owned() };
+        self.put(field, text.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value.into());
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+/// One line for a request that ended early, with the finer reason that the client is not told.
+pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
+    let request = trail.id.to_string();
+    let (code, detail) = (rejection.code(), rejection.detail());
+    let rule = trail.rule.as_deref().unwrap_or("");
+    match rejection {
+        Rejection::Internal => {
+            tracing::error!(target: "anteroom", request, code, rule, "a request failed by a fault of ours")
+        }
+        Rejection::NotRecorded => {
+            tracing::error!(target: "anteroom", request, code, rule, "a request could not be recorded")
+        }
+        Rejection::AppDown(_) | Rejection::AppTimeout | Rejection::AppInvalid(_) | Rejection::Overloaded => {
+            tracing::warn!(target: "anteroom", request, code, rule, detail, "the application did not answer");
+        }
+        Rejection::BadFraming(_)
+        | Rejection::BadPath(_)
+        | Rejection::BadHeader(_)
+        | Rejection::BadHost(_)
+        | Rejection::TooLarge(_)
+        | Rejection::Misdirected
+        | Rejection::NoRoute
+        | Rejection::MethodNotAllowed(_)
+        | Rejection::Token(_)
+        | Rejection::Denied(_)
+        | Rejection::Limited(_) => {
+            tracing::info!(target: "anteroom", request, code, rule, detail, "a request was refused")
+        }
+    }
+}
+
+/// One line for every request at `debug`.
+pub(crate) fn answered(trail: &Trail, status: StatusCode, code: Option<&'static str>, took: Duration) {
+    if !tracing::enabled!(target: "anteroom", Level::DEBUG) {
+        return;
+    }
+    tracing::debug!(
+        target: "anteroom",
+        request = trail.id.to_string(),
+        method = trail.method.unwrap_or("?"),
+        route = trail.template.as_deref().unwrap_or(""),
+        rule = trail.rule.as_deref().unwrap_or(""),
+        status = status.as_u16(),
+        code = code.unwrap_or(""),
+        duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "a request was answered"
+    );
+}

@@ -1,0 +1,175 @@
+//! The way to the application: a kept connection or a new one, one request at a time, HTTP/1.1 over loopback.
+//!
+//! Decides how long to wait and whether a request may be sent again: only when no byte of it was written, or when it has
+//! no body, its method is safe, and a kept connection died under it. It never changes a request.
+
+pub mod body;
+mod pool;
+mod stall;
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use crate::rejection::{Oversize, Rejection};
+use crate::server::io::Patient;
+use body::{AnswerBody, BodyFate, Broken, RequestBody};
+pub(crate) use pool::Pool;
+use pool::Sender;
+pub(crate) use stall::Stall;
+
+/// The largest head that the application may answer with, in bytes.
+const ANSWER_HEAD_LIMIT: usize = 64 * 1024;
+/// The most headers that the application may answer with.
+const ANSWER_HEADERS: usize = 200;
+
+/// Where the application is and how long the gate waits for it.
+#[derive(Clone, Copy, Debug)]
+pub struct AppTarget {
+    /// Its address, always loopback.
+    pub address: SocketAddr,
+    /// How long a connection may take.
+    pub connect: Duration,
+    /// How long the head of an answer may take.
+    pub response: Duration,
+    /// How long nothing may move in a body.
+    pub idle: Duration,
+}
+
+/// Sends a request and waits for the head of the answer.
+///
+/// # Errors
+/// `APP_DOWN` when the application cannot be reached or hangs up, `APP_TIMEOUT`, `APP_INVALID` when what it sends is not
+/// HTTP; `TOO_LARGE` and `BAD_FRAMING` when the client's body broke on the way.
+pub(crate) async fn send(
+    target: &AppTarget,
+    pool: &Pool,
+    request: Request<RequestBody>,
+    fate: &BodyFate,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let again = Again::of(&request);
+    let mut request = request;
+    if let Some(sender) = pool.take(target.idle) {
+        match exchange(target, pool, sender, request, fate).await {
+            Ok(answer) => return Ok(answer),
+            Err(Failed { unsent: Some(unsent), .. }) => request = *unsent,
+            Err(Failed { why: Why::HungUp, .. }) => match again {
+                Some(again) => request = again.into_request(),
+                None => return Err(Rejection::AppDown("the application hung up on a kept connection")),
+            },
+            Err(failed) => return Err(failed.rejection(fate)),
+        }
+    }
+    let sender = connect(target).await?;
+    exchange(target, pool, sender, request, fate).await.map_err(|failed| failed.rejection(fate))
+}
+
+/// A request without a body and with a safe method, kept in case a kept connection dies under it.
+struct Again(http::request::Parts);
+
+impl Again {
+    fn of(request: &Request<RequestBody>) -> Option<Self> {
+        let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        if !safe || !request.body().is_empty() {
+            return None;
+        }
+        let (parts, ()) = {
+            let mut copy = Request::new(());
+            *copy.method_mut() = request.method().clone();
+            *copy.uri_mut() = request.uri().clone();
+            *copy.headers_mut() = request.headers().clone();
+            copy.into_parts()
+        };
+        Some(Self(parts))
+    }
+
+    fn into_request(self) -> Request<RequestBody> {
+        Request::from_parts(self.0, RequestBody::Empty)
+    }
+}
+
+async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
+    let stream = match timeout(target.connect, TcpStream::connect(target.address)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(_)) => return Err(Rejection::AppDown("the application refuses connections")),
+        Err(_) => return Err(Rejection::AppDown("the application did not take the connection in time")),
+    };
+    stream.set_nodelay(true).map_err(|_| Rejection::AppDown("the connection broke at once"))?;
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(ANSWER_HEAD_LIMIT)
+        .max_headers(ANSWER_HEADERS)
+        .handshake(TokioIo::new(Patient::new(stream, target.idle)))
+        .await
+        .map_err(|_| Rejection::AppDown("the connection broke at once"))?;
+    tokio::spawn(async move {
+        // How it ends is seen by whoever waits for an answer; an idle one that ends is of no interest.
+        drop(connection.await);
+    });
+    Ok(sender)
+}
+
+struct Failed {
+    why: Why,
+    /// The request, when no byte of it was written.
+    unsent: Option<Box<Request<RequestBody>>>,
+}
+
+enum Why {
+    HungUp,
+    TimedOut,
+    Invalid,
+}
+
+impl Failed {
+    fn rejection(&self, fate: &BodyFate) -> Rejection {
+        match (fate.broken(), &self.why) {
+            (Some(Broken::TooLarge), _) => Rejection::TooLarge(Oversize::Body),
+            (Some(Broken::Stalled), _) => Rejection::BadFraming("the body stopped arriving"),
+            (Some(Broken::Cut), _) => Rejection::BadFraming("the body ended early"),
+            (None, Why::HungUp) => Rejection::AppDown("the application hung up before it answered"),
+            (None, Why::TimedOut) => Rejection::AppTimeout,
+            (None, Why::Invalid) => Rejection::AppInvalid("the answer is not HTTP/1.1"),
+        }
+    }
+}
+
+async fn exchange(
+    target: &AppTarget,
+    pool: &Pool,
+    mut sender: Sender,
+    request: Request<RequestBody>,
+    fate: &BodyFate,
+) -> Result<Response<AnswerBody>, Failed> {
+    let mut waiting = pin!(sender.try_send_request(request));
+    let mut pieces = fate.pieces();
+    let answer = loop {
+        match timeout(target.response, waiting.as_mut()).await {
+            Ok(answer) => break answer,
+            // The limit is on the application: it counts anew while the body moves, and while the client owes a piece of
+            // it, the body's own limit counts.
+            Err(_) if fate.is_awaiting_client() || fate.pieces() != pieces => pieces = fate.pieces(),
+            Err(_) => return Err(Failed { why: Why::TimedOut, unsent: None }),
+        }
+    };
+    match answer {
+        Ok(answer) => Ok(keep_streaming(answer, target.idle, sender, pool)),
+        Err(mut error) => {
+            let unsent = error.take_message().map(Box::new);
+            let error = error.into_error();
+            let why = if error.is_parse() || error.is_parse_too_large() { Why::Invalid } else { Why::HungUp };
+            Err(Failed { why, unsent })
+        }
+    }
+}
+
+fn keep_streaming(answer: Response<Incoming>, idle: Duration, sender: Sender, pool: &Pool) -> Response<AnswerBody> {
+    let (parts, body) = answer.into_parts();
+    Response::from_parts(parts, AnswerBody::stream(body, idle, sender, pool.clone()))
+}

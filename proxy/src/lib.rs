@@ -23,6 +23,7 @@ pub mod config;
 pub mod demo;
 pub mod dev_key;
 pub mod limits;
+pub mod manual;
 pub mod pipeline;
 pub mod rejection;
 pub mod request_id;

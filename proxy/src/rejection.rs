@@ -58,12 +58,12 @@ pub enum Oversize {
 }
 
 /// What a code means, as the manual lists it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CodeEntry {
     /// The stable reason code.
     pub code: &'static str,
-    /// The HTTP status, or statuses, it comes with.
-    pub status: &'static str,
+    /// The HTTP statuses it comes with.
+    pub statuses: Vec<u16>,
     /// What the client is told.
     pub meaning: &'static str,
     /// What whoever runs the gate, or calls it, can do.
@@ -167,5 +167,182 @@ impl Rejection {
     /// Whether the client, rather than the gate or the application, is why: such a request counts as refused.
     pub fn is_refusal(&self) -> bool {
         self.status().is_client_error()
+    }
+}
+
+/// Every code that a request can end with, in the order of [`Rejection`], each once.
+pub fn codes() -> Vec<CodeEntry> {
+    let mut codes: Vec<CodeEntry> = Vec::new();
+    for one in std::iter::successors(Some(Rejection::BadFraming("")), next).flat_map(entries) {
+        match codes.iter_mut().find(|known| known.code == one.code) {
+            Some(known) => known.statuses.extend(one.statuses),
+            None => codes.push(one),
+        }
+    }
+    codes
+}
+
+/// The variant after this one. A new variant does not compile until it has its place here.
+fn next(one: &Rejection) -> Option<Rejection> {
+    Some(match one {
+        Rejection::BadFraming(_) => Rejection::BadPath(""),
+        Rejection::BadPath(_) => Rejection::BadHeader(""),
+        Rejection::BadHeader(_) => Rejection::BadHost(""),
+        Rejection::BadHost(_) => Rejection::TooLarge(Oversize::Body),
+        Rejection::TooLarge(Oversize::Body) => Rejection::TooLarge(Oversize::Target),
+        Rejection::TooLarge(Oversize::Target) => Rejection::TooLarge(Oversize::Headers),
+        Rejection::TooLarge(Oversize::Headers) => Rejection::Misdirected,
+        Rejection::Misdirected => Rejection::NoRoute,
+        Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
+        Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
+        Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
+        Rejection::Denied(_) => Rejection::Limited(1),
+        Rejection::Limited(_) => Rejection::Overloaded,
+        Rejection::Overloaded => Rejection::AppDown(""),
+        Rejection::AppDown(_) => Rejection::AppTimeout,
+        Rejection::AppTimeout => Rejection::AppInvalid(""),
+        Rejection::AppInvalid(_) => Rejection::NotRecorded,
+        Rejection::NotRecorded => Rejection::Internal,
+        Rejection::Internal => return None,
+    })
+}
+
+/// The codes of one variant: those of all token faults and of all denials stand for one each.
+fn entries(one: Rejection) -> Vec<CodeEntry> {
+    let remedy = match &one {
+        Rejection::Token(_) => {
+            // One of each class that a client can tell apart.
+            let faults = [TokenFault::Parts, TokenFault::Expired, TokenFault::NoKeys];
+            return faults.map(|fault| entry(&Rejection::Token(fault), fault.remedy())).to_vec();
+        }
+        Rejection::Denied(_) => {
+            return policy::codes()
+                .map(|code| CodeEntry {
+                    code: code.code,
+                    statuses: vec![code.status],
+                    meaning: code.public,
+                    remedy: code.advice,
+                })
+                .to_vec();
+        }
+        Rejection::BadFraming(_) => {
+            "The body ended early, stopped arriving, or is framed in two ways: look at the client, or at the proxy in \
+             front of the gate."
+        }
+        Rejection::BadPath(_) => {
+            "The path or query holds what two readers could take for two things (`//`, dot segments, `;`, an encoded \
+             slash, a method override); the log names it. The client sends it in its plain form."
+        }
+        Rejection::BadHeader(_) => {
+            "A header that may stand once is repeated, is no text, or overrides the method; the log names it."
+        }
+        Rejection::BadHost(_) => "Add the name to `app.hosts`, or mend the client's `Host`.",
+        Rejection::TooLarge(_) => {
+            "413: the body is over `limits.body`. 431: the headers are over `limits.headers`. 414: the request target is \
+             over 16 KiB, which is fixed."
+        }
+        Rejection::Misdirected => {
+            "The connection was opened for one host and used for another: the client opens one for each. A certificate \
+             that covers both invites browsers to do this."
+        }
+        Rejection::NoRoute => "No rule names the path, so it is closed: add a route to a policy if it should be open.",
+        Rejection::MethodNotAllowed(_) => {
+            "The most specific route does not list the method; `Allow` says which it lists. A less specific route is \
+             never asked instead."
+        }
+        Rejection::Limited(_) => {
+            "Come back after `Retry-After` seconds. It is the address' limit (`limits.per_address`), its allowance of \
+             refused requests (`limits.refused_per_address`), or the act's own `limit`."
+        }
+        Rejection::Overloaded => "The gate has no room for more work: come back later, or give it more.",
+        Rejection::AppDown(_) => {
+            "Nothing listens at `app.url`, or it hung up before it answered: look at the application."
+        }
+        Rejection::AppTimeout => {
+            "No answer within `app.timeouts.response`: look at the application, or raise the limit for slow pages."
+        }
+        Rejection::AppInvalid(_) => "The application's answer is no HTTP/1.1, or its head is over 64 KiB.",
+        Rejection::NotRecorded => {
+            "The record is full, or its disk refuses: `anteroom status` and the metrics of the record say which. Nothing \
+             passes until there is room."
+        }
+        Rejection::Internal => {
+            "A fault of the gate on this one request: report it with the log line of the request id."
+        }
+    };
+    vec![entry(&one, remedy)]
+}
+
+fn entry(one: &Rejection, remedy: &'static str) -> CodeEntry {
+    CodeEntry { code: one.code(), statuses: vec![one.status().as_u16()], meaning: one.public(), remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::{Disagreement, NotOwn, Place};
+
+    use super::*;
+    use crate::authn::{JsonFault, TokenPart};
+
+    /// The fault after this one; a new fault does not compile until it has its place here.
+    fn next_fault(one: &TokenFault) -> Option<TokenFault> {
+        Some(match one {
+            TokenFault::TooLong => TokenFault::Encrypted,
+            TokenFault::Encrypted => TokenFault::Parts,
+            TokenFault::Parts => TokenFault::Encoding(TokenPart::Header),
+            TokenFault::Encoding(_) => TokenFault::Json(TokenPart::Payload, JsonFault::Syntax),
+            TokenFault::Json(..) => TokenFault::Header("kid"),
+            TokenFault::Header(_) => TokenFault::Critical,
+            TokenFault::Critical => TokenFault::Algorithm,
+            TokenFault::Algorithm => TokenFault::KeyAlgorithm,
+            TokenFault::KeyAlgorithm => TokenFault::Type,
+            TokenFault::Type => TokenFault::UnknownKey,
+            TokenFault::UnknownKey => TokenFault::AmbiguousKey,
+            TokenFault::AmbiguousKey => TokenFault::Signature,
+            TokenFault::Signature => TokenFault::Issuer,
+            TokenFault::Issuer => TokenFault::Audience,
+            TokenFault::Audience => TokenFault::Claim("sub"),
+            TokenFault::Claim(_) => TokenFault::Expired,
+            TokenFault::Expired => TokenFault::NotYet,
+            TokenFault::NotYet => TokenFault::IssuedLater,
+            TokenFault::IssuedLater => TokenFault::NoKeys,
+            TokenFault::NoKeys => return None,
+        })
+    }
+
+    fn next_denial(one: &Denial) -> Option<Denial> {
+        Some(match one {
+            Denial::NoCredential => Denial::NoTenant,
+            Denial::NoTenant => Denial::TenantMismatch(Disagreement::Other(Place::Claim)),
+            Denial::TenantMismatch(_) => Denial::NotGranted { act: "records.read".into() },
+            Denial::NotGranted { .. } => Denial::NotOwn(NotOwn::Unclear(Place::Claim)),
+            Denial::NotOwn(_) => Denial::Condition { cause: None },
+            Denial::Condition { .. } => return None,
+        })
+    }
+
+    #[test]
+    fn every_rejection_is_on_the_list_with_its_status_and_its_text() {
+        let faults = std::iter::successors(Some(TokenFault::TooLong), next_fault).map(Rejection::Token);
+        let denials = std::iter::successors(Some(Denial::NoCredential), next_denial).map(Rejection::Denied);
+        let others = std::iter::successors(Some(Rejection::BadFraming("")), next);
+        let codes = codes();
+        for rejection in others.chain(faults).chain(denials) {
+            let entry = codes.iter().find(|entry| entry.code == rejection.code()).expect(rejection.code());
+            assert!(entry.statuses.contains(&rejection.status().as_u16()), "{}", entry.code);
+            assert_eq!(entry.meaning, rejection.public(), "{}", entry.code);
+        }
+    }
+
+    #[test]
+    fn every_code_is_one_word_that_stands_once_with_a_remedy() {
+        let mut seen = Vec::new();
+        for entry in codes() {
+            assert!(entry.code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{}", entry.code);
+            assert!(entry.remedy.ends_with('.'), "{}", entry.code);
+            assert!(!seen.contains(&entry.code), "{}", entry.code);
+            seen.push(entry.code);
+        }
+        assert_eq!(seen.len(), 24);
     }
 }

@@ -132,6 +132,23 @@ impl TokenFault {
         }
     }
 
+    /// What whoever runs the gate can do, for the manual.
+    pub fn remedy(self) -> &'static str {
+        match self.class() {
+            Class::Invalid => {
+                "Look up the finer reason in the log by the request id: a wrong `iss`, `aud`, `typ` or `alg`, an unknown \
+                 key, a bad signature. The caller signs in anew."
+            }
+            Class::Expired => {
+                "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
+            }
+            Class::NoKeys => {
+                "The provider's keys were never fetched or are over a day old: `anteroom status` shows the error of the \
+                 last attempt."
+            }
+        }
+    }
+
     /// The value of `WWW-Authenticate` (RFC 6750, 3); none where a new token would not help.
     pub fn challenge(self) -> Option<&'static str> {
         match self.class() {

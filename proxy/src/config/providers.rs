@@ -11,10 +11,8 @@ use http::HeaderName;
 use policy::{Span, Spanned, TenantId};
 
 use super::compile::{Faulty, period};
-use super::raw::{RawAlgorithm, RawConfig, RawJwks, RawPlace, RawProvider};
-use crate::authn::{
-    self, Algorithm, ClaimMap, ClaimPath, KeySet, KeyStore, ProviderSettings, Source, SourceFault, TenantSource,
-};
+use super::raw::{RawConfig, RawJwks, RawPlace, RawProvider};
+use crate::authn::{self, ClaimMap, ClaimPath, KeySet, KeyStore, ProviderSettings, Source, SourceFault, TenantSource};
 use crate::runtime::{IdentityHeaders, Place, Provider};
 
 /// Where a provider's keys are fetched from.
@@ -66,7 +64,7 @@ fn one(
         name: name.to_owned(),
         issuer: raw.issuer.value.clone(),
         audience: raw.audience.value.clone(),
-        algorithms: raw.algorithms.iter().flat_map(|list| &list.value).map(|one| algorithm(*one)).collect(),
+        algorithms: raw.algorithms.iter().flat_map(|list| &list.value).copied().collect(),
         types: raw.types.as_ref().map(|types| types.value.clone()).unwrap_or_default(),
         leeway_s: leeway.as_secs(),
         claims,
@@ -265,22 +263,5 @@ fn fetched(
             faults.at(span, "provider", fault.to_string(), hint);
             (None, None)
         }
-    }
-}
-
-fn algorithm(raw: RawAlgorithm) -> Algorithm {
-    match raw {
-        RawAlgorithm::RS256 => Algorithm::Rs256,
-        RawAlgorithm::RS384 => Algorithm::Rs384,
-        RawAlgorithm::RS512 => Algorithm::Rs512,
-        RawAlgorithm::PS256 => Algorithm::Ps256,
-        RawAlgorithm::PS384 => Algorithm::Ps384,
-        RawAlgorithm::PS512 => Algorithm::Ps512,
-        RawAlgorithm::ES256 => Algorithm::Es256,
-        RawAlgorithm::ES384 => Algorithm::Es384,
-        RawAlgorithm::EdDsa => Algorithm::EdDsa,
-        RawAlgorithm::HS256 => Algorithm::Hs256,
-        RawAlgorithm::HS384 => Algorithm::Hs384,
-        RawAlgorithm::HS512 => Algorithm::Hs512,
     }
 }

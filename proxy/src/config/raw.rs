@@ -11,6 +11,8 @@ use policy::units::{ByteSize, Period, Rate};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::authn::Algorithm;
+
 /// How this sidecar is wired: one file per deployment.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -162,12 +164,12 @@ pub struct RawProvider {
     /// Its public keys. Either this or `secret`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Spanned<RawJwks>>,
-    /// A shared secret of at least 32 bytes for HS256, HS384 and HS512. Either this or `jwks`.
+    /// A shared secret for HS256 (at least 32 bytes), HS384 (48) and HS512 (64). Either this or `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Spanned<RawFile>>,
     /// Signature algorithms that are accepted. Left out: those of the key that the token names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub algorithms: Option<Spanned<Vec<RawAlgorithm>>>,
+    pub algorithms: Option<Spanned<Vec<Algorithm>>>,
     /// Values of the header `typ` that are accepted; a token without one is accepted where `JWT` is. Left out: `JWT`
     /// and `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -233,25 +235,6 @@ pub struct RawFile {
     pub file: Spanned<String>,
 }
 
-/// A signature algorithm (RFC 7518, RFC 8037).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[expect(missing_docs, reason = "the names are those of the registry")]
-pub enum RawAlgorithm {
-    RS256,
-    RS384,
-    RS512,
-    PS256,
-    PS384,
-    PS512,
-    ES256,
-    ES384,
-    #[serde(rename = "EdDSA")]
-    EdDsa,
-    HS256,
-    HS384,
-    HS512,
-}
-
 /// Headers that are set for the application and on every answer.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -272,7 +255,7 @@ pub struct RawIdentityHeaders {
     pub tenant: Spanned<String>,
     /// Carries the subject of the token.
     pub subject: Spanned<String>,
-    /// Carries those roles of the caller that the policies name, with commas between.
+    /// Carries the roles of the caller, with commas between.
     pub roles: Spanned<String>,
     /// Carries the request id, the same as in the answer, the log and the record.
     pub request: Spanned<String>,

@@ -83,6 +83,9 @@ impl Clinic {
         match (method.as_str(), segments.as_slice()) {
             ("GET", ["healthz"]) => Reply::Data(OK, json!({ "status": "up" })),
             ("GET", ["static", "clinic.css"]) => Reply::Ready(web::answer(OK, CSS, include_str!("assets/clinic.css"))),
+            ("GET", ["favicon.ico"]) => {
+                Reply::Ready(web::answer(OK, "image/svg+xml", include_str!("assets/clinic.svg")))
+            }
             ("GET", ["debug", "headers"]) => Reply::Data(OK, echo(request.headers())),
             ("GET", ["debug", "error"]) => stack_trace(),
             ("GET", ["api", rest @ ..]) => self.api(rest, &said),

@@ -43,7 +43,11 @@ pub(super) struct Console {
     pub(super) feed: Arc<Feed>,
     /// The page's own authority, `localhost:PORT`.
     pub(super) authority: String,
+    /// The application behind the gate.
     pub(super) app: SocketAddr,
+    /// The same application with nothing in front of it and a store of its own, so that what the gate refused does
+    /// not turn up behind it after all.
+    pub(super) bare: SocketAddr,
     pub(super) connector: TlsConnector,
     /// Where the gate listens, once it does.
     pub(super) gate: OnceLock<SocketAddr>,
@@ -135,7 +139,7 @@ impl Console {
         answer
     }
 
-    /// Runs a try through the gate, and the same request past it, for comparison.
+    /// Runs a try through the gate, and for comparison where there is none.
     async fn run(&self, one: &Try) -> Answer {
         let Some(gate) = self.gate.get().copied() else {
             return web::json(StatusCode::SERVICE_UNAVAILABLE, &json!({ "error": "the gate is not open yet" }));
@@ -143,11 +147,11 @@ impl Console {
         let Ok(_turn) = self.running.acquire().await else { return nothing_here() };
         let token = one.persona.and_then(persona).and_then(|who| self.issuer.token(who, self.now()).ok());
         let through = client::send(&Target::Gate(gate, self.connector.clone()), one, token.as_deref()).await;
-        let past = client::send(&Target::App(self.app), one, token.as_deref()).await;
+        let past = client::send(&Target::App(self.bare), one, token.as_deref()).await;
         let expected = json!({ "status": one.expect.status, "code": one.expect.code });
         let told = json!({
             "name": one.name, "title": one.title.replace('`', ""), "expect": expected, "curl": curl(one, &self.gate_url()),
-            "gate": told(&through), "app": told(&past),
+            "gate": told(&through), "bare": told(&past),
         });
         web::json(StatusCode::OK, &told)
     }

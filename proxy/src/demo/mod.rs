@@ -171,8 +171,10 @@ impl Stage {
         write_configuration(args, place, app, issuer.url())?;
         let feed = Arc::new(Feed::new());
         tokio::spawn(feed::follow(Arc::clone(&feed), place.path("audit")));
-        let clinic = Arc::new(Clinic::new(format!("https://{authority}/")));
-        tokio::spawn(web::serve(app_listener, None, move |request| Arc::clone(&clinic).respond(request)));
+        open_clinic(app_listener, &authority);
+        let bare_listener = listener(None).await?;
+        let bare = local(&bare_listener)?;
+        open_clinic(bare_listener, &authority);
         let console = Arc::new(Console {
             issuer,
             clock,
@@ -180,6 +182,7 @@ impl Stage {
             feed,
             authority,
             app,
+            bare,
             connector: tls.connector,
             gate: OnceLock::new(),
             folder: place.root().display().to_string(),
@@ -215,6 +218,12 @@ impl Stage {
         };
         printed.and_then(|()| out.flush()).map_err(DemoError::Output)
     }
+}
+
+/// Serves one sample clinic, with a store of its own.
+fn open_clinic(listener: TcpListener, console: &str) {
+    let clinic = Arc::new(Clinic::new(format!("https://{console}/")));
+    tokio::spawn(web::serve(listener, None, move |request| Arc::clone(&clinic).respond(request)));
 }
 
 /// The signals that end the demo.

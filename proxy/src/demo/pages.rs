@@ -44,7 +44,7 @@ impl Frame<'_> {
     pub(super) fn patient(&self, patient: &Patient, records: &[Record]) -> String {
         let rows = records.iter().map(|record| {
             format!(
-                "<tr><td><a href=\"/patients/{patient}/records/{id}\">#{id}</a></td><td>{date}</td><td>{note}</td>\
+                "<tr><td><a href=\"/patients/{patient}/records/{id}\">#{id}</a></td><td class=\"when\">{date}</td><td>{note}</td>\
                  <td>{by}</td></tr>",
                 patient = escape(patient.id),
                 id = record.id,

@@ -215,7 +215,7 @@ async fn a_try_shows_the_gates_answer_and_the_applications() {
     let told: Value = serde_json::from_str(&told.body).unwrap();
     assert_eq!(told["gate"]["status"], 401);
     assert_eq!(told["expect"]["code"], "NO_CREDENTIAL");
-    assert_eq!(told["app"]["status"], 200, "the application alone lets everybody in");
+    assert_eq!(told["bare"]["status"], 200, "the application alone lets everybody in");
     assert!(told["curl"].as_str().unwrap().starts_with("curl -i --cacert ca.pem https://localhost:"));
     let one = ask("GET", "/", &[], None);
     let distrusted = send(&Target::Gate(gate, tls.connector), &one, None).await;
@@ -241,4 +241,24 @@ async fn a_port_that_is_taken_is_refused_by_name_and_otherwise_passed_over() {
     let refused = Stage::set(&args, &place, Clock::system()).await.map(|_| ()).unwrap_err();
     assert!(refused.to_string().starts_with(&format!("cannot listen on port {port}: ")), "{refused}");
     assert_ne!(local(&listener(Some(port)).await.unwrap()).unwrap().port(), port);
+}
+
+#[tokio::test]
+async fn what_is_tried_without_the_gate_stays_out_of_the_clinic() {
+    let (stage, _place) = stage().await;
+    let json = [("content-type", "application/json")];
+    let write = ask("POST", "/api/patients/p-101/records", &json, Some(r#"{"note":"bare"}"#));
+    assert_eq!(send(&Target::App(stage.console.bare), &write, None).await.unwrap().status, 201);
+    let records = stage.app(ask("GET", "/api/patients/p-101/records", &[], None)).await;
+    assert!(!records.body.contains("bare"));
+}
+
+#[test]
+fn what_runs_in_the_demo_passes_the_check_without_a_warning() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (_stage, place) = runtime.block_on(stage());
+    match crate::config::prepare(&place.path("config.yaml")) {
+        Ok(plan) => assert!(plan.warnings.is_empty(), "{}", policy::render(&plan.warnings, &plan.sources, false)),
+        Err(faults) => panic!("{}", policy::render(&faults.diagnostics, &faults.sources, false)),
+    }
 }

@@ -184,7 +184,10 @@ fn set_identity(
     headers.insert(names.request.clone(), text(&trail.id.to_string())?);
     let Some(identity) = identity else { return Ok(()) };
     headers.insert(names.tenant.clone(), text(identity.tenant().as_str())?);
-    headers.insert(names.subject.clone(), text(identity.subject())?);
+    // A subject is any text without control characters; beyond ASCII it stands in UTF-8.
+    let subject = HeaderValue::from_bytes(identity.subject().as_bytes());
+    headers
+        .insert(names.subject.clone(), subject.map_err(|_| Rejection::BadHeader("a value that no header can hold"))?);
     headers.insert(names.roles.clone(), text(&identity.roles().join(","))?);
     Ok(())
 }

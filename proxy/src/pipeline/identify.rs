@@ -93,11 +93,14 @@ fn credential<'r>(runtime: &'r Runtime, headers: &HeaderMap) -> Result<Option<(&
             present.push((provider, token));
         }
     }
+    if present.len() < 2 {
+        return Ok(present.pop());
+    }
     let claimed = present
         .iter()
         .position(|(provider, token)| authn::unverified_issuer(token).as_deref() == Some(provider.authn.issuer()))
         .unwrap_or(0);
-    Ok(if present.is_empty() { None } else { Some(present.swap_remove(claimed)) })
+    Ok(Some(present.swap_remove(claimed)))
 }
 
 fn first_present(provider: &Provider, headers: &HeaderMap) -> Result<Option<String>, Rejection> {

@@ -24,31 +24,25 @@ use crate::rejection::Rejection;
 const WAITING_LINES: usize = 16_384;
 
 /// The fields that may be written, beside `message`. None of them can hold what a client chose.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 18] = [
     "address",
-    "bytes",
     "code",
-    "connections",
-    "count",
     "detail",
     "duration_us",
     "error",
-    "file",
     "keys",
-    "level",
     "method",
-    "mode",
-    "phase",
     "policy",
     "provider",
+    "reason",
     "request",
     "route",
     "rule",
     "seconds",
     "signal",
+    "skipped",
     "status",
     "version",
-    "workers",
 ];
 
 /// Starts the log. What is still waiting is written when the guard is dropped.

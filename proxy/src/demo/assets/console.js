@@ -66,6 +66,17 @@ function remark(app, refused) {
   return null;
 }
 
+// A body as a person would read it: JSON laid out, of a page its words.
+function readable(told) {
+  const value = parsed(told.body);
+  if (value) return JSON.stringify(value, null, 1);
+  const type = told.headers.find(([name]) => name === "content-type");
+  if (!type || !type[1].startsWith("text/html")) return told.body.trim() || "(empty)";
+  // Parsed, but never shown as markup: nothing in it runs or loads.
+  const page = new DOMParser().parseFromString(told.body, "text/html");
+  return (page.querySelector("main") || page.body).textContent.replace(/\n\s*\n+/g, "\n").trim();
+}
+
 function showSide(side, told, marks, comment, good) {
   const title = element("h3", {}, good ? "Through the gate" : "Without it");
   side.replaceChildren(title);
@@ -78,8 +89,7 @@ function showSide(side, told, marks, comment, good) {
   const kind = good ? (told.status < 400 ? "allow" : "deny") : comment ? "deny" : "plain";
   title.append(element("span", { class: "status", "data-kind": kind }, String(told.status)));
   if (comment) side.append(element("p", { class: "remark" }, comment));
-  const value = parsed(told.body);
-  side.append(element("pre", { tabindex: "0" }, value ? JSON.stringify(value, null, 1) : told.body.trim() || "(empty)"));
+  side.append(element("pre", { tabindex: "0" }, readable(told)));
   side.append(headerList(told.headers, marks));
 }
 
@@ -97,7 +107,7 @@ function show(result, button) {
   byId("summary").replaceChildren(
     element("p", { class: "verdict", "data-kind": kind }, element("b", {}, word), element("span", {}, result.title)));
   showSide(byId("side-gate"), gate, GUARDS, null, true);
-  showSide(byId("side-app"), result.app, LEAKS, remark(result.app, code), false);
+  showSide(byId("side-bare"), result.bare, LEAKS, remark(result.bare, code), false);
   byId("sides").hidden = false;
   byId("curl").hidden = false;
   byId("curl-line").textContent = result.curl;
@@ -149,7 +159,7 @@ function addRow(text, isNew) {
   const who = event.actor ? event.actor.sub : "nobody";
   const about = [who, event.tenant, event.rule && `rule ${event.rule}`, event.act].filter(Boolean).join("  ·  ");
   const time = String(event.at || "").slice(11, 19);
-  const route = event.route || event.method || "no route";
+  const route = event.route || "no rule";
   const status = event.status ? String(event.status) : "";
   const row = element("details", { class: isNew ? "row new" : "row" },
     element("summary", {},

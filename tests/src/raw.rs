@@ -114,7 +114,8 @@ impl Raw {
                 }
             }
             body.extend(self.buffer.drain(..size));
-            self.buffer.drain(..2);
+            let end: Vec<u8> = self.buffer.drain(..2).collect();
+            assert_eq!(end, b"\r\n", "a chunk ends in its line end, and no trailer follows the last one");
             if size == 0 {
                 return Some(());
             }

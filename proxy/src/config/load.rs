@@ -65,7 +65,7 @@ pub fn load(path: &Path) -> Result<Loaded, Faults> {
         let folder = base.join(folder);
         read_policies(&folder, &mut sources, &mut faults).unwrap_or_else(|reason| {
             let message = format!("cannot read the policies in `{}`: {reason}", folder.display());
-            faults.push(Diagnostic::error("file", span, message));
+            faults.push(Diagnostic::error("file", span, message).help("paths are relative to the configuration file"));
             Vec::new()
         })
     });

@@ -7,7 +7,7 @@ mod mfa;
 use crate::de::Spanned;
 use crate::units::Rate;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 pub use mfa::{RawMfa, RawMfaTerms};
@@ -67,7 +67,7 @@ pub struct RawMetadata {
 }
 
 /// How far a rule is rolled out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// What it denies does not pass.

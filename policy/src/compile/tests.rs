@@ -52,7 +52,7 @@ fn each_fault_has_a_place_and_a_hint() {
         ("phi: true,", "phi: true, mfa: { withn: 5m },", "`withn`", "unknown-key|did you mean `within`?"),
         ("phi: true,", "phi: true, mfa: { within: 5 },", "`5`", "bad-unit|write the unit"),
         ("phi: true,", "phi: true, mfa: { within: 0s },", "`0s`", "bad-mfa|at least `1s`"),
-        ("phi: true,", "phi: true, mfa: {},", "`{}`", "too-few|`mfa` needs at least 1 entry"),
+        ("phi: true,", "phi: true, mfa: {},", "`{`", "too-few|`mfa` needs at least 1 entry"),
         ("phi: true,", "phi: true, mfa:,", "`mfa`", "no-value|wanted is"),
         ("provider: {", "provider: { mfa: { within: 250ms },", "`250ms`", "bad-mfa|at least `1s`"),
         ("rate: 60/m", "rate: 60/m, burst: 0", "`0`", "bad-limit|at least 1"),

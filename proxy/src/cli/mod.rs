@@ -2,9 +2,12 @@
 //!
 //! Decides what the words on it mean and how a command ends. It does nothing that a command could do.
 
+mod ask;
 mod check;
 mod config;
 mod dev;
+mod drain;
+mod healthcheck;
 mod run;
 mod schema;
 mod status;
@@ -40,6 +43,10 @@ enum Command {
     Config(config::ConfigArgs),
     /// Ask a running gate what it enforces right now
     Status(status::StatusArgs),
+    /// Ask a running gate to leave: what is open ends first
+    Drain(drain::DrainArgs),
+    /// Ask a running gate whether it is ready: the exit code says it
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -84,6 +91,8 @@ pub fn main() -> ExitCode {
         Command::Schema(args) => schema::run(&args).into(),
         Command::Config(args) => config::run(&args).into(),
         Command::Status(args) => status::run(&args).into(),
+        Command::Drain(args) => drain::run(&args).into(),
+        Command::Healthcheck(args) => healthcheck::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

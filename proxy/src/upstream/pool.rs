@@ -3,6 +3,7 @@
 //! Decides which connection carries the next request. It never gives out one that is closed or still busy with the last
 //! answer, and it never keeps more than its bound.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -21,20 +22,28 @@ pub(crate) type Sender = SendRequest<RequestBody>;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pool {
     idle: Arc<Mutex<Vec<Kept>>>,
+    /// Where the application is for whoever holds this; a reload may have moved it.
+    address: Option<SocketAddr>,
 }
 
 #[derive(Debug)]
 struct Kept {
+    address: Option<SocketAddr>,
     sender: Sender,
     since: Instant,
 }
 
 impl Pool {
+    /// The same pool, for the connections to `address` alone.
+    pub(crate) fn to(&self, address: SocketAddr) -> Self {
+        Self { idle: Arc::clone(&self.idle), address: Some(address) }
+    }
+
     /// An idle connection that is ready now and was used less than `longest` ago; closed and stale ones are let go on
     /// the way.
     pub(crate) fn take(&self, longest: Duration) -> Option<Sender> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < longest);
+        idle.retain(|kept| kept.address == self.address && !kept.sender.is_closed() && kept.since.elapsed() < longest);
         let ready = idle.iter().rposition(|kept| kept.sender.is_ready())?;
         Some(idle.remove(ready).sender)
     }
@@ -46,7 +55,7 @@ impl Pool {
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE {
-            idle.push(Kept { sender, since: Instant::now() });
+            idle.push(Kept { address: self.address, sender, since: Instant::now() });
         }
     }
 }

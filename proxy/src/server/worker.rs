@@ -67,25 +67,25 @@ impl Door {
             () = self.accept(&listener) => {}
             () = closing.reached(Stage::Closing) => {}
         }
-        // ORDER: the listener closes last. What the kernel has in its queue is reset when it closes, and a client that is
-        // in there has sent its request already.
-        let connections = Arc::clone(&self.shared.connections);
-        let done = async {
-            loop {
+        let leaving = async {
+            // Newcomers are served as long as anyone is who was here before, and no longer: they could come for ever.
+            let mut here = std::mem::take(&mut self.open);
+            let connections = Arc::clone(&self.shared.connections);
+            while !here.is_empty() {
                 tokio::select! {
-                    biased;
-                    ended = self.open.join_next(), if !self.open.is_empty() => drop(ended),
-                    (accepted, room) = next(&connections, &listener), if !self.open.is_empty() => self.take(accepted, room).await,
-                    () = std::future::ready(()), if self.open.is_empty() => {
-                        if !self.take_queued(&queue) {
-                            return;
-                        }
-                    }
+                    ended = here.join_next() => drop(ended),
+                    (accepted, room) = next(&connections, &listener) => self.take(accepted, room).await,
                 }
             }
+            // ORDER: emptied, then closed at once. What the kernel has in a queue that closes is reset, and a client that is
+            // in there may have sent its request already.
+            drop(listener);
+            self.take_queued(&queue);
+            drop(queue);
+            while self.open.join_next().await.is_some() {}
         };
         tokio::select! {
-            () = done => {}
+            () = leaving => {}
             () = cutting.reached(Stage::Cutting) => {}
         }
     }
@@ -100,18 +100,15 @@ impl Door {
         }
     }
 
-    /// Takes what is in the kernel's queue now (at most the backlog, whatever room there is); whether there was anything. Asks the system itself: the runtime only knows
-    /// what it was told when it last waited.
-    fn take_queued(&mut self, queue: &TcpListener) -> bool {
-        let mut any = false;
+    /// Takes what is in the kernel's queue now: at most the backlog, whatever room there is. Asks the system itself: the
+    /// runtime only knows what it was told when it last waited.
+    fn take_queued(&mut self, queue: &TcpListener) {
         while let Ok((stream, peer)) = queue.accept() {
-            any = true;
             let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
             if let Ok(stream) = stream {
                 self.serve(stream, peer, None);
             }
         }
-        any
     }
 
     async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, room: Option<OwnedSemaphorePermit>) {

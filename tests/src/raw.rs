@@ -57,11 +57,6 @@ impl Raw {
         Self { stream, buffer: Vec::new() }
     }
 
-    /// A connection that stands already.
-    pub fn over(stream: TlsStream<TcpStream>) -> Self {
-        Self { stream, buffer: Vec::new() }
-    }
-
     /// Sends bytes; a gate that has hung up is no fault.
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         let sent = async { self.stream.write_all(bytes.as_ref()).await.is_ok() && self.stream.flush().await.is_ok() };

@@ -2,10 +2,13 @@
 //!
 //! Decides what the words on it mean and how a command ends. It does nothing that a command could do.
 
+mod ask;
 mod check;
 mod config;
 mod dev;
+mod drain;
 mod explain;
+mod healthcheck;
 mod run;
 mod schema;
 mod status;
@@ -46,6 +49,10 @@ enum Command {
     Test(test::TestArgs),
     /// Ask a running gate what it enforces right now
     Status(status::StatusArgs),
+    /// Ask a running gate to leave: what is open ends first
+    Drain(drain::DrainArgs),
+    /// Ask a running gate whether it is ready: the exit code says it
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -95,6 +102,8 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::run(&args).into(),
         Command::Test(args) => test::run(&args).into(),
         Command::Status(args) => status::run(&args).into(),
+        Command::Drain(args) => drain::run(&args).into(),
+        Command::Healthcheck(args) => healthcheck::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

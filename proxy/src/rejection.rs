@@ -6,6 +6,7 @@ use http::StatusCode;
 use policy::Denial;
 
 use crate::authn::TokenFault;
+use crate::limits::Full;
 
 /// Why a request was refused, or why its answer was withheld.
 #[derive(Debug)]
@@ -30,8 +31,10 @@ pub enum Rejection {
     Token(TokenFault),
     /// The policy says no.
     Denied(Denial),
-    /// Too many requests; holds whole seconds until one more fits.
-    Limited(u64),
+    /// A page of another site asked, or a preflight that the list does not answer.
+    CrossSite(&'static str),
+    /// Too many requests; holds the limit, and the time until one more fits.
+    Limited(Full),
     /// The gate has more to do than it can.
     Overloaded,
     /// The application cannot be reached, or hung up before it answered.
@@ -84,6 +87,7 @@ impl Rejection {
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Rejection::Token(fault) => fault.code(),
             Rejection::Denied(denial) => denial.code(),
+            Rejection::CrossSite(_) => "CROSS_SITE",
             Rejection::Limited(_) => "LIMITED",
             Rejection::Overloaded => "OVERLOADED",
             Rejection::AppDown(_) => "APP_DOWN",
@@ -108,6 +112,7 @@ impl Rejection {
             Rejection::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::Token(fault) => StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::UNAUTHORIZED),
             Rejection::Denied(denial) => StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN),
+            Rejection::CrossSite(_) => StatusCode::FORBIDDEN,
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Rejection::Overloaded | Rejection::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::AppDown(_) | Rejection::AppInvalid(_) => StatusCode::BAD_GATEWAY,
@@ -129,6 +134,7 @@ impl Rejection {
             Rejection::Misdirected => "the connection was opened for another host",
             Rejection::NoRoute => "there is nothing at this address",
             Rejection::MethodNotAllowed(_) => "the address does not take this method",
+            Rejection::CrossSite(_) => "the request comes from a page of another site",
             Rejection::Limited(_) => "too many requests",
             Rejection::Overloaded => "the service has too much to do",
             Rejection::AppDown(_) => "the application cannot be reached",
@@ -146,6 +152,7 @@ impl Rejection {
             | Rejection::BadPath(detail)
             | Rejection::BadHeader(detail)
             | Rejection::BadHost(detail)
+            | Rejection::CrossSite(detail)
             | Rejection::AppDown(detail)
             | Rejection::AppInvalid(detail) => (*detail).to_owned(),
             Rejection::TooLarge(Oversize::Body) => "body over `limits.body`".to_owned(),
@@ -196,7 +203,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
         Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
-        Rejection::Denied(_) => Rejection::Limited(1),
+        Rejection::Denied(_) => Rejection::CrossSite(""),
+        Rejection::CrossSite(_) => Rejection::Limited(Full::sample()),
         Rejection::Limited(_) => Rejection::Overloaded,
         Rejection::Overloaded => Rejection::AppDown(""),
         Rejection::AppDown(_) => Rejection::AppTimeout,
@@ -249,6 +257,12 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         Rejection::MethodNotAllowed(_) => {
             "The most specific route does not list the method; `Allow` says which it lists. A less specific route is \
              never asked instead."
+        }
+        Rejection::CrossSite(_) => {
+            "A page of another site sent a request that could change something with a person's cookies, opened a \
+             WebSocket, or asked for a preflight; the log says by what it was seen. A site of yours belongs in \
+             `app.hosts` or `cors.origins`; a client that is no browser sends its token in a header. See \
+             [browsers](browsers.md)."
         }
         Rejection::Limited(_) => {
             "Come back after `Retry-After` seconds. It is the address' limit (`limits.per_address`), its allowance of \

@@ -16,6 +16,7 @@ use policy::{Diagnostic, Span, Spanned};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
+use super::browsers;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::{LogLevel, RawConfig, RawHeaders, RawLimits};
@@ -88,6 +89,7 @@ pub(super) fn compile(loaded: Loaded) -> Result<Plan, Faults> {
     let hosts = hosts(&config, &mut faults);
     let identity = identity_headers(&config.headers, &mut faults);
     let answer_headers = answer_headers(&config.headers, identity.as_ref(), &mut faults);
+    let browsers = browsers::compile(&config, &mut faults);
     let limits = bounds(&config.limits, &mut faults);
     let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
         let bytes = faults.file(&key.file)?;
@@ -119,6 +121,7 @@ pub(super) fn compile(loaded: Loaded) -> Result<Plan, Faults> {
             providers,
             identity: identity?,
             answer_headers: answer_headers?,
+            browsers: browsers?,
             limits: limits?,
             pseudonym_key,
         })

@@ -6,12 +6,13 @@
 pub mod body;
 mod pool;
 mod stall;
+mod tunnel;
 
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,6 +25,7 @@ use body::{AnswerBody, BodyFate, Broken, RequestBody};
 pub(crate) use pool::Pool;
 use pool::Sender;
 pub(crate) use stall::Stall;
+pub(crate) use tunnel::Tunnel;
 
 /// The largest head that the application may answer with, in bytes.
 const ANSWER_HEAD_LIMIT: usize = 64 * 1024;
@@ -110,7 +112,7 @@ async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
         .map_err(|_| Rejection::AppDown("the connection broke at once"))?;
     tokio::spawn(async move {
         // How it ends is seen by whoever waits for an answer; an idle one that ends is of no interest.
-        drop(connection.await);
+        drop(connection.with_upgrades().await);
     });
     Ok(sender)
 }
@@ -171,5 +173,9 @@ async fn exchange(
 
 fn keep_streaming(answer: Response<Incoming>, idle: Duration, sender: Sender, pool: &Pool) -> Response<AnswerBody> {
     let (parts, body) = answer.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // What speaks another protocol from here on never carries a request again.
+        return Response::from_parts(parts, AnswerBody::Whole(None));
+    }
     Response::from_parts(parts, AnswerBody::stream(body, idle, sender, pool.clone()))
 }

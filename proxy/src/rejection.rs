@@ -357,6 +357,6 @@ mod tests {
             assert!(!seen.contains(&entry.code), "{}", entry.code);
             seen.push(entry.code);
         }
-        assert_eq!(seen.len(), 24);
+        assert_eq!(seen.len(), 25);
     }
 }

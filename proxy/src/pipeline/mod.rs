@@ -44,7 +44,7 @@ pub(crate) async fn handle(
 ) -> Response<AnswerBody> {
     let runtime = shared.runtime.load_full(); // one policy for the whole request
     let mut trail = Trail::new(shared.ids.next(), shared.clock.now(), connection.peer, runtime.policy_digest.clone());
-    let page = answer::wants_page(request.headers());
+    let form = answer::Form::of(&request);
     let origin = cors::listed_origin(runtime.browsers.cors.as_ref(), request.headers());
     let served = caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await;
     let (mut answer, code) = match served {
@@ -55,7 +55,7 @@ pub(crate) async fn handle(
         Err(rejection) => {
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
-            (answer::rejection(&rejection, trail.id, page), Some(rejection.code()))
+            (answer::rejection(&rejection, trail.id, form), Some(rejection.code()))
         }
     };
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);

@@ -59,7 +59,7 @@ pub(crate) async fn handle(
         }
     };
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
-    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id);
+    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.phi);
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
     shared.metrics.answered(&trail, answer.status(), code, took);
     log::answered(&trail, answer.status(), code, took);

@@ -48,7 +48,7 @@ pub struct AppTarget {
 /// Sends a request and waits for the head of the answer.
 ///
 /// # Errors
-/// `APP_DOWN` when the application cannot be reached or hangs up, `APP_TIMEOUT`, `APP_INVALID` when what it sends is not
+/// `OVERLOADED` when too many requests are with the application already, `APP_DOWN` when it cannot be reached or hangs up, `APP_TIMEOUT`, `APP_INVALID` when what it sends is not
 /// HTTP; `TOO_LARGE` and `BAD_FRAMING` when the client's body broke on the way.
 pub(crate) async fn send(
     target: &AppTarget,
@@ -69,7 +69,7 @@ pub(crate) async fn send(
             },
         }
     }
-    let sender = connect(target).await?;
+    let sender = connect(target, pool).await?;
     exchange(target, pool, sender, request, fate).await.map_err(|failed| failed.rejection(fate))
 }
 
@@ -97,7 +97,8 @@ impl Again {
     }
 }
 
-async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
+async fn connect(target: &AppTarget, pool: &Pool) -> Result<Sender, Rejection> {
+    let room = pool.room().ok_or(Rejection::Overloaded)?;
     let stream = match timeout(target.connect, TcpStream::connect(target.address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(_)) => return Err(Rejection::AppDown("the application refuses connections")),
@@ -107,7 +108,7 @@ async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(ANSWER_HEAD_LIMIT)
         .max_headers(ANSWER_HEADERS)
-        .handshake(TokioIo::new(Patient::new(stream, target.idle)))
+        .handshake(TokioIo::new(Patient::holding(stream, target.idle, room)))
         .await
         .map_err(|_| Rejection::AppDown("the connection broke at once"))?;
     tokio::spawn(async move {

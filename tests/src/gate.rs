@@ -44,6 +44,8 @@ pub struct Setup {
     pub drain: String,
     /// The value of `listen.health`.
     pub health: String,
+    /// Whole lines of the top level, beside those above.
+    pub more: String,
     /// Where the gate gets its time from.
     pub clock: Clock,
 }
@@ -63,6 +65,7 @@ impl Default for Setup {
             log: "info".to_owned(),
             drain: "{ delay: 0s }".to_owned(),
             health: "127.0.0.1:0".to_owned(),
+            more: String::new(),
             clock: Clock::system(),
         }
     }
@@ -137,7 +140,7 @@ impl Files {
 
 /// The configuration file.
 pub fn config(setup: &Setup, app: SocketAddr) -> String {
-    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, .. } = setup;
+    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, more, .. } = setup;
     let mut text = String::from("apiVersion: anteroom.dev/v1\nkind: Config\nworkers: 2\n");
     writeln!(text, "app: {{ url: \"http://{app}\", hosts: {hosts}, timeouts: {timeouts} }}").unwrap();
     writeln!(text, "listen: {{ https: \"127.0.0.1:0\", health: \"{health}\", control: \"unix:control.sock\" }}")
@@ -147,7 +150,7 @@ pub fn config(setup: &Setup, app: SocketAddr) -> String {
     writeln!(text, "    {provider}").unwrap();
     writeln!(text, "policies: policies\nlimits: {limits}\nheaders: {headers}\ndrain: {drain}").unwrap();
     writeln!(text, "redact: {{ pseudonym_key: {{ file: pseudonym.key }} }}").unwrap();
-    writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}").unwrap();
+    writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}\n{more}").unwrap();
     text
 }
 

@@ -5,12 +5,15 @@
 
 use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri, Version};
+use hyper::upgrade::OnUpgrade;
 use policy::Identity;
 
 use super::canonical::is_folded;
+use super::cors;
 use super::identify::Caller;
 use super::record::Recorded;
 use super::trail::Trail;
+use super::websocket;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime};
 use crate::upstream::body::{AnswerBody, RequestBody};
@@ -69,9 +72,16 @@ pub(super) async fn send(
     };
     parts.uri = Uri::try_from(target).map_err(|_| Rejection::BadPath("not a request target"))?;
     parts.version = Version::HTTP_11;
+    let client = parts.extensions.remove::<OnUpgrade>();
     parts.extensions.clear();
+    if admitted.websocket.is_some() {
+        websocket::announce(&mut parts.headers);
+    }
     let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
-    upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await
+    let mut answer = upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await?;
+    cors::strip(answer.headers_mut());
+    websocket::join(&mut answer, admitted.websocket.as_ref(), client, runtime.app.idle)?;
+    Ok(answer)
 }
 
 /// Removes what is meant for this hop only, and what only a gate may say.

@@ -49,6 +49,8 @@ pub(crate) struct Trail {
     pub(crate) facts: Option<Facts>,
     /// The denial that observing let pass.
     pub(crate) observed: Option<Denial>,
+    /// Whether it would have been refused as a request of another site, and observing let it pass.
+    pub(crate) crossed: bool,
     /// Digest of the policies that judged it.
     pub(crate) policy: Arc<str>,
     /// The place in the record that was made for this request and is not yet filled.
@@ -77,6 +79,7 @@ impl Trail {
             patient: None,
             facts: None,
             observed: None,
+            crossed: false,
             slot: None,
         }
     }
@@ -101,9 +104,14 @@ impl Trail {
         self.facts = Some(Facts { tenant: Some(recorded_tenant(basis.tenant_fact)), own: basis.own });
     }
 
+    /// The code of what observing let pass.
+    pub(crate) fn observed_code(&self) -> Option<&'static str> {
+        self.observed.as_ref().map(Denial::code).or(self.crossed.then_some("CROSS_SITE"))
+    }
+
     /// The event of an answer with this status and, where it was refused, this code.
     pub(crate) fn draft(&self, at: u64, status: Option<u16>, code: Option<&'static str>) -> Draft {
-        let observed = self.observed.as_ref().map(Denial::code);
+        let observed = self.observed_code();
         let decision = match (code, observed) {
             (Some(_), _) => audit::Decision::Deny,
             (None, Some(_)) => audit::Decision::Observe,
@@ -122,7 +130,7 @@ impl Trail {
             act: self.act.clone(),
             route: self.template.as_deref().or(self.shape.as_deref()).map(|path| format!("{method} {path}").into()),
             policy: Arc::clone(&self.policy),
-            mode: if self.observed.is_some() { Mode::Observe } else { Mode::Enforce },
+            mode: if observed.is_some() { Mode::Observe } else { Mode::Enforce },
             decision,
             code: code.or(observed).map(Into::into),
             facts: self.facts,

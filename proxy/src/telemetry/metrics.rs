@@ -29,7 +29,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 13] = [
+pub const METRICS: [MetricEntry; 14] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -39,6 +39,11 @@ pub const METRICS: [MetricEntry; 13] = [
         name: "anteroom_requests_total",
         labels: "decision, code, rule",
         meaning: "requests by what was decided",
+    },
+    MetricEntry {
+        name: "anteroom_observed_total",
+        labels: "control",
+        meaning: "what a control in observe mode would have changed or refused: `cookies`, `csrf`",
     },
     MetricEntry { name: "anteroom_connections", labels: "", meaning: "open connections" },
     MetricEntry {
@@ -87,6 +92,7 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     duration: Histogram<f64>,
     requests: Counter<u64>,
+    observed: Counter<u64>,
     connections: UpDownCounter<i64>,
     handshakes: Counter<u64>,
 }
@@ -108,6 +114,25 @@ pub enum Handshake {
     TimedOut,
 }
 
+/// A control that can be rolled out in observe mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// The attributes of the application's cookies.
+    Cookies,
+    /// The check of requests from other sites.
+    Csrf,
+}
+
+impl Control {
+    /// Its name under `rollout`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Control::Cookies => "cookies",
+            Control::Csrf => "csrf",
+        }
+    }
+}
+
 impl Metrics {
     /// Counters at zero.
     ///
@@ -127,6 +152,7 @@ impl Metrics {
             registry,
             duration: meter.f64_histogram("http.server.request.duration").with_unit("s").build(),
             requests: meter.u64_counter("anteroom.requests").build(),
+            observed: meter.u64_counter("anteroom.observed").build(),
             connections: meter.i64_up_down_counter("anteroom.connections").build(),
             handshakes: meter.u64_counter("anteroom.tls.handshakes").build(),
             provider,
@@ -186,7 +212,7 @@ impl Metrics {
         let status = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
         let route = KeyValue::new("http.route", opentelemetry::Value::from(trail.template.clone().unwrap_or_default()));
         self.duration.record(took.as_secs_f64(), &[method, status, route]);
-        let observed = trail.observed.as_ref().map(policy::Denial::code);
+        let observed = trail.observed_code();
         let decision = match (code, observed) {
             (Some(_), _) => "deny",
             (None, Some(_)) => "observe",
@@ -196,6 +222,11 @@ impl Metrics {
         let code = KeyValue::new("code", code.or(observed).unwrap_or(""));
         let rule = KeyValue::new("rule", opentelemetry::Value::from(trail.rule.clone().unwrap_or_default()));
         self.requests.add(1, &[decision, code, rule]);
+    }
+
+    /// Counts what a control in observe mode let pass.
+    pub(crate) fn observed(&self, control: Control) {
+        self.observed.add(1, &[KeyValue::new("control", control.name())]);
     }
 
     /// Counts a connection that opened (1) or closed (-1).

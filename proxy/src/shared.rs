@@ -7,14 +7,17 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use audit::Record;
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::limits::Limits;
-use crate::request_id::RequestIds;
+use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::Runtime;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::otlp::Outbox;
+use crate::telemetry::trace::Trace;
 
 /// The state of a process.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Shared {
     pub record: Record,
     /// Counters for `/metrics`.
     pub metrics: Metrics,
+    /// Where traces go; none while nothing is exported.
+    pub outbox: Option<Arc<Outbox>>,
     /// Room for connections, over all workers.
     pub connections: Arc<Semaphore>,
     /// Where the process stands in its life.
@@ -82,6 +87,12 @@ impl Phase {
 }
 
 impl Shared {
+    /// The trace that a request belongs to.
+    pub(crate) fn trace(&self, headers: &HeaderMap, id: RequestId) -> Option<Trace> {
+        let share = self.outbox.as_ref().map(|outbox| outbox.share());
+        Trace::begin(headers, share, id.draw(), |bytes| aws_lc_rs::rand::fill(bytes).is_ok())
+    }
+
     /// Why no traffic should come now, in one word each; empty when ready.
     pub fn unready(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();

@@ -1,5 +1,7 @@
 //! `anteroom run`: the main job.
 
+use std::sync::Arc;
+
 use super::{ConfigPath, Exit, complain, show};
 use crate::clock::Clock;
 use crate::config;
@@ -17,7 +19,8 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Ok(plan) => plan,
         Err(faults) => return show(&faults),
     };
-    let log = match log::start(plan.log_level, std::io::stdout()) {
+    let outbox = plan.telemetry.as_ref().map(|telemetry| Arc::clone(&telemetry.outbox));
+    let log = match log::start(plan.log_level, std::io::stdout(), outbox) {
         Ok(log) => log,
         Err(error) => {
             complain(&format!("error: cannot start the log: {error}"));

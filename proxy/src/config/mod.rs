@@ -6,6 +6,7 @@ mod compile;
 mod load;
 mod providers;
 pub mod raw;
+mod telemetry;
 
 use std::path::Path;
 

@@ -26,6 +26,7 @@ use crate::limits::Limits;
 use crate::request_id::RequestIds;
 use crate::shared::{Phase, Shared};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::otlp::Exporter;
 pub(crate) use connection::Connection;
 
 /// How long open requests may take to end once the gate is told to stop.
@@ -73,6 +74,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
     admin: Option<JoinHandle<()>>,
+    exporter: Option<Exporter>,
 }
 
 /// Opens everything and starts to serve. Nothing is served before all of it is open.
@@ -94,6 +96,8 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let metrics = Metrics::new().map_err(StartError::Metrics)?;
     let keys = plan.runtime.providers.iter().map(|one| (one.authn.name().to_owned(), Arc::clone(&one.keys))).collect();
     metrics.observe(record.clone(), keys, plan.certificates.clone());
+    let outbox = plan.telemetry.as_ref().map(|telemetry| Arc::clone(&telemetry.outbox));
+    metrics.observe_process(clock.now().unix_seconds(), outbox.clone());
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
     let shared = Arc::new(Shared {
@@ -104,6 +108,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         tokens: Remembered::new(),
         record,
         metrics,
+        outbox,
         connections: Arc::new(Semaphore::new(plan.connections)),
         phase: Phase::default(),
     });
@@ -111,12 +116,14 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let admin = admin::Listeners { health, control, control_path: plan.control };
     let about = admin::About { certificates: plan.certificates, https, workers };
     let admin = admin::start(admin, about, plan.key_sources, Arc::clone(&shared), stopped.clone())?;
+    let exporter = plan.telemetry.map(|telemetry| Exporter::start(telemetry, Arc::clone(&shared), &hostname()));
+    let exporter = exporter.transpose().map_err(StartError::Thread)?;
     let mut threads = Vec::new();
     for (number, listener) in listeners.into_iter().enumerate() {
         let worker = worker::Worker::new(number, listener, Arc::clone(&plan.tls), Arc::clone(&shared), workers);
         threads.push(worker.start(stopped.clone())?);
     }
-    Ok(Running { https, health: health_address, shared, stop, workers: threads, admin: Some(admin) })
+    Ok(Running { https, health: health_address, shared, stop, workers: threads, admin: Some(admin), exporter })
 }
 
 impl Running {
@@ -136,7 +143,7 @@ impl Running {
     }
 
     /// Stops: readiness falls, no new connections, open requests end within [`GRACE`], the record is flushed. Blocks
-    /// until that is done.
+    /// until that is done. The last telemetry then gets two seconds more.
     ///
     /// # Errors
     /// Where events were left that the disk did not take.
@@ -149,10 +156,15 @@ impl Running {
         }
         self.admin.take().map(JoinHandle::join);
         let closing = async { tokio::time::timeout(GRACE, self.shared.record.close()).await };
-        match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+        let closed = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
             Ok(runtime) => runtime.block_on(closing).unwrap_or(Err(audit::NotRecorded::Closed)),
             Err(_) => Err(audit::NotRecorded::Closed),
+        };
+        // ORDER: the evidence first; what only observes comes last.
+        if let Some(exporter) = self.exporter.take() {
+            exporter.stop();
         }
+        closed
     }
 }
 

@@ -42,7 +42,7 @@ pub(crate) async fn handle(
     trail.method = admit::named_method(request.method());
     trail.trace = shared.trace(request.headers(), trail.id);
     let _active = shared.metrics.active(trail.method);
-    let page = answer::wants_page(request.headers());
+    let form = answer::Form::of(&request);
     let served = caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await;
     let (mut answer, code) = match served {
         Ok(mut answer) => {
@@ -52,7 +52,7 @@ pub(crate) async fn handle(
         Err(rejection) => {
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
-            (answer::rejection(&rejection, trail.id, page), Some(rejection.code()))
+            (answer::rejection(&rejection, trail.id, form), Some(rejection.code()))
         }
     };
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id);

@@ -60,11 +60,11 @@ pub(crate) async fn send(
         match exchange(target, pool, sender, request, fate).await {
             Ok(answer) => return Ok(answer),
             Err(Failed { unsent: Some(unsent), .. }) => request = *unsent,
-            Err(Failed { why: Why::HungUp, .. }) => match again {
+            Err(failed) => match again.filter(|_| matches!(failed.why, Why::HungUp)) {
                 Some(again) => request = again.into_request(),
-                None => return Err(Rejection::AppDown("the application hung up on a kept connection")),
+                // Why it failed may be the client's body, which the fate tells.
+                None => return Err(failed.rejection(fate)),
             },
-            Err(failed) => return Err(failed.rejection(fate)),
         }
     }
     let sender = connect(target).await?;
@@ -159,6 +159,8 @@ async fn exchange(
         }
     };
     match answer {
+        // `Upgrade` is never sent on, so nobody has asked for another protocol. Other interim answers hyper passes over.
+        Ok(answer) if answer.status().is_informational() => Err(Failed { why: Why::Invalid, unsent: None }),
         Ok(answer) => Ok(keep_streaming(answer, target.idle, sender, pool)),
         Err(mut error) => {
             let unsent = error.take_message().map(Box::new);

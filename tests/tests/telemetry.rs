@@ -39,7 +39,7 @@ fn traceparent(flags: &str) -> String {
 fn pair(collector: &Collector, trace: &str) -> (Span, Span) {
     until("the spans of a request", || {
         let spans = collector.spans();
-        let mut of = |kind| spans.iter().find(|one| hex(&one.trace_id) == trace && one.kind == kind).cloned();
+        let of = |kind| spans.iter().find(|one| hex(&one.trace_id) == trace && one.kind == kind).cloned();
         Some((of(2)?, of(3)?))
     })
 }
@@ -345,7 +345,7 @@ fn what_is_unsafe_is_refused_with_a_hint() {
         ("{ otlp: \"https://key@collector:4318\" }", "telemetry", "user name"),
         ("{ otlp: collector:4318 }", "telemetry", "no address"),
         ("{ otlp: \"http://127.0.0.1:4318\", ca: ca.pem }", "telemetry", "`https` only"),
-        ("{ otlp: \"https://collector:4318\", ca: jwks.json }", "telemetry", "certificate"),
+        ("{ otlp: \"https://collector:4318\", ca: jwks.json }", "telemetry", "CA bundle"),
         ("{ otlp: \"https://collector:4318\", ca: ca.pem, headers: { file: jwks.json } }", "telemetry", "line 1"),
         ("{ otlp: \"http://127.0.0.1:4318\", traces: 1 }", "bad-unit", "percentage"),
         ("{ otlp: \"http://127.0.0.1:4318\", traces: 101% }", "bad-unit", "more than the whole"),

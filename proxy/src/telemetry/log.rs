@@ -219,3 +219,34 @@ pub(crate) fn answered(trail: &Trail, status: StatusCode, code: Option<&'static 
         "a request was answered"
     );
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::otlp::{Collector, Settings, Signal};
+    use policy::units::Share;
+
+    #[test]
+    fn fields_are_listed_redacted_and_bounded() {
+        let collector = Collector::new("http://127.0.0.1:1", None, Vec::new()).unwrap();
+        let settings = Settings::new(collector, Share::NONE, Duration::from_secs(1));
+        let (lines, _guard) = NonBlockingBuilder::default().finish(std::io::sink());
+        let outbox = Some(Arc::clone(&settings.outbox));
+        let layer = JsonLines { level: Level::INFO, clock: Clock::manual(0), lines, outbox };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(target: "anteroom", code = "NO_ROUTE", path = "/canary", detail = "x@clinic.example", "said");
+            tracing::info!(target: "anteroom", detail = "\u{e9} ".repeat(5_000), "long");
+            tracing::info!(target: "hyper", "of a library");
+            tracing::debug!(target: "anteroom", "below the level");
+        });
+        assert_eq!(settings.outbox.dropped(Signal::Logs), 0);
+        let mut lines = settings.into_lines();
+        let first = String::from_utf8(lines.try_recv().unwrap().json().unwrap()).unwrap();
+        assert!(first.contains(r#""level":"info""#) && first.contains(r#""code":"NO_ROUTE""#), "{first}");
+        assert!(!first.contains("canary") && !first.contains("x@clinic"), "{first}");
+        let long = lines.try_recv().unwrap();
+        let text = long.fields.get("detail").and_then(Value::as_str).unwrap();
+        assert_eq!(text.chars().count(), TEXT_LIMIT);
+        assert!(lines.try_recv().is_err());
+    }
+}

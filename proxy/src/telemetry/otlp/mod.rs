@@ -30,6 +30,8 @@ const WAITING_REQUESTS: usize = 2_048;
 const WAITING_LINES: usize = 1_024;
 /// How many of them go into one message.
 const BATCH: usize = 512;
+/// How many messages of one kind go out before the next kind has its turn.
+const MESSAGES: usize = 4;
 /// How long something may wait for others to go with it.
 const LINGER: Duration = Duration::from_secs(1);
 /// How often the same message is tried.
@@ -133,8 +135,9 @@ impl Outbox {
         self.counter(signal).load(Ordering::Relaxed)
     }
 
+    /// Wakes the exporter when a message is full: once, not for each of those that come while the collector is down.
     fn wake(&self, free: usize, limit: usize) {
-        if free <= limit.saturating_sub(BATCH) {
+        if free == limit.saturating_sub(BATCH) {
             self.filled.notify_one();
         }
     }
@@ -172,6 +175,14 @@ impl Settings {
         let dropped = Default::default();
         let outbox = Outbox { share, requests: to_requests, lines: to_lines, filled: Notify::new(), dropped };
         Self { outbox: Arc::new(outbox), collector, interval, requests, lines }
+    }
+}
+
+#[cfg(test)]
+impl Settings {
+    /// What the log has put into the outbox.
+    pub(crate) fn into_lines(self) -> mpsc::Receiver<Line> {
+        self.lines
     }
 }
 
@@ -247,9 +258,11 @@ impl Export {
         loop {
             // INVARIANT: what is being sent when the gate stops is still in its parcel, and goes with the rest.
             let round = async {
-                tokio::select! {
-                    () = sleep(LINGER) => {}
-                    () = outbox.filled.notified() => {}
+                if !self.has_full_message() {
+                    tokio::select! {
+                        () = sleep(LINGER) => {}
+                        () = outbox.filled.notified() => {}
+                    }
                 }
                 self.round().await;
             };
@@ -265,21 +278,27 @@ impl Export {
         }
     }
 
-    /// Sends all that waits, each kind until the collector fails at it.
+    /// Whether there is enough for a message that may be sent now.
+    fn has_full_message(&mut self) -> bool {
+        let spans = self.requests.len() >= BATCH && !self.post.is_pausing(Signal::Traces);
+        spans || (self.lines.len() >= BATCH && !self.post.is_pausing(Signal::Logs))
+    }
+
+    /// Sends what waits, each kind until the collector fails at it or the others have waited long enough.
     async fn round(&mut self) {
         let resource = Arc::clone(&self.post.resource);
         let write_spans = |taken: &[RequestSpans]| (message::spans(taken, &resource), message::count(taken));
         let write_logs = |taken: &[Line]| (message::logs(taken, &resource), taken.len() as u64);
-        while !self.post.is_pausing(Signal::Traces) {
+        for _ in 0..MESSAGES {
             self.spans = self.spans.take().or_else(|| Parcel::pack(&mut self.requests, write_spans));
-            if self.spans.is_none() {
+            if self.spans.is_none() || self.post.is_pausing(Signal::Traces) {
                 break;
             }
             self.post.send(Signal::Traces, &mut self.spans).await;
         }
-        while !self.post.is_pausing(Signal::Logs) {
+        for _ in 0..MESSAGES {
             self.logs = self.logs.take().or_else(|| Parcel::pack(&mut self.lines, write_logs));
-            if self.logs.is_none() {
+            if self.logs.is_none() || self.post.is_pausing(Signal::Logs) {
                 break;
             }
             self.post.send(Signal::Logs, &mut self.logs).await;
@@ -373,5 +392,89 @@ impl Post {
             let reason = fault.to_string();
             tracing::warn!(target: "anteroom", signal = signal.word(), reason, "telemetry cannot be delivered");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::trace::Trace;
+
+    fn settings() -> Settings {
+        let collector = Collector::new("http://127.0.0.1:1", None, Vec::new()).unwrap();
+        Settings::new(collector, Share::percent(100), Duration::from_secs(60))
+    }
+
+    fn request(app: Option<AppCall>) -> RequestSpans {
+        let random = |bytes: &mut [u8]| {
+            bytes.fill(7);
+            true
+        };
+        let trace = Trace::begin(&http::HeaderMap::new(), Some(Share::percent(100)), 0, random).unwrap();
+        RequestSpans {
+            trace: trace.id,
+            parent: None,
+            own: trace.reported().unwrap(),
+            method: Some("GET"),
+            template: None,
+            rule: None,
+            code: None,
+            decision: "allow",
+            status: 200,
+            started_ms: 0,
+            took: Duration::ZERO,
+            app,
+        }
+    }
+
+    fn line() -> Line {
+        Line { at_ms: 0, level: tracing::Level::INFO, fields: serde_json::Map::new() }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_dropped_and_counted() {
+        let Settings { outbox, mut requests, mut lines, .. } = settings();
+        let call = AppCall { after: Duration::ZERO, took: Duration::ZERO, outcome: Ok(200) };
+        for _ in 0..WAITING_REQUESTS + 3 {
+            outbox.request(request(Some(call)));
+        }
+        for _ in 0..WAITING_LINES + 5 {
+            outbox.line(line());
+        }
+        let dropped = Signal::ALL.map(|signal| outbox.dropped(signal));
+        assert_eq!(dropped, [6, 0, 5], "a request that reached the application is two spans");
+        let mut pack = || Parcel::pack(&mut requests, |taken| (Bytes::new(), message::count(taken)));
+        assert_eq!(pack().unwrap().count, 2 * BATCH as u64);
+        for _ in 1..WAITING_REQUESTS / BATCH {
+            assert!(pack().is_some());
+        }
+        assert!(pack().is_none());
+        assert_eq!(Parcel::pack(&mut lines, |taken| (Bytes::new(), taken.len() as u64)).unwrap().count, BATCH as u64);
+        outbox.request(request(None));
+        assert_eq!(outbox.dropped(Signal::Traces), 6, "there is room again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_is_tried_so_often_and_with_longer_and_longer_pauses() {
+        let Settings { outbox, collector, .. } = settings();
+        let mut post = Post::new(Client::new(collector), outbox, message::resource("pod-7"));
+        let mut parcel = Some(Parcel { body: Bytes::new(), count: 7, tries: 0 });
+        for pause in [1, 2, 4, 8] {
+            post.send(Signal::Logs, &mut parcel).await;
+            assert!(parcel.is_some() && post.is_pausing(Signal::Logs) && !post.is_pausing(Signal::Traces));
+            assert_eq!(post.logs.pause, Duration::from_secs(pause));
+            tokio::time::advance(Duration::from_secs(pause)).await;
+            assert!(!post.is_pausing(Signal::Logs));
+        }
+        assert_eq!(post.outbox.dropped(Signal::Logs), 0);
+        post.send(Signal::Logs, &mut parcel).await;
+        assert!(parcel.is_none());
+        assert_eq!(post.outbox.dropped(Signal::Logs), 7);
+        for _ in 0..3 {
+            post.failed(Signal::Logs, Fault::Connect);
+        }
+        assert_eq!(post.logs.pause, LONGEST_PAUSE);
+        post.delivered(Signal::Logs);
+        assert!(!post.is_pausing(Signal::Logs));
     }
 }

@@ -49,10 +49,12 @@ impl RawAnswer {
 impl Raw {
     /// A connection to a gate for HTTP/1.1.
     pub async fn open(gate: &Gate) -> Self {
-        Self {
-            stream: connect(gate.https, tls(&gate.files.ca, &[b"http/1.1"]), HOST).await.unwrap(),
-            buffer: Vec::new(),
-        }
+        Self::over(connect(gate.https, tls(&gate.files.ca, &[b"http/1.1"]), HOST).await.unwrap())
+    }
+
+    /// A client on this connection.
+    pub fn over(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream, buffer: Vec::new() }
     }
 
     /// Sends bytes; a gate that has hung up is no fault.

@@ -55,7 +55,7 @@ pub(crate) async fn handle(
             (answer::rejection(&rejection, trail.id, form), Some(rejection.code()))
         }
     };
-    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id);
+    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.phi);
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
     shared.metrics.answered(&trail, answer.status(), code, took);
     if let (Some(outbox), Some(spans)) = (&shared.outbox, trail.spans(answer.status().as_u16(), code, took)) {

@@ -46,7 +46,7 @@ pub struct AppTarget {
 /// Sends a request and waits for the head of the answer.
 ///
 /// # Errors
-/// `APP_DOWN` when the application cannot be reached or hangs up, `APP_TIMEOUT`, `APP_INVALID` when what it sends is not
+/// `OVERLOADED` when too many requests are with the application already, `APP_DOWN` when it cannot be reached or hangs up, `APP_TIMEOUT`, `APP_INVALID` when what it sends is not
 /// HTTP; `TOO_LARGE` and `BAD_FRAMING` when the client's body broke on the way.
 pub(crate) async fn send(
     target: &AppTarget,
@@ -67,7 +67,7 @@ pub(crate) async fn send(
             },
         }
     }
-    let sender = connect(target).await?;
+    let sender = connect(target, pool).await?;
     exchange(target, pool, sender, request, fate).await.map_err(|failed| failed.rejection(fate))
 }
 
@@ -95,7 +95,8 @@ impl Again {
     }
 }
 
-async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
+async fn connect(target: &AppTarget, pool: &Pool) -> Result<Sender, Rejection> {
+    let room = pool.room().ok_or(Rejection::Overloaded)?;
     let stream = match timeout(target.connect, TcpStream::connect(target.address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(_)) => return Err(Rejection::AppDown("the application refuses connections")),
@@ -111,6 +112,7 @@ async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
     tokio::spawn(async move {
         // How it ends is seen by whoever waits for an answer; an idle one that ends is of no interest.
         drop(connection.await);
+        drop(room);
     });
     Ok(sender)
 }

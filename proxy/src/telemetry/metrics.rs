@@ -10,7 +10,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{AsyncInstrument, Counter, Histogram, MeterProvider as _, UpDownCounter};
+use opentelemetry::metrics::{
+    AsyncInstrument, BoundCounter, BoundHistogram, Counter, Histogram, MeterProvider as _, UpDownCounter,
+};
 use opentelemetry_prometheus::PrometheusExporter;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_sdk::Resource;
@@ -19,12 +21,17 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
 use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, SdkMeterProvider, Stream, Temporality};
 use prometheus::{Registry, TextEncoder};
+use quick_cache::sync::Cache;
 
 use super::otlp::{Outbox, Signal};
 use crate::pipeline::{METHODS, Trail};
 
 /// The upper bounds of the buckets of durations, in seconds.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// How many sets of attributes are kept with their handles, over all requests: finding one costs a tenth of making one
+/// anew. A set that falls out is bound again, to the same numbers.
+const KEPT_SETS: usize = 1_024;
 
 /// One metric, as the manual lists it.
 #[derive(Clone, Copy, Debug)]
@@ -104,6 +111,8 @@ pub struct Metrics {
     provider: SdkMeterProvider,
     duration: Histogram<f64>,
     app: Histogram<f64>,
+    answers: Cache<AnswerSet, AnswerHandles>,
+    app_answers: Cache<AppSet, BoundHistogram<f64>>,
     active: Arc<[AtomicI64; METHODS.len() + 1]>,
     requests: Counter<u64>,
     connections: UpDownCounter<i64>,
@@ -116,6 +125,26 @@ impl fmt::Debug for Metrics {
         out.write_str("Metrics")
     }
 }
+
+/// What tells the numbers of one answered request from those of others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AnswerSet {
+    method: &'static str,
+    status: u16,
+    template: Option<Arc<str>>,
+    rule: Option<Arc<str>>,
+    decision: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone)]
+struct AnswerHandles {
+    duration: BoundHistogram<f64>,
+    requests: BoundCounter<u64>,
+}
+
+/// A method, and the status or code that the call to the application ended with.
+type AppSet = (&'static str, Result<u16, &'static str>);
 
 /// How a TLS handshake ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +230,8 @@ impl Metrics {
             registry,
             reader,
             active,
+            answers: Cache::new(KEPT_SETS),
+            app_answers: Cache::new(KEPT_SETS),
             app: meter.f64_histogram("http.client.request.duration").with_unit("s").build(),
             handshake_duration: meter.f64_histogram("anteroom.tls.handshake.duration").with_unit("s").build(),
             duration: meter.f64_histogram("http.server.request.duration").with_unit("s").build(),
@@ -278,24 +309,52 @@ impl Metrics {
         outcome: Result<u16, &'static str>,
         took: Duration,
     ) {
-        let method = KeyValue::new("http.request.method", method.unwrap_or("_OTHER"));
-        let outcome = match outcome {
-            Ok(status) => KeyValue::new("http.response.status_code", i64::from(status)),
-            Err(code) => KeyValue::new("error.type", code),
-        };
-        self.app.record(took.as_secs_f64(), &[method, outcome]);
+        let set = (method.unwrap_or("_OTHER"), outcome);
+        let handle = self.app_answers.get(&set).unwrap_or_else(|| {
+            let method = KeyValue::new("http.request.method", set.0);
+            let outcome = match outcome {
+                Ok(status) => KeyValue::new("http.response.status_code", i64::from(status)),
+                Err(code) => KeyValue::new("error.type", code),
+            };
+            let handle = self.app.bind(&[method, outcome]);
+            self.app_answers.insert(set, handle.clone());
+            handle
+        });
+        handle.record(took.as_secs_f64());
     }
 
     /// Counts one answered request.
     pub(crate) fn answered(&self, trail: &Trail, status: StatusCode, code: Option<&'static str>, took: Duration) {
-        let method = KeyValue::new("http.request.method", trail.method.unwrap_or("_OTHER"));
-        let status = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
-        let route = KeyValue::new("http.route", opentelemetry::Value::from(trail.template.clone().unwrap_or_default()));
-        self.duration.record(took.as_secs_f64(), &[method, status, route]);
-        let decision = KeyValue::new("decision", trail.decision(code));
-        let code = KeyValue::new("code", trail.code(code).unwrap_or(""));
-        let rule = KeyValue::new("rule", opentelemetry::Value::from(trail.rule.clone().unwrap_or_default()));
-        self.requests.add(1, &[decision, code, rule]);
+        let set = AnswerSet {
+            method: trail.method.unwrap_or("_OTHER"),
+            status: status.as_u16(),
+            template: trail.template.clone(),
+            rule: trail.rule.clone(),
+            decision: trail.decision(code),
+            code: trail.code(code).unwrap_or(""),
+        };
+        let handles = self.answers.get(&set).unwrap_or_else(|| {
+            let handles = self.bind(&set);
+            self.answers.insert(set, handles.clone());
+            handles
+        });
+        handles.duration.record(took.as_secs_f64());
+        handles.requests.add(1);
+    }
+
+    fn bind(&self, set: &AnswerSet) -> AnswerHandles {
+        let text = |text: &Option<Arc<str>>| opentelemetry::Value::from(text.clone().unwrap_or_default());
+        let duration = self.duration.bind(&[
+            KeyValue::new("http.request.method", set.method),
+            KeyValue::new("http.response.status_code", i64::from(set.status)),
+            KeyValue::new("http.route", text(&set.template)),
+        ]);
+        let requests = self.requests.bind(&[
+            KeyValue::new("decision", set.decision),
+            KeyValue::new("code", set.code),
+            KeyValue::new("rule", text(&set.rule)),
+        ]);
+        AnswerHandles { duration, requests }
     }
 
     /// Counts a connection that opened (1) or closed (-1).

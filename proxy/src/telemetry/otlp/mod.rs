@@ -30,8 +30,8 @@ const WAITING_REQUESTS: usize = 2_048;
 const WAITING_LINES: usize = 1_024;
 /// How many of them go into one message.
 const BATCH: usize = 512;
-/// How many messages of one kind go out before the next kind has its turn.
-const MESSAGES: usize = 4;
+/// How many messages of one kind go out before the next kind has its turn: a full queue, and the one before it.
+const MESSAGES: usize = 5;
 /// How long something may wait for others to go with it.
 const LINGER: Duration = Duration::from_secs(1);
 /// How often the same message is tried.
@@ -235,8 +235,11 @@ impl Parcel {
     /// One message of what waits, at most [`BATCH`] of it; `None` where nothing does.
     fn pack<T>(waiting: &mut mpsc::Receiver<T>, write: impl FnOnce(&[T]) -> (Bytes, u64)) -> Option<Self> {
         let taken: Vec<T> = std::iter::from_fn(|| waiting.try_recv().ok()).take(BATCH).collect();
+        if taken.is_empty() {
+            return None;
+        }
         let (body, count) = write(taken.as_slice());
-        (!taken.is_empty()).then_some(Self { body, count, tries: 0 })
+        Some(Self { body, count, tries: 0 })
     }
 }
 

@@ -336,6 +336,23 @@ async fn a_remote_collector_is_verified_and_gets_its_key() {
     assert_eq!(dropped(&known), 0.0);
 }
 
+#[tokio::test]
+async fn a_reload_takes_up_another_collector_but_does_not_switch_it_off() {
+    let (first, second) = (Collector::plain(Manner::Take), Collector::plain(Manner::Take));
+    let gate = Gate::start(to(&first), App::plain());
+    until("the first", || (first.count() > 0).then_some(()));
+    let config = std::fs::read_to_string(gate.files.path("config.yaml")).unwrap();
+    gate.files.put("config.yaml", &config.replace(&first.address.to_string(), &second.address.to_string()));
+    until("the second", || (second.count() > 1).then_some(()));
+    let count = first.count();
+    gate.files.put("config.yaml", config.split_once("telemetry:").unwrap().0);
+    until("a refusal", || (gate.metric("anteroom_reload_failed", &[]) > 0.0).then_some(()));
+    assert!(gate.shared().reloads.status().failure.as_ref().unwrap().faults[0].contains("`telemetry`"));
+    let before = second.count();
+    until("the second to go on", || (second.count() > before).then_some(()));
+    assert_eq!(first.count(), count, "the first is left alone");
+}
+
 #[test]
 fn what_is_unsafe_is_refused_with_a_hint() {
     let app = App::plain();

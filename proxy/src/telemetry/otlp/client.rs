@@ -180,6 +180,20 @@ impl Collector {
         }
         Ok(request)
     }
+
+    async fn connect(&self) -> Result<Sender, Fault> {
+        match &self.place {
+            Place::Loopback(address) => {
+                let stream = TcpStream::connect(address).await.map_err(|_| Fault::Connect)?;
+                handshake(stream).await
+            }
+            Place::Tls { host, port, server, config } => {
+                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|_| Fault::Connect)?;
+                let connector = TlsConnector::from(Arc::clone(config));
+                handshake(connector.connect(server.clone(), stream).await.map_err(|_| Fault::Tls)?).await
+            }
+        }
+    }
 }
 
 /// Reads headers to add: one `Name: value` a line; empty lines and those that start with `#` are passed over.
@@ -213,49 +227,30 @@ pub fn read_headers(text: &str) -> Result<Vec<(HeaderName, HeaderValue)>, String
 type Sender = http1::SendRequest<Full<Bytes>>;
 
 /// The one connection to the collector, made when it is needed.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Client {
-    collector: Collector,
-    kept: Option<Sender>,
+    kept: Option<(Arc<Collector>, Sender)>,
 }
 
 impl Client {
-    pub(super) fn new(collector: Collector) -> Self {
-        Self { collector, kept: None }
-    }
-
     /// Sends one message; returns the body of the collector's answer, at most [`ANSWER_LIMIT`] bytes.
-    pub(super) async fn send(&mut self, path: &str, body: Bytes) -> Result<Bytes, Fault> {
+    pub(super) async fn send(&mut self, to: &Arc<Collector>, path: &str, body: Bytes) -> Result<Bytes, Fault> {
         // Taken out: a connection on which an exchange was given up is not used again.
-        let kept = self.kept.take();
+        let kept = self.kept.take().filter(|(collector, _)| Arc::ptr_eq(collector, to)).map(|(_, sender)| sender);
         let exchange = async {
             let mut sender = match still_open(kept).await {
                 Some(sender) => sender,
-                None => timeout(CONNECT, self.connect()).await.map_err(|_| Fault::Timeout)??,
+                None => timeout(CONNECT, to.connect()).await.map_err(|_| Fault::Timeout)??,
             };
-            let answer = sender.send_request(self.collector.request(path, body)?).await.map_err(|_| Fault::Http)?;
+            let answer = sender.send_request(to.request(path, body)?).await.map_err(|_| Fault::Http)?;
             let status = answer.status();
             #[expect(clippy::disallowed_methods, reason = "behind `Limited`")]
             let whole = Limited::new(answer.into_body(), ANSWER_LIMIT).collect().await.map_err(|_| Fault::Http)?;
             Ok((sender, status, whole.to_bytes()))
         };
         let (sender, status, answer) = timeout(TOTAL, exchange).await.map_err(|_| Fault::Timeout)??;
-        self.kept = Some(sender);
+        self.kept = Some((Arc::clone(to), sender));
         if status.is_success() { Ok(answer) } else { Err(Fault::Status(status)) }
-    }
-
-    async fn connect(&self) -> Result<Sender, Fault> {
-        match &self.collector.place {
-            Place::Loopback(address) => {
-                let stream = TcpStream::connect(address).await.map_err(|_| Fault::Connect)?;
-                handshake(stream).await
-            }
-            Place::Tls { host, port, server, config } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await.map_err(|_| Fault::Connect)?;
-                let connector = TlsConnector::from(Arc::clone(config));
-                handshake(connector.connect(server.clone(), stream).await.map_err(|_| Fault::Tls)?).await
-            }
-        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use policy::units::Share;
@@ -94,11 +95,19 @@ pub(crate) struct RequestSpans {
 /// Where workers and the log put what is to be sent. Bounded: 2,048 requests and 1,024 lines; what does not fit is
 /// dropped and counted.
 pub struct Outbox {
-    share: Share,
+    aim: ArcSwap<Aim>,
     requests: mpsc::Sender<RequestSpans>,
     lines: mpsc::Sender<Line>,
     filled: Notify,
     dropped: [AtomicU64; 3],
+}
+
+/// Where to, how much and how often: what a reload may change.
+#[derive(Debug)]
+struct Aim {
+    collector: Arc<Collector>,
+    share: Share,
+    interval: Duration,
 }
 
 impl fmt::Debug for Outbox {
@@ -110,7 +119,12 @@ impl fmt::Debug for Outbox {
 impl Outbox {
     /// How many requests are traced.
     pub(crate) fn share(&self) -> Share {
-        self.share
+        self.aim.load().share
+    }
+
+    /// From now on sends where `other` would, as much and as often.
+    pub(crate) fn follow(&self, other: &Self) {
+        self.aim.store(other.aim.load_full());
     }
 
     /// Takes a request's spans, or drops them.
@@ -161,8 +175,6 @@ impl Outbox {
 pub struct Settings {
     /// Where workers and the log put what is to be sent.
     pub outbox: Arc<Outbox>,
-    collector: Collector,
-    interval: Duration,
     requests: mpsc::Receiver<RequestSpans>,
     lines: mpsc::Receiver<Line>,
 }
@@ -173,8 +185,9 @@ impl Settings {
         let (to_requests, requests) = mpsc::channel(WAITING_REQUESTS);
         let (to_lines, lines) = mpsc::channel(WAITING_LINES);
         let dropped = Default::default();
-        let outbox = Outbox { share, requests: to_requests, lines: to_lines, filled: Notify::new(), dropped };
-        Self { outbox: Arc::new(outbox), collector, interval, requests, lines }
+        let aim = ArcSwap::from_pointee(Aim { collector: Arc::new(collector), share, interval });
+        let outbox = Outbox { aim, requests: to_requests, lines: to_lines, filled: Notify::new(), dropped };
+        Self { outbox: Arc::new(outbox), requests, lines }
     }
 }
 
@@ -203,11 +216,11 @@ impl Exporter {
         let (stop, stopped) = oneshot::channel();
         let resource = message::resource(instance);
         let thread = std::thread::Builder::new().name("telemetry".to_owned()).spawn(move || {
-            let Settings { outbox, collector, interval, requests, lines } = settings;
+            let Settings { outbox, requests, lines } = settings;
             runtime.block_on(async {
-                let post = Post::new(Client::new(collector), outbox, resource);
-                let (spans, logs, next) = (None, None, Instant::now() + interval);
-                Export { post, shared, requests, lines, spans, logs, interval, next }.run(stopped).await;
+                let next = Instant::now() + outbox.aim.load().interval;
+                let post = Post::new(outbox, resource);
+                Export { post, shared, requests, lines, spans: None, logs: None, next }.run(stopped).await;
             });
             // A name that is still being looked up is not waited for.
             runtime.shutdown_background();
@@ -216,10 +229,12 @@ impl Exporter {
     }
 
     /// Sends what is left, for at most 2 seconds.
-    pub(crate) fn stop(self) {
+    pub(crate) async fn stop(self) {
         // Its end is what the thread waits for.
         drop(self.stop);
-        drop(self.thread.join());
+        while !self.thread.is_finished() {
+            sleep(Duration::from_millis(5)).await;
+        }
     }
 }
 
@@ -251,7 +266,6 @@ struct Export {
     lines: mpsc::Receiver<Line>,
     spans: Option<Parcel>,
     logs: Option<Parcel>,
-    interval: Duration,
     next: Instant,
 }
 
@@ -307,7 +321,7 @@ impl Export {
             self.post.send(Signal::Logs, &mut self.logs).await;
         }
         if self.next <= Instant::now() {
-            self.next = Instant::now() + self.interval;
+            self.next = Instant::now() + self.post.outbox.aim.load().interval;
             if let Some(gathered) = self.shared.metrics.gather() {
                 // Tried once: the next round says all that this one does.
                 let body = message::metrics(gathered, &resource);
@@ -336,9 +350,9 @@ struct Failures {
 }
 
 impl Post {
-    fn new(client: Client, outbox: Arc<Outbox>, resource: Resource) -> Self {
+    fn new(outbox: Arc<Outbox>, resource: Resource) -> Self {
         let [traces, metrics, logs] = Default::default();
-        Self { client, outbox, resource: Arc::new(resource), traces, metrics, logs }
+        Self { client: Client::default(), outbox, resource: Arc::new(resource), traces, metrics, logs }
     }
 
     fn failures(&mut self, signal: Signal) -> &mut Failures {
@@ -363,7 +377,8 @@ impl Post {
     async fn send(&mut self, signal: Signal, parcel: &mut Option<Parcel>) {
         let Some(one) = parcel else { return };
         one.tries += 1;
-        let sent = self.client.send(signal.path(), one.body.clone()).await;
+        let collector = Arc::clone(&self.outbox.aim.load().collector);
+        let sent = self.client.send(&collector, signal.path(), one.body.clone()).await;
         let count = one.count;
         let dropped = match &sent {
             Ok(answer) => message::refused(signal, answer.clone()).min(count),
@@ -459,8 +474,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_message_is_tried_so_often_and_with_longer_and_longer_pauses() {
-        let Settings { outbox, collector, .. } = settings();
-        let mut post = Post::new(Client::new(collector), outbox, message::resource("pod-7"));
+        let mut post = Post::new(settings().outbox, message::resource("pod-7"));
         let mut parcel = Some(Parcel { body: Bytes::new(), count: 7, tries: 0 });
         for pause in [1, 2, 4, 8] {
             post.send(Signal::Logs, &mut parcel).await;

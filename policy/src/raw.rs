@@ -5,7 +5,7 @@
 use crate::de::Spanned;
 use crate::units::Rate;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A map that keeps the place of each of its keys.
@@ -63,7 +63,7 @@ pub struct RawMetadata {
 }
 
 /// How far a rule is rolled out.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// What it denies does not pass.

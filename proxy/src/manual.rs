@@ -93,8 +93,8 @@ impl<'s> Reader<'s> {
             let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
             let is_required = required.is_some_and(|names| names.iter().any(|one| one == name));
             let shape = self.shape(key);
-            let left_out = if is_required { "*required*".to_owned() } else { self.left_out(key, shape) };
-            row(page, &[&code(&path), &self.kind(shape), &left_out, &text(key, "description")]);
+            let left_out = if is_required { "*required*".to_owned() } else { left_out(key, shape) };
+            row(page, &[&code(&path), &self.kind(shape), &left_out, &meaning(key, shape)]);
             self.below(page, &path, shape, depth);
         }
     }
@@ -107,8 +107,12 @@ impl<'s> Reader<'s> {
         if let Some(each) = shape.get("items") {
             return self.below(page, &format!("{path}[]"), self.shape(each), depth + 1);
         }
-        for one in choices(shape).iter().filter(|one| one.get("properties").is_some()) {
-            self.keys(page, path, one, depth + 1);
+        // A map that holds one of several keys.
+        for choice in choices(shape) {
+            for (name, key) in choice.get("properties").and_then(Value::as_object).into_iter().flatten() {
+                let kind = self.kind(self.shape(key));
+                row(page, &[&code(format!("{path}.{name}")), &kind, "*one of these*", &text(choice, "description")]);
+            }
         }
         self.keys(page, path, shape, depth + 1);
     }
@@ -133,7 +137,7 @@ impl<'s> Reader<'s> {
             None => words,
         };
         if !words.is_empty() {
-            return words.join(" or ");
+            return words.join(if words.len() > 2 { ", " } else { " or " });
         }
         match (shape.get("format").and_then(Value::as_str), first_type(shape)) {
             (Some("period"), _) => "duration".to_owned(),
@@ -152,19 +156,30 @@ impl<'s> Reader<'s> {
             _ => "map".to_owned(),
         }
     }
+}
 
-    /// What holds where the key is not written.
-    fn left_out(&self, key: &Value, shape: &Value) -> String {
-        let has_keys = shape.get("properties").is_some();
-        match key.get("default") {
-            // The defaults of a map stand in the rows of its keys.
-            Some(Value::Object(_)) | None if has_keys => String::new(),
-            Some(Value::Object(map)) if map.is_empty() => "none".to_owned(),
-            Some(Value::Array(list)) if list.is_empty() => "none".to_owned(),
-            Some(Value::Null) | None => "none".to_owned(),
-            Some(value) => written(value),
-        }
+/// What holds where the key is not written.
+fn left_out(key: &Value, shape: &Value) -> String {
+    match key.get("default") {
+        // The defaults of a map stand in the rows of its keys.
+        Some(Value::Object(_)) | None if shape.get("properties").is_some() => String::new(),
+        _ if text(key, "description").contains("Left out: ") => "*see there*".to_owned(),
+        Some(Value::Object(map)) if map.is_empty() => "none".to_owned(),
+        Some(Value::Array(list)) if list.is_empty() => "none".to_owned(),
+        Some(Value::Null) | None => "none".to_owned(),
+        Some(value) => written(value),
     }
+}
+
+/// What a key is, and what each of its words means where there is more than one.
+fn meaning(key: &Value, shape: &Value) -> String {
+    let mut meaning = text(key, "description");
+    let words: Vec<&Value> = choices(shape).iter().filter(|one| one.get("const").is_some()).collect();
+    for word in words.iter().filter(|_| words.len() > 1) {
+        let (name, said) = (word.get("const").map(written).unwrap_or_default(), text(word, "description"));
+        meaning.push_str(&format!(" {name}: {said}"));
+    }
+    meaning
 }
 
 fn choices(shape: &Value) -> &[Value] {
@@ -180,7 +195,7 @@ fn first_type(shape: &Value) -> Option<&str> {
 
 /// A value as it would be written in YAML, in flow form.
 fn written(value: &Value) -> String {
-    code(&flow(value))
+    code(flow(value))
 }
 
 fn flow(value: &Value) -> String {

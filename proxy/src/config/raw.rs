@@ -315,7 +315,8 @@ pub struct RawLimits {
     pub connections: Spanned<u32>,
     /// Requests of one address (IPv6: one /64).
     pub per_address: RawAddressLimit,
-    /// Refused requests of one address: once they are used up, every request of it is refused.
+    /// Refused requests of one address: once they are used up, only public pages and tokens that were verified before
+    /// pass.
     pub refused_per_address: RawRefusedLimit,
 }
 

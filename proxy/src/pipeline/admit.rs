@@ -36,7 +36,7 @@ pub(super) struct Admitted<'r> {
 /// Admits a request.
 ///
 /// # Errors
-/// `LIMITED`, `TOO_LARGE`, `BAD_HEADER`, `BAD_HOST`, `MISDIRECTED`, `BAD_PATH`, `NO_ROUTE`, `METHOD_NOT_ALLOWED`.
+/// `LIMITED`, `TOO_LARGE`, `BAD_FRAMING`, `BAD_HEADER`, `BAD_HOST`, `MISDIRECTED`, `BAD_PATH`, `NO_ROUTE`, `METHOD_NOT_ALLOWED`.
 pub(super) fn request<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
@@ -52,10 +52,11 @@ pub(super) fn request<'r>(
         .map_err(|full| Rejection::Limited(full.seconds()))?;
     let pressed = shared.limits.look_refused(trail.peer, runtime.limits.refused_per_address, now).err();
 
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     trail.method = named_method(&parts.method);
     trail.trace = trace_id(&parts.headers);
     canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers)?;
+    canonical::remove_connection_named(&mut parts.headers);
     let host = canonical::host(&parts.uri, parts.version, &parts.headers)?;
     if !runtime.serves(&host) {
         return Err(Rejection::BadHost("`Host` is none of `app.hosts`"));

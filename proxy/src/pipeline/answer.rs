@@ -3,9 +3,10 @@
 //! Decides headers and the form of our own errors. It never says more about a refusal than its code and its fixed text.
 
 use http::header::{
-    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
+    ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+    WWW_AUTHENTICATE,
 };
-use http::{Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use crate::rejection::Rejection;
@@ -29,9 +30,25 @@ const HOP_BY_HOP: [&str; 8] = [
     "proxy-authenticate",
 ];
 
-/// Whether the one who asks is a person in front of a browser, who gets a page rather than a problem document.
-pub(super) fn wants_page(headers: &HeaderMap) -> bool {
-    headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("text/html"))
+/// The form that an answer of our own takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// A person in front of a browser asks, who gets a page rather than a problem document.
+    page: bool,
+    /// `HEAD`: the head of the answer, with the length of a body that must not follow (RFC 9110, section 9.3.2). HTTP/2
+    /// does not leave it out by itself.
+    head_only: bool,
+}
+
+impl Form {
+    /// What `request` asks for.
+    pub(super) fn of<B>(request: &Request<B>) -> Self {
+        let accept = request.headers().get(ACCEPT).and_then(|accept| accept.to_str().ok());
+        Self {
+            page: accept.is_some_and(|accept| accept.contains("text/html")),
+            head_only: *request.method() == Method::HEAD,
+        }
+    }
 }
 
 /// Takes out of the application's answer what is for one hop only and what tells of its inside.
@@ -63,16 +80,18 @@ pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestI
 }
 
 /// Our own answer to a request that ended early: a problem document (RFC 9457), or a page for a browser.
-pub(super) fn rejection(rejection: &Rejection, id: RequestId, page: bool) -> Response<AnswerBody> {
+pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Response<AnswerBody> {
     let status = rejection.status();
-    let (kind, text) = if page {
+    let (kind, text) = if form.page {
         ("text/html; charset=utf-8", error_page(rejection, id))
     } else {
         ("application/problem+json", problem(rejection, id))
     };
-    let mut answer = Response::new(AnswerBody::whole(text));
+    let length = HeaderValue::from(text.len());
+    let mut answer = Response::new(AnswerBody::whole(if form.head_only { String::new() } else { text }));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();
+    headers.insert(CONTENT_LENGTH, length);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (name, value) = match rejection {

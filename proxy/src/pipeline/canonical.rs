@@ -5,7 +5,7 @@
 //! 6.2.2). Peers were bypassed by dot segments, encoded slashes, `//` and `;` (CVE-2026-33494, CVE-2021-29492,
 //! CVE-2026-15573): none of them passes.
 
-use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HOST, HeaderMap};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
 use http::{Uri, Version};
 
 use crate::rejection::{Oversize, Rejection};
@@ -186,13 +186,14 @@ pub fn without_port(host: &str) -> &str {
 /// Refuses headers that can be read in two ways, and more of them than `limit` bytes.
 ///
 /// # Errors
-/// `TOO_LARGE` where names and values together are over `limit`; `BAD_HEADER` for a repeated header of which only one
-/// can count, or a method override.
+/// `TOO_LARGE` where names and values together are over `limit`; `BAD_FRAMING` for a body whose end two readers would see
+/// in two places; `BAD_HEADER` for a repeated header of which only one can count, or a method override.
 pub fn check_headers(headers: &HeaderMap, version: Version, limit: u64) -> Result<(), Rejection> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size as u64 > limit {
         return Err(Rejection::TooLarge(Oversize::Headers));
     }
+    check_framing(headers)?;
     let repeated = |name| headers.get_all(name).iter().nth(1).is_some();
     if repeated(AUTHORIZATION) || repeated(CONTENT_TYPE) {
         return Err(Rejection::BadHeader("a header that may stand once is repeated"));
@@ -207,12 +208,45 @@ pub fn check_headers(headers: &HeaderMap, version: Version, limit: u64) -> Resul
     Ok(())
 }
 
+/// Refuses any coding but chunks (RFC 9112, section 6.1): the body is passed on in chunks of our own, so the application
+/// would not learn of another one. A length beside chunks is taken away by hyper, which then closes the connection.
+fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return Ok(()) };
+    if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+        return Err(Rejection::BadFraming("a transfer coding other than `chunked`"));
+    }
+    Ok(())
+}
+
 /// A header name as the loosest readers see it: CGI and its heirs turn every other character into `_`, so
 /// `X_Tenant.Id` is the `X-Tenant-Id` of the application (CVE-2025-64484).
 pub fn folded(name: &str) -> String {
     name.bytes()
         .map(|byte| if byte.is_ascii_alphanumeric() { char::from(byte.to_ascii_lowercase()) } else { '-' })
         .collect()
+}
+
+/// Whether a header name is its own [`folded`] form, so that no reader takes it for another one.
+pub fn is_folded(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
+/// Removes the headers that `Connection` names (RFC 9110, section 7.6.1), so that what is judged is what is sent. Ours are
+/// set later, so naming one of them there removes nothing that the application should have seen (CVE-2025-48865).
+pub fn remove_connection_named(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        // Without these three the request would be another one.
+        .filter(|name| *name != HOST && *name != AUTHORIZATION && *name != COOKIE)
+        .collect();
+    for name in named {
+        headers.remove(name);
+    }
 }
 
 #[cfg(test)]
@@ -378,5 +412,19 @@ mod tests {
         assert!(check_headers(&twice, Version::HTTP_2, limit).is_err());
         assert!(check_headers(&head(&[("x_http_method_override", "PUT")]), Version::HTTP_11, limit).is_err());
         assert!(check_headers(&head(&[("x-a", "0123456789")]), Version::HTTP_11, 12).is_err());
+    }
+
+    #[test]
+    fn a_body_ends_in_one_place() {
+        let framed = |pairs| check_headers(&head(pairs), Version::HTTP_11, 1_000);
+        assert!(framed(&[("transfer-encoding", "Chunked")]).is_ok());
+        assert!(framed(&[("content-length", "3")]).is_ok());
+        for bad in [
+            &[("transfer-encoding", "gzip, chunked")][..],
+            &[("transfer-encoding", "chunked, chunked")],
+            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
+        ] {
+            assert!(matches!(framed(bad), Err(Rejection::BadFraming(_))), "{bad:?}");
+        }
     }
 }

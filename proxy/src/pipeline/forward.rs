@@ -3,11 +3,11 @@
 //! Decides which headers go through. It never lets one pass that a client could have used to speak with the gate's
 //! voice: every spelling of the headers that we set is removed before ours are set, so there is exactly one of each.
 
-use http::header::{AUTHORIZATION, CONNECTION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, UPGRADE};
+use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri, Version};
 use policy::Identity;
 
-use super::canonical::folded;
+use super::canonical::is_folded;
 use super::identify::Caller;
 use super::record::Recorded;
 use super::trail::Trail;
@@ -28,22 +28,17 @@ const HOP_BY_HOP: [&str; 8] = [
     "proxy-authorization",
 ];
 
-/// What a client could use to be taken for a trusted proxy. Ours are set anew; the others stay away.
-const FORWARDING: [&str; 14] = [
+/// What a client could use to be taken for a trusted proxy, beside the whole family of `X-Forwarded-…`, members that
+/// nobody has heard of included (CVE-2026-40575). Ours are set anew; the others stay away.
+const FORWARDING: [&str; 8] = [
     "forwarded",
-    "x-forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-port",
-    "x-forwarded-prefix",
-    "x-forwarded-proto",
-    "x-forwarded-scheme",
-    "x-forwarded-server",
-    "x-forwarded-ssl",
-    "x-forwarded-uri",
     "x-real-ip",
     "x-client-ip",
+    "client-ip",
     "true-client-ip",
+    "x-cluster-client-ip",
+    "x-originating-ip",
+    "x-original-forwarded-for",
 ];
 
 /// Headers that some servers read as the address or host that was asked for.
@@ -81,42 +76,20 @@ pub(super) async fn send(
 
 /// Removes what is meant for this hop only, and what only a gate may say.
 fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
-    remove_connection_named(headers);
-    let ours = |name: &HeaderName| {
-        let name = name.as_str();
-        if name.bytes().all(|byte| byte.is_ascii_lowercase()) && !HOP_BY_HOP.contains(&name) {
-            return name == FORWARDING[0] || runtime.identity.is_reserved(name);
-        }
-        let folded = folded(name);
+    let goes = |name: &str| {
         HOP_BY_HOP.contains(&name)
-            || FORWARDING.contains(&folded.as_str())
-            || REWRITING.contains(&folded.as_str())
-            || runtime.identity.is_reserved(&folded)
-            // A second spelling of any header is one that a CGI-like reader cannot tell from the first.
-            || folded != name
+            || FORWARDING.contains(&name)
+            || name.starts_with("x-forwarded")
+            || REWRITING.contains(&name)
+            || runtime.identity.is_reserved(name)
+            // A second spelling of a header is one that a CGI-like reader cannot tell from the first.
+            || !is_folded(name)
     };
-    let gone: Vec<HeaderName> = headers.keys().filter(|name| ours(name)).cloned().collect();
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
     for name in gone {
         headers.remove(name);
     }
     headers.remove(EXPECT);
-    headers.remove(UPGRADE);
-}
-
-/// Removes the headers that `Connection` names (RFC 9110, section 7.6.1). Ours are set later, so naming one of them there
-/// removes nothing that the application should have seen (CVE-2025-48865).
-fn remove_connection_named(headers: &mut HeaderMap) {
-    let named: Vec<HeaderName> = headers
-        .get_all(CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
-        .filter(|name| *name != HOST && *name != AUTHORIZATION && *name != COOKIE)
-        .collect();
-    for name in named {
-        headers.remove(name);
-    }
 }
 
 /// Takes credentials out: a token that the gate has judged is no business of the application, unless the provider says so.

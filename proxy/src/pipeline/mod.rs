@@ -38,7 +38,7 @@ pub(crate) async fn handle(
 ) -> Response<AnswerBody> {
     let runtime = shared.runtime.load_full(); // one policy for the whole request
     let mut trail = Trail::new(shared.ids.next(), shared.clock.now(), connection.peer, runtime.policy_digest.clone());
-    let page = answer::wants_page(request.headers());
+    let form = answer::Form::of(&request);
     let served = caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await;
     let (mut answer, code) = match served {
         Ok(mut answer) => {
@@ -48,7 +48,7 @@ pub(crate) async fn handle(
         Err(rejection) => {
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
-            (answer::rejection(&rejection, trail.id, page), Some(rejection.code()))
+            (answer::rejection(&rejection, trail.id, form), Some(rejection.code()))
         }
     };
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id);

@@ -1,0 +1,177 @@
+//! The built binary, as a user runs it.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::app::App;
+use crate::gate::{Files, Setup};
+use crate::{PATIENCE, until};
+
+/// The binary beside the test's own: `./test` builds it before.
+pub fn binary() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.ancestors().nth(2).unwrap().join("anteroom");
+    assert!(path.exists(), "no `{}`: run `cargo build -p anteroom`", path.display());
+    path
+}
+
+/// What a command said, and how it ended.
+#[derive(Debug)]
+pub struct Said {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub out: String,
+    /// Its standard error.
+    pub err: String,
+}
+
+/// Runs a command to its end in `folder`.
+pub fn run(folder: &Path, arguments: &[&str]) -> Said {
+    let mut process = Process::start(folder, arguments);
+    let status = process.end();
+    Said { code: status.code(), out: process.out(), err: process.err() }
+}
+
+/// A command that runs.
+pub struct Process {
+    child: Child,
+    out: Arc<Mutex<String>>,
+    err: Arc<Mutex<String>>,
+    readers: Vec<std::thread::JoinHandle<()>>,
+}
+
+impl Process {
+    /// Starts a command in `folder`.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        Self::start_as(Command::new(binary()).current_dir(folder).args(arguments))
+    }
+
+    /// Starts a prepared command.
+    pub fn start_as(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, err) = (Arc::default(), Arc::default());
+        let readers = vec![
+            gather(child.stdout.take().unwrap(), Arc::clone(&out)),
+            gather(child.stderr.take().unwrap(), Arc::clone(&err)),
+        ];
+        Self { child, out, err, readers }
+    }
+
+    /// Its standard output so far.
+    pub fn out(&self) -> String {
+        self.out.lock().unwrap().clone()
+    }
+
+    /// Its standard error so far.
+    pub fn err(&self) -> String {
+        self.err.lock().unwrap().clone()
+    }
+
+    /// The first line of standard output that `pick` takes.
+    pub fn line<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
+        until(what, || {
+            if let Some(found) = self.out().lines().find_map(&pick) {
+                return Some(found);
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("it ended with {status} before {what}:\n{}{}", self.out(), self.err());
+            }
+            None
+        })
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends it a signal: `TERM` or `INT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits for its end, and for all that it said.
+    pub fn end(&mut self) -> ExitStatus {
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(started.elapsed() < PATIENCE * 2, "it does not end:\n{}{}", self.out(), self.err());
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        };
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        status
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn gather(from: impl std::io::Read + Send + 'static, into: Arc<Mutex<String>>) -> std::thread::JoinHandle<()> {
+    std::thread::spawn(move || {
+        let mut lines = BufReader::new(from);
+        loop {
+            let mut line = Vec::new();
+            if lines.by_ref().read_until(b'\n', &mut line).unwrap_or(0) == 0 {
+                return;
+            }
+            into.lock().unwrap().push_str(&String::from_utf8_lossy(&line));
+        }
+    })
+}
+
+/// A gate that runs as a process, with an application behind it.
+pub struct Served {
+    /// Its files.
+    pub files: Files,
+    /// The application behind it.
+    pub app: App,
+    /// The process.
+    pub process: Process,
+    /// Where clients come to.
+    pub https: SocketAddr,
+    /// Where probes come to.
+    pub health: SocketAddr,
+}
+
+impl Served {
+    /// Runs a gate with `setup` before `app`.
+    pub fn start(mut setup: Setup, app: App) -> Self {
+        let health = free_port();
+        setup.health = health.to_string();
+        let files = Files::write(&setup, app.address);
+        let mut process = Process::start(files.root(), &["run", "--config", "config.yaml"]);
+        let https = process.line("the gate to serve", |line| {
+            let line: Value = serde_json::from_str(line).ok()?;
+            (line["message"] == "serving").then(|| line["address"].as_str().unwrap().parse().unwrap())
+        });
+        Self { files, app, process, https, health }
+    }
+
+    /// The lines of the log so far.
+    pub fn log(&self) -> Vec<Value> {
+        let out = self.process.out();
+        out.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
+    }
+}
+
+/// An address on loopback that was free a moment ago.
+pub fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}

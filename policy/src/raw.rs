@@ -14,6 +14,7 @@ pub(crate) type Named<T> = BTreeMap<Spanned<String>, T>;
 /// A policy: who may do what.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Policy")]
 pub struct RawPolicy {
     /// The version of this form.
     #[serde(rename = "apiVersion")]
@@ -87,7 +88,7 @@ pub struct RawRole {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawAct {
-    /// Whether it shows or changes health information of a person.
+    /// Whether it shows or changes health information of a person: its answers are then kept by no cache.
     #[serde(default)]
     pub phi: Option<bool>,
     /// Whether the record must be safe on disk before the answer leaves.

@@ -328,7 +328,7 @@ mod tests {
         let others = std::iter::successors(Some(Rejection::BadFraming("")), next);
         let codes = codes();
         for rejection in others.chain(faults).chain(denials) {
-            let entry = codes.iter().find(|entry| entry.code == rejection.code()).expect(rejection.code());
+            let entry = codes.iter().find(|entry| entry.code == rejection.code()).unwrap();
             assert!(entry.statuses.contains(&rejection.status().as_u16()), "{}", entry.code);
             assert_eq!(entry.meaning, rejection.public(), "{}", entry.code);
         }

@@ -1,7 +1,9 @@
 //! Clients that follow the rules: HTTP/1.1 and HTTP/2 over TLS, by hyper.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
@@ -32,6 +34,27 @@ pub type AnyBody = BoxBody<Bytes, std::io::Error>;
 /// A body of these bytes.
 pub fn body(bytes: impl Into<Bytes>) -> AnyBody {
     Full::new(bytes.into()).map_err(|never| match never {}).boxed()
+}
+
+/// A body of `length` bytes that does not tell its length beforehand.
+pub fn untold(length: usize) -> AnyBody {
+    Untold(length).boxed()
+}
+
+struct Untold(usize);
+
+impl http_body::Body for Untold {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        let piece = self.0.min(200);
+        self.0 -= piece;
+        Poll::Ready((piece > 0).then(|| Ok(http_body::Frame::data(Bytes::from(vec![b'x'; piece])))))
+    }
 }
 
 /// Which protocol is spoken.

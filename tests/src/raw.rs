@@ -49,10 +49,12 @@ impl RawAnswer {
 impl Raw {
     /// A connection to a gate for HTTP/1.1.
     pub async fn open(gate: &Gate) -> Self {
-        Self {
-            stream: connect(gate.https, tls(&gate.files.ca, &[b"http/1.1"]), HOST).await.unwrap(),
-            buffer: Vec::new(),
-        }
+        Self::over(connect(gate.https, tls(&gate.files.ca, &[b"http/1.1"]), HOST).await.unwrap())
+    }
+
+    /// A client on this connection.
+    pub fn over(stream: TlsStream<TcpStream>) -> Self {
+        Self { stream, buffer: Vec::new() }
     }
 
     /// Sends bytes; a gate that has hung up is no fault.
@@ -114,7 +116,8 @@ impl Raw {
                 }
             }
             body.extend(self.buffer.drain(..size));
-            self.buffer.drain(..2);
+            let end: Vec<u8> = self.buffer.drain(..2).collect();
+            assert_eq!(end, b"\r\n", "a chunk ends in its line end, and no trailer follows the last one");
             if size == 0 {
                 return Some(());
             }

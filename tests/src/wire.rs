@@ -51,7 +51,11 @@ pub struct Wire {
 impl Wire {
     /// A connection to a gate.
     pub async fn open(gate: &Gate) -> Self {
-        let mut stream = connect(gate.https, tls(&gate.files.ca, &[b"h2"]), HOST).await.unwrap();
+        Self::over(connect(gate.https, tls(&gate.files.ca, &[b"h2"]), HOST).await.unwrap()).await
+    }
+
+    /// A client on this connection.
+    pub async fn over(mut stream: TlsStream<TcpStream>) -> Self {
         stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
         let mut wire = Self { stream, next: 1 };
         wire.frame(SETTINGS, 0, 0, &[]).await;

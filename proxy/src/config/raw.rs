@@ -16,6 +16,7 @@ use crate::authn::Algorithm;
 /// How this sidecar is wired: one file per deployment.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Config")]
 pub struct RawConfig {
     /// The version of this file's form.
     #[serde(rename = "apiVersion")]

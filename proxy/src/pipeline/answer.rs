@@ -67,12 +67,16 @@ pub(super) fn clean(headers: &mut HeaderMap) {
 }
 
 /// Sets the strict headers. A content policy of the application stays beside ours: a browser enforces both.
-pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestId) {
+/// Health data is kept by no cache, the browser's included.
+pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestId, phi: bool) {
     for (name, value) in &strict.replaced {
         headers.insert(name.clone(), value.clone());
     }
     if let Some(policy) = &strict.content_policy {
         headers.append(http::header::CONTENT_SECURITY_POLICY, policy.clone());
+    }
+    if phi {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(strict.request.clone(), value);

@@ -51,7 +51,7 @@ pub(crate) async fn handle(
             (answer::rejection(&rejection, trail.id, form), Some(rejection.code()))
         }
     };
-    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id);
+    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.phi);
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
     shared.metrics.answered(&trail, answer.status(), code, took);
     log::answered(&trail, answer.status(), code, took);

@@ -35,6 +35,8 @@ pub(crate) struct Trail {
     pub(crate) act: Option<Arc<str>>,
     /// Whether the answer must be on the record before it leaves.
     pub(crate) strict: bool,
+    /// Whether the answer holds health data, so that nobody may keep a copy on the way.
+    pub(crate) phi: bool,
     /// Whether the rule wants no record (`audit: none`).
     pub(crate) unrecorded: bool,
     /// Who is asking.
@@ -68,6 +70,7 @@ impl Trail {
             shape: None,
             act: None,
             strict: false,
+            phi: false,
             unrecorded: false,
             actor: None,
             tenant: None,
@@ -87,6 +90,7 @@ impl Trail {
         if let policy::Demand::Act(act) = found.demand() {
             self.act = Some(act.name().into());
             self.strict = act.strict();
+            self.phi = act.phi();
         }
     }
 

@@ -46,7 +46,7 @@ pub struct AppTarget {
 /// Sends a request and waits for the head of the answer.
 ///
 /// # Errors
-/// `APP_DOWN` when the application cannot be reached or hangs up, `APP_TIMEOUT`, `APP_INVALID` when what it sends is not
+/// `OVERLOADED` when too many requests are with the application already, `APP_DOWN` when it cannot be reached or hangs up, `APP_TIMEOUT`, `APP_INVALID` when what it sends is not
 /// HTTP; `TOO_LARGE` and `BAD_FRAMING` when the client's body broke on the way.
 pub(crate) async fn send(
     target: &AppTarget,
@@ -60,14 +60,14 @@ pub(crate) async fn send(
         match exchange(target, pool, sender, request, fate).await {
             Ok(answer) => return Ok(answer),
             Err(Failed { unsent: Some(unsent), .. }) => request = *unsent,
-            Err(Failed { why: Why::HungUp, .. }) => match again {
+            Err(failed) => match again.filter(|_| matches!(failed.why, Why::HungUp)) {
                 Some(again) => request = again.into_request(),
-                None => return Err(Rejection::AppDown("the application hung up on a kept connection")),
+                // Why it failed may be the client's body, which the fate tells.
+                None => return Err(failed.rejection(fate)),
             },
-            Err(failed) => return Err(failed.rejection(fate)),
         }
     }
-    let sender = connect(target).await?;
+    let sender = connect(target, pool).await?;
     exchange(target, pool, sender, request, fate).await.map_err(|failed| failed.rejection(fate))
 }
 
@@ -95,7 +95,8 @@ impl Again {
     }
 }
 
-async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
+async fn connect(target: &AppTarget, pool: &Pool) -> Result<Sender, Rejection> {
+    let room = pool.room().ok_or(Rejection::Overloaded)?;
     let stream = match timeout(target.connect, TcpStream::connect(target.address)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(_)) => return Err(Rejection::AppDown("the application refuses connections")),
@@ -111,6 +112,7 @@ async fn connect(target: &AppTarget) -> Result<Sender, Rejection> {
     tokio::spawn(async move {
         // How it ends is seen by whoever waits for an answer; an idle one that ends is of no interest.
         drop(connection.await);
+        drop(room);
     });
     Ok(sender)
 }
@@ -159,6 +161,8 @@ async fn exchange(
         }
     };
     match answer {
+        // `Upgrade` is never sent on, so nobody has asked for another protocol. Other interim answers hyper passes over.
+        Ok(answer) if answer.status().is_informational() => Err(Failed { why: Why::Invalid, unsent: None }),
         Ok(answer) => Ok(keep_streaming(answer, target.idle, sender, pool)),
         Err(mut error) => {
             let unsent = error.take_message().map(Box::new);

@@ -7,10 +7,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hyper::client::conn::http1::SendRequest;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::body::RequestBody;
 
+/// The most connections that one worker has open to the application at once.
+const OPEN: usize = 1_024;
 /// The most idle connections that one worker keeps.
 const IDLE: usize = 128;
 
@@ -18,9 +21,16 @@ const IDLE: usize = 128;
 pub(crate) type Sender = SendRequest<RequestBody>;
 
 /// The idle connections of one worker, the one used last on top.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Pool {
     idle: Arc<Mutex<Vec<Kept>>>,
+    room: Arc<Semaphore>,
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        Self { idle: Arc::default(), room: Arc::new(Semaphore::new(OPEN)) }
+    }
 }
 
 #[derive(Debug)]
@@ -30,6 +40,11 @@ struct Kept {
 }
 
 impl Pool {
+    /// Room for one more connection, held for as long as it is open; `None` where there is none.
+    pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
     /// An idle connection that is ready now and was used less than `longest` ago; closed and stale ones are let go on
     /// the way.
     pub(crate) fn take(&self, longest: Duration) -> Option<Sender> {

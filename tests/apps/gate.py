@@ -19,6 +19,7 @@ import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATIENCE = 30  # seconds, the longest wait for anything
+VERBOSE = "VERBOSE" in os.environ
 
 
 def binary():
@@ -241,8 +242,14 @@ class Gate:
         return found[-1]
 
 
+def section(title):
+    """Says what comes next."""
+    if VERBOSE:
+        print(title)
+
+
 class Checks:
-    """Expectations, counted and said."""
+    """Expectations, counted; what does not hold is said at once, what holds where $VERBOSE is set."""
 
     def __init__(self, name):
         self.name, self.held, self.broken = name, 0, []
@@ -250,7 +257,8 @@ class Checks:
     def that(self, what, holds, got=None):
         if holds:
             self.held += 1
-            print(f"  ok    {what}")
+            if VERBOSE:
+                print(f"  ok    {what}")
         else:
             self.broken.append(what)
             print(f"  FAIL  {what}" + ("" if got is None else f": got {got!r}"))

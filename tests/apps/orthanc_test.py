@@ -10,7 +10,7 @@ import zipfile
 
 import dicom
 from browser import Browser
-from gate import ROOT, Checks, Gate, Place, free_port, until
+from gate import Checks, Gate, Place, free_port, section, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST = "images.hospital.example"
@@ -52,7 +52,7 @@ def drive(checks, place, gate):
 
 
 def sends(checks, place, gate, sender, study):
-    print("sending")
+    section("sending")
     small, _ = dicom.image("Example^Ada", "P-0001", study, 256, 256)
     got = gate.ask("POST", "/instances", sender, small, {"Content-Type": "application/dicom"})
     checks.passes("a small image, by Python's client", got)
@@ -84,7 +84,7 @@ def sends(checks, place, gate, sender, study):
 
 
 def reads(checks, gate, reader, study_id):
-    print("reading")
+    section("reading")
     got = gate.ask("GET", "/studies", reader)
     checks.that("the list of studies", got.status == 200 and study_id in got.json(), got.text[:200])
     got = gate.ask("GET", f"/studies/{study_id}?short", reader)
@@ -124,7 +124,7 @@ def reads(checks, gate, reader, study_id):
 
 
 def dicomweb(checks, gate, sender, reader):
-    print("DICOMweb")
+    section("DICOMweb")
     study = dicom.uid()
     files = [dicom.image("Example^Grace", "P-0002", study, 64, 64, number=number)[0] for number in (1, 2, 3)]
     boundary = "a-boundary"
@@ -165,7 +165,7 @@ def dicomweb(checks, gate, sender, reader):
 
 
 def stays_out(checks, gate, reader, stranger, nobody, study_id, instance):
-    print("what does not pass")
+    section("what does not pass")
     checks.refused("no token", gate.ask("GET", f"/studies/{study_id}"), 401, "NO_CREDENTIAL")
     checks.refused("a token of another hospital", gate.ask("GET", f"/studies/{study_id}", stranger), 403, "NOT_OWN")
     checks.refused("a token of no hospital", gate.ask("GET", f"/studies/{study_id}", nobody), 403, "NO_TENANT")
@@ -183,7 +183,7 @@ def stays_out(checks, gate, reader, stranger, nobody, study_id, instance):
 
 
 def page(checks, place, gate, reader, sender):
-    print("in a browser")
+    section("in a browser")
     with Browser(place, gate) as browser:
         browser.open("/app/explorer.html")
         checks.that("without a session the page is not there", "NO_CREDENTIAL" in browser.text(), browser.text())
@@ -244,14 +244,14 @@ def keep(place, browser, name, checks):
 
 
 def removes(checks, gate, reader, keeper, study_id):
-    print("removing")
+    section("removing")
     checks.passes("an archivist removes a study", gate.ask("DELETE", f"/studies/{study_id}", keeper))
     got = gate.ask("GET", f"/studies/{study_id}", reader)
     checks.that("Orthanc's own 404 comes through", got.status == 404 and got.code is None, (got.status, got.code))
 
 
 def recorded(checks, gate):
-    print("the record")
+    section("the record")
     text = json.dumps(gate.record())
     for canary in ("P-0001", "P-0002", "Example^", "Example%5E", "uploads"):
         checks.that(f"no `{canary}` in it", canary not in text)

@@ -64,7 +64,7 @@ class Place(contextlib.AbstractContextManager):
 
     def __exit__(self, failed, *_):
         for name, process in reversed(self.processes):
-            self.end(process)
+            self.end(process, signals=2 if name == "gate" else 1)
             if failed:
                 log = open(f"{self.folder}/{name}.log", errors="replace").read()
                 print(f"--- the end of {name}'s log ---\n{log[-4000:]}")
@@ -94,14 +94,13 @@ class Place(contextlib.AbstractContextManager):
         return process
 
     @staticmethod
-    def end(process):
-        """Ends a process and what it has started (its own process group)."""
-        if process.poll() is None:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                pass
+    def end(process, signals=1):
+        """Ends a process and what it has started (its own process group). A second signal ends a drain at once."""
+        for left in reversed(range(signals)):
+            if process.poll() is None:
+                process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(0.5 if left else 10)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()

@@ -54,7 +54,8 @@ pub fn compile(files: &[(FileId, RawPolicy)]) -> Result<Policy, Vec<Diagnostic>>
     let drafts = paths::drafts(&written, &mut faults);
     paths::ties(&drafts, &mut faults);
     let acts = matrix::acts(&written, &drafts, &mut faults);
-    let table = paths::table(drafts, &acts);
+    let mut table = paths::table(drafts, &acts);
+    table.charge(matrix::charges(&written, &mut faults));
     if faults.iter().any(Diagnostic::is_error) {
         return Err(faults);
     }

@@ -2,11 +2,15 @@
 //!
 //! Nothing is checked here but the form; [`compile`](crate::compile) says what it means.
 
+mod mfa;
+
 use crate::de::Spanned;
 use crate::units::Rate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use mfa::{RawMfa, RawMfaTerms};
 
 /// A map that keeps the place of each of its keys.
 pub(crate) type Named<T> = BTreeMap<Spanned<String>, T>;
@@ -82,6 +86,9 @@ pub struct RawRole {
     /// under `scopes`.
     #[serde(default)]
     pub can: Named<Spanned<String>>,
+    /// Which factors whoever holds it must have shown, whatever they do: `required`, `phishing_resistant`, or a map.
+    #[serde(default)]
+    pub mfa: Option<RawMfa>,
 }
 
 /// What holds for an act.
@@ -97,6 +104,9 @@ pub struct RawAct {
     /// How often it may be done.
     #[serde(default)]
     pub limit: Option<RawLimit>,
+    /// Which factors the caller must have shown for it: `required`, `phishing_resistant`, or a map.
+    #[serde(default)]
+    pub mfa: Option<RawMfa>,
 }
 
 /// How an act is recorded.

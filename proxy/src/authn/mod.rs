@@ -27,7 +27,9 @@ pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, keep_fresh};
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
-pub use provider::{ClaimMap, ClaimPath, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource};
+pub use provider::{
+    ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource,
+};
 pub use remember::Remembered;
 pub use store::{KeyStatus, KeyStore, LAST_GOOD_S};
 

@@ -10,6 +10,7 @@ mod decide;
 mod forward;
 mod identify;
 mod record;
+mod step_up;
 mod trail;
 
 use std::future::{Future, poll_fn};

@@ -89,6 +89,7 @@
 )]
 
 mod assurance;
+mod case;
 mod compile;
 mod de;
 mod decide;
@@ -113,6 +114,7 @@ mod words;
 mod write;
 
 pub use assurance::{Assurance, Factors, Lack, StepUp, Vouched};
+pub use case::{Came, Case, cases, uncovered};
 pub use compile::{Policy, compile};
 pub use de::{Spanned, read};
 pub use decide::{Identity, Passage, decide};
@@ -123,8 +125,9 @@ pub use expr::Unanswered;
 pub use facts::{Facts, Occurs, Place, RequestFacts};
 pub use principal::{Claim, Principal};
 pub use raw::{
-    ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawLimit, RawMetadata, RawMfa, RawMfaTerms, RawPolicy, RawResource,
-    RawRole, RawRoute, RouteAudit,
+    ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawCase, RawClaim, RawFactors, RawLimit, RawMetadata, RawMfa,
+    RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawWho, RouteAudit,
+    WordOrMap,
 };
 pub use roles::{Act, ActLimit};
 pub use route::{Demand, Found, Match, Route};

@@ -2,7 +2,9 @@
 //!
 //! Nothing is checked here but the form; [`compile`](crate::compile) says what it means.
 
+mod case;
 mod mfa;
+mod word;
 
 use crate::de::Spanned;
 use crate::units::Rate;
@@ -10,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-pub use mfa::{RawMfa, RawMfaTerms};
+pub use case::{RawCase, RawClaim, RawFactors, RawNobody, RawSomebody, RawWho};
+pub use mfa::{RawMfa, RawMfaTerms, RawMfaWord};
+pub use word::WordOrMap;
 
 /// A map that keeps the place of each of its keys.
 pub(crate) type Named<T> = BTreeMap<Spanned<String>, T>;
@@ -42,6 +46,9 @@ pub struct RawPolicy {
     /// Routes by name. The name is the rule's id; the most specific path wins, and a tie is an error.
     #[serde(default)]
     pub routes: Named<RawRoute>,
+    /// Tests by name, which `anteroom test` runs: a request, and what should come out.
+    #[serde(default)]
+    pub tests: Named<RawCase>,
 }
 
 /// The version of the form of a policy file.

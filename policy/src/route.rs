@@ -148,6 +148,15 @@ impl Methods {
         Self { demands, allow }
     }
 
+    /// Every method that it has, with what it demands.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Demand)> {
+        self.demands.iter().map(|(method, demand)| (*method, demand))
+    }
+
+    pub(crate) fn has(&self, method: &str) -> bool {
+        self.demand(method).is_some()
+    }
+
     fn demand(&self, method: &str) -> Option<&Demand> {
         self.demands.iter().find(|(one, _)| *one == method).map(|(_, demand)| demand)
     }

@@ -168,6 +168,11 @@ impl Rejection {
         }
     }
 
+    /// What to do about it, as the manual says.
+    pub fn remedy(&self) -> Option<&'static str> {
+        codes().into_iter().find(|entry| entry.code == self.code()).map(|entry| entry.remedy)
+    }
+
     /// Whether the client, rather than the gate or the application, is why: such a request counts as refused.
     pub fn is_refusal(&self) -> bool {
         self.status().is_client_error()

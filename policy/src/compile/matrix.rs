@@ -6,7 +6,7 @@ use crate::assurance::Assurance;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::expr::Condition;
-use crate::raw::{ActAudit, RawAct, RawLimit, RawMfa, RawRole};
+use crate::raw::{ActAudit, RawAct, RawLimit, RawMfa, RawMfaWord, RawRole};
 use crate::roles::{Act, ActGlob, ActLimit, Charge, Grant, NamedScope, Scope};
 use crate::words::nearest;
 use std::collections::BTreeMap;
@@ -143,9 +143,11 @@ pub(super) fn charges(written: &Written<'_>, faults: &mut Vec<Diagnostic>) -> Ve
 
 fn assured(mfa: &RawMfa, faults: &mut Vec<Diagnostic>) -> Assurance {
     let terms = match mfa {
-        RawMfa::Required => return Assurance::default(),
-        RawMfa::PhishingResistant => return Assurance { phishing_resistant: true, ..Assurance::default() },
-        RawMfa::Terms(terms) => terms,
+        RawMfa::Word(RawMfaWord::Required) => return Assurance::default(),
+        RawMfa::Word(RawMfaWord::PhishingResistant) => {
+            return Assurance { phishing_resistant: true, ..Assurance::default() };
+        }
+        RawMfa::Map(terms) => terms,
     };
     if let Some(within) = terms.within.filter(|within| within.value.0.as_secs() == 0) {
         let message = format!("no factors are younger than `{}`", within.value);

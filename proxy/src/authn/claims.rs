@@ -24,7 +24,14 @@ const MAX_METHODS: usize = 32;
 /// # Errors
 /// A subject that is missing, not a string, empty, longer than 256 bytes, or holds control characters.
 pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, TokenFault> {
-    let claims = token.claims();
+    assumed(token.claims(), provider)
+}
+
+/// The caller that a token of `provider` with these claims would name. Proves nothing: it is for asking what would be.
+///
+/// # Errors
+/// As [`principal`].
+pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Result<Principal, TokenFault> {
     let map = provider.claims();
     let subject = map.subject.find(claims).and_then(name).ok_or(TokenFault::Claim("sub"))?;
     Ok(Principal {

@@ -41,6 +41,9 @@ pub struct RawConfig {
     /// What a client may ask of the gate.
     #[serde(default)]
     pub limits: RawLimits,
+    /// How the gate leaves after SIGTERM or `anteroom drain`.
+    #[serde(default)]
+    pub drain: RawDrain,
     /// How identifiers are replaced in the record.
     #[serde(default)]
     pub redact: RawRedact,
@@ -376,6 +379,25 @@ pub struct RawRefusedLimit {
 impl Default for RawRefusedLimit {
     fn default() -> Self {
         Self { rate: Rate { count: 5, per: Duration::from_secs(1) }, burst: Spanned::unplaced(50) }
+    }
+}
+
+/// How the gate leaves after SIGTERM or `anteroom drain`, counted from the moment that readiness falls.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawDrain {
+    /// How long new connections and requests are still taken, until everybody knows that readiness has fallen: at most
+    /// `5m`; `0s` for none.
+    pub delay: Spanned<Period>,
+    /// When requests that are still open are cut: more than `delay`, at most `1h`. The pod's
+    /// `terminationGracePeriodSeconds` must be some seconds longer.
+    pub deadline: Spanned<Period>,
+}
+
+impl Default for RawDrain {
+    fn default() -> Self {
+        // Together they leave 5 s of Kubernetes' default grace of 30 s for the record.
+        Self { delay: Spanned::unplaced(seconds(5)), deadline: Spanned::unplaced(seconds(25)) }
     }
 }
 

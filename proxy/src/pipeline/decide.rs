@@ -100,9 +100,9 @@ fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 
 }
 
 /// What the policy may look up in a request.
-struct Request<'a> {
-    headers: &'a HeaderMap,
-    query: Option<&'a str>,
+pub(super) struct Request<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) query: Option<&'a str>,
 }
 
 impl RequestFacts for Request<'_> {

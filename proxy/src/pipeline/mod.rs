@@ -7,6 +7,7 @@ mod admit;
 mod answer;
 pub mod canonical;
 mod decide;
+pub(crate) mod explain;
 mod forward;
 mod identify;
 mod record;

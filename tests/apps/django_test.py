@@ -11,7 +11,7 @@ import time
 import urllib.parse
 
 from browser import Browser
-from gate import Checks, Gate, Place, free_port, section, until
+from gate import Checks, Gate, Place, factors, free_port, section, until
 from orthanc_test import keep
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -107,8 +107,9 @@ def drive(checks, place, gate, password):
     here = {"org_id": "north-clinic"}
     desk = gate.token("ada.example", **here, roles=["front_desk"])
     reader = gate.token("grace.example", **here, roles=["reader"])
-    manager = gate.token("edsger.example", **here, roles=["manager"])
-    stranger = gate.token("eve.example", org_id="south-clinic", roles=["manager"])
+    manager = gate.token("edsger.example", **here, roles=["manager"], **factors("pwd", "otp"))
+    hasty = gate.token("edsger.example", **here, roles=["manager"], **factors("pwd"))
+    stranger = gate.token("eve.example", org_id="south-clinic", roles=["manager"], **factors("pwd", "otp"))
 
     section("its own login")
     nobody = Visitor(gate)
@@ -178,12 +179,14 @@ def drive(checks, place, gate, password):
     for gone in ("/admin/doc/", "/api/letters", "/admin/letters/letter", "/.env", "/media/scans/a.pdf"):
         checks.refused(f"GET {gone}", admin.get(gone), 404, "NO_ROUTE")
     checks.refused("a disguised method", admin.ask("POST", "/admin/letters/letter/add/", "", {"X-HTTP-Method-Override": "DELETE"}), 400, "BAD_HEADER")
+    admin.cookies["__session"] = hasty
+    checks.refused("a manager who signed in with a password alone", admin.get("/admin/auth/user/"), 401, "STEP_UP")
     admin.cookies["__session"] = manager
     got = admin.post(f"/admin/letters/letter/{number}/delete/", {"post": "yes"})
     checks.passes("a manager removes", got, 302)
     checks.passes("a manager sees accounts", admin.get("/admin/auth/user/"))
 
-    page(checks, place, gate, password, manager, stranger)
+    page(checks, place, gate, password, manager, hasty, stranger)
 
     section("its login has no limit of its own; the gate has")
     tired = Visitor(gate, gate.token("mallory.example", **here, roles=["reader"]))
@@ -204,7 +207,7 @@ def drive(checks, place, gate, password):
         checks.that(f"no `{canary if canary != password else 'password'}` in record and log", canary not in text)
 
 
-def page(checks, place, gate, password, manager, stranger):
+def page(checks, place, gate, password, manager, hasty, stranger):
     section("in a browser")
     with Browser(place, gate) as browser:
         browser.open("/admin/")
@@ -212,6 +215,9 @@ def page(checks, place, gate, password, manager, stranger):
         browser.cookie("__session", stranger)
         browser.open("/admin/")
         checks.that("another clinic's session is refused", "NOT_OWN" in browser.text(), browser.text())
+        browser.cookie("__session", hasty)
+        browser.open("/admin/")
+        checks.that("a manager without a second factor is sent to sign in again", "STEP_UP" in browser.text(), browser.text())
         browser.cookie("__session", manager)
         browser.troubles()
         browser.open("/admin/")

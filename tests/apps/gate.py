@@ -55,6 +55,11 @@ def listens(port):
         return one.connect_ex(("127.0.0.1", port)) == 0
 
 
+def factors(*methods, age=10):
+    """What a token says of how its owner signed in (RFC 8176), and how many seconds ago."""
+    return {"amr": list(methods), "auth_time": int(time.time()) - age}
+
+
 class Place(contextlib.AbstractContextManager):
     """A folder of its own and the processes that run in it; both end with it."""
 

@@ -10,7 +10,7 @@ import zipfile
 
 import dicom
 from browser import Browser
-from gate import Checks, Gate, Place, free_port, section, until
+from gate import Checks, Gate, Place, factors, free_port, section, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST = "images.hospital.example"
@@ -36,9 +36,12 @@ def main():
 def drive(checks, place, gate):
     here = {"org_id": "st-aldhelm"}
     sender = gate.token("scanner-3.example", **here, roles=["radiographer"])
-    reader = gate.token("ada.example", **here, roles=["physician"])
-    keeper = gate.token("grace.example", **here, roles=["archivist"])
-    stranger = gate.token("eve.example", org_id="st-elsewhere", roles=["archivist"])
+    reader = gate.token("ada.example", **here, roles=["physician"], **factors("pwd", "otp"))
+    archivist = {**here, "roles": ["archivist"]}
+    keeper = gate.token("grace.example", **archivist, **factors("pwd", "otp"))
+    forgetful = {"with a password alone": gate.token("grace.example", **archivist, **factors("pwd")),
+                 "with factors of an hour ago": gate.token("grace.example", **archivist, **factors("pwd", "otp", age=3600))}
+    stranger = gate.token("eve.example", org_id="st-elsewhere", roles=["archivist"], **factors("pwd", "otp"))
     nobody = gate.token("null.example", roles=["archivist"])
 
     study = dicom.uid()
@@ -47,7 +50,7 @@ def drive(checks, place, gate):
     dicomweb(checks, gate, sender, reader)
     stays_out(checks, gate, reader, stranger, nobody, study_id, instance)
     page(checks, place, gate, reader, sender)
-    removes(checks, gate, reader, keeper, study_id)
+    removes(checks, gate, reader, keeper, forgetful, study_id)
     recorded(checks, gate)
 
 
@@ -243,8 +246,14 @@ def keep(place, browser, name, checks):
         os.replace(path, os.path.join(folder, name))
 
 
-def removes(checks, gate, reader, keeper, study_id):
+def removes(checks, gate, reader, keeper, forgetful, study_id):
     section("removing")
+    for how, token in forgetful.items():
+        got = gate.ask("DELETE", f"/studies/{study_id}", token)
+        checks.refused(f"an archivist {how}", got, 401, "STEP_UP")
+        asked = got.headers.get("www-authenticate", "")
+        checks.that("the challenge says what to ask for", "insufficient_user_authentication" in asked and "max_age" in asked, asked)
+        checks.passes("who may look all the same", gate.ask("GET", f"/studies/{study_id}", token))
     checks.passes("an archivist removes a study", gate.ask("DELETE", f"/studies/{study_id}", keeper))
     got = gate.ask("GET", f"/studies/{study_id}", reader)
     checks.that("Orthanc's own 404 comes through", got.status == 404 and got.code is None, (got.status, got.code))

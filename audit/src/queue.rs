@@ -73,6 +73,12 @@ pub struct Health {
     pub closed: bool,
 }
 
+/// How long a group is held open for more events while nobody waits for one: fewer and larger groups cost the disk and
+/// the processor less, and an event that nobody waits for may be on disk this much later.
+const LINGER: Duration = Duration::from_millis(5);
+/// How many queued events are a group that needs no more.
+const MANY: usize = 512;
+
 /// An event on its way to the writer.
 pub(crate) struct Item {
     pub(crate) draft: Draft,
@@ -103,6 +109,8 @@ struct State {
     ended: bool,
     /// The writer sleeps and wants to be woken.
     idle: bool,
+    /// Somebody waits for an event that is queued, or many are: the next group is not held open for more.
+    hurry: bool,
 }
 
 /// The queue. The numbers are atomics so that a reader of [`Health`] holds nobody up.
@@ -195,7 +203,17 @@ impl Queue {
         }
         state.items.push_back(item);
         self.queued.store(state.items.len(), Relaxed);
+        if state.items.len() == MANY {
+            self.hurry(&mut state);
+        }
         self.rouse(&mut state);
+    }
+
+    fn hurry(&self, state: &mut State) {
+        if !state.hurry {
+            state.hurry = true;
+            self.wake.notify_one();
+        }
     }
 
     /// Gives a permit back that was never used.
@@ -251,7 +269,8 @@ impl Queue {
 
     // The writer's side.
 
-    /// All that is queued; waits for the first event. Empty only when the record is closed and every permit is used.
+    /// All that is queued; waits for the first event, and [`LINGER`] for more where nobody waits for one. Empty only when
+    /// the record is closed and every permit is used.
     pub(crate) fn take(&self) -> VecDeque<Item> {
         let mut state = locked(&self.state);
         while state.items.is_empty() && !(state.closing && self.reserved.load(Relaxed) == 0) {
@@ -259,6 +278,9 @@ impl Queue {
             state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.idle = false;
+        let more = |state: &mut State| !state.hurry && !state.closing;
+        (state, _) = self.wake.wait_timeout_while(state, LINGER, more).unwrap_or_else(PoisonError::into_inner);
+        state.hurry = false;
         self.queued.store(0, Relaxed);
         std::mem::take(&mut state.items)
     }
@@ -361,7 +383,7 @@ impl AuditSlot {
         let (waiter, outcome) = oneshot::channel();
         self.spent = true;
         self.entrance.0.push(Item { draft, aborted: false, waiter: Waiter(Some(waiter)) });
-        Written(outcome)
+        Written { outcome, entrance: Arc::clone(&self.entrance) }
     }
 }
 
@@ -378,8 +400,16 @@ impl Drop for AuditSlot {
 }
 
 /// An event that is queued. It may be dropped: the event is written all the same.
-#[derive(Debug)]
-pub struct Written(oneshot::Receiver<Outcome>);
+pub struct Written {
+    outcome: oneshot::Receiver<Outcome>,
+    entrance: Arc<Entrance>,
+}
+
+impl fmt::Debug for Written {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Written")
+    }
+}
 
 impl Written {
     /// Waits until the event is on disk (written and synced with its group).
@@ -388,6 +418,7 @@ impl Written {
     /// The disk refused, or the record ended before. After [`NotRecorded::Failed`] the event is kept and written when
     /// the disk is back: what has happened shall be on the record, even if it could not be in time.
     pub async fn durable(self) -> Outcome {
-        self.0.await.unwrap_or(Err(NotRecorded::Closed))
+        self.entrance.0.hurry(&mut locked(&self.entrance.0.state));
+        self.outcome.await.unwrap_or(Err(NotRecorded::Closed))
     }
 }

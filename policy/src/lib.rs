@@ -98,6 +98,7 @@ mod diagnostic;
 mod explain;
 mod expr;
 mod facts;
+mod folded;
 mod principal;
 mod raw;
 mod roles;

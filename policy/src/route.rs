@@ -5,6 +5,7 @@
 
 use crate::expr::Condition;
 use crate::facts::Place;
+use crate::folded::Folded;
 use crate::raw::Mode;
 use crate::roles::{Act, Charge};
 use crate::template::{Segment, Template, segments};
@@ -167,6 +168,8 @@ impl Methods {
 pub(crate) struct RouteTable {
     routes: Vec<Route>,
     root: Branch,
+    /// The same routes as a careless application tells them apart.
+    folded: Folded,
     charges: Vec<Charge>,
 }
 
@@ -195,6 +198,7 @@ impl RouteTable {
         }
         let end = if rest { &mut branch.rest } else { &mut branch.here };
         *end = Some(at);
+        self.folded.insert(at, &route.template);
         self.routes.push(route);
     }
 
@@ -210,9 +214,12 @@ impl RouteTable {
     pub(crate) fn find(&self, method: &str, path: &str) -> Found<'_> {
         let Some(path) = segments(path) else { return Found::NoRoute };
         let mut params = Vec::new();
-        let Some(route) = self.root.find(&path, &mut params).and_then(|at| self.routes.get(at)) else {
+        let Some(at) = self.root.find(&path, &mut params) else { return Found::NoRoute };
+        // A look-alike of a stricter path is not judged by the wider route that happens to cover it.
+        if self.folded.has_stricter(at, &path) {
             return Found::NoRoute;
-        };
+        }
+        let Some(route) = self.routes.get(at) else { return Found::NoRoute };
         match route.methods.demand(method) {
             Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges }),
             None => Found::MethodNotAllowed { route, allow: &route.methods.allow },

@@ -7,6 +7,7 @@ mod control;
 mod health;
 mod keys;
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
@@ -24,7 +25,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
@@ -35,6 +36,8 @@ pub(crate) use keys::KeyTasks;
 
 /// Requests that are answered at once; more than these are turned away.
 const AT_ONCE: usize = 64;
+/// The pause after an error of `accept`.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections that are open at once.
 const CONNECTIONS: usize = 128;
 /// How long a client may take for a head, and an answer to be made.
@@ -89,15 +92,14 @@ async fn run(
     about: Arc<About>,
     shared: Arc<Shared>,
 ) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
     let gate = Arc::clone(&shared);
     let probes = guarded(move |request| health::answer(&gate, request));
-    let at_health = Arc::clone(&room);
     tokio::spawn(async move {
+        let mut open = Open::default();
         loop {
-            let accepted = accept_in(&at_health, async { health.accept().await.map(|(stream, _)| stream) }).await;
-            if let Some((stream, place)) = accepted {
-                tokio::spawn(serve(stream, probes.clone(), place));
+            match health.accept().await {
+                Ok((stream, _)) => open.add(tokio::spawn(serve(stream, probes.clone()))),
+                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     });
@@ -105,10 +107,11 @@ async fn run(
         let gate = Arc::clone(&shared);
         let answers = guarded(move |request| control::answer(&gate, &about, request));
         tokio::spawn(async move {
+            let mut open = Open::default();
             loop {
-                let accepted = accept_in(&room, async { control.accept().await.map(|(stream, _)| stream) }).await;
-                if let Some((stream, place)) = accepted {
-                    tokio::spawn(serve(stream, answers.clone(), place));
+                match control.accept().await {
+                    Ok((stream, _)) => open.add(tokio::spawn(serve(stream, answers.clone()))),
+                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
             }
         });
@@ -129,23 +132,29 @@ fn guarded(answer: impl Fn(&Request<Incoming>) -> Answer + Clone + Send + Sync +
     ))
 }
 
-/// Waits for room and then for a connection; `None` after an error of `accept`, which is waited out.
-async fn accept_in<S>(
-    room: &Arc<Semaphore>,
-    accept: impl Future<Output = std::io::Result<S>>,
-) -> Option<(S, OwnedSemaphorePermit)> {
-    let place = Arc::clone(room).acquire_owned().await.ok()?;
-    match accept.await {
-        Ok(stream) => Some((stream, place)),
-        Err(_) => {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            None
+/// The connections of one listener, the oldest first. The newest one is always served: whoever fills the listener pushes
+/// its own connections out, and a probe that comes after them is answered.
+#[derive(Default)]
+struct Open(VecDeque<JoinHandleOfTask>);
+
+type JoinHandleOfTask = tokio::task::JoinHandle<()>;
+
+impl Open {
+    fn add(&mut self, task: JoinHandleOfTask) {
+        while self.0.len() >= CONNECTIONS
+            && let Some(oldest) = self.0.pop_front()
+        {
+            oldest.abort();
+        }
+        self.0.push_back(task);
+        while self.0.front().is_some_and(JoinHandleOfTask::is_finished) {
+            self.0.pop_front();
         }
     }
 }
 
-/// Serves one connection: a head and an answer, each within [`PATIENCE`], as many as the client wants.
-async fn serve<S>(stream: S, answers: Guarded, place: OwnedSemaphorePermit)
+/// Serves one connection: one head and one answer, within [`PATIENCE`] each.
+async fn serve<S>(stream: S, answers: Guarded)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -156,10 +165,10 @@ where
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(PATIENCE)
+        .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
-    // A prober that hangs up is of no interest.
-    drop(connection.await);
-    drop(place);
+    // A prober that hangs up is of no interest, nor one that does not read.
+    drop(timeout(2 * PATIENCE, connection).await);
 }
 
 fn busy() -> Answer {

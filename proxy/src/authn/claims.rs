@@ -49,7 +49,8 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
 /// A string that can stand in a header and a record.
 fn name(value: &Value) -> Option<String> {
     let text = value.as_str()?;
-    let fine = !text.is_empty() && text.len() <= MAX_NAME && !text.chars().any(char::is_control);
+    // Spaces at an end are lost on the way to the application, which would then see another name.
+    let fine = !text.is_empty() && text.len() <= MAX_NAME && text.trim() == text && !text.chars().any(char::is_control);
     fine.then(|| text.to_owned())
 }
 

@@ -110,6 +110,11 @@ pub(super) fn route<'r>(
         return Err(Rejection::TooLarge(Oversize::Body));
     }
     let has_body = !hyper::body::Body::is_end_stream(&body);
+    // HTTP/1.1 clients send such a body in chunks or not at all, and ours would leave it out (RFC 9110, section 9.3.1).
+    let lengthless = has_body && hyper::body::Body::size_hint(&body).exact().is_none();
+    if lengthless && matches!(parts.method, Method::GET | Method::HEAD) {
+        return Err(Rejection::BadFraming("a body of unknown length on a method that has none"));
+    }
     let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, has_body)?;
     Ok(Admitted { found, method: parts.method.clone(), path, query, host, parts, body, websocket, pressed })
 }

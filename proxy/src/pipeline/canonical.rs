@@ -6,7 +6,8 @@
 //! CVE-2026-15573): none of them passes.
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{Uri, Version};
 
@@ -90,21 +91,36 @@ pub fn check_query(raw: &str) -> Result<(), &'static str> {
                 Some(0) => return Err("encoded NUL in the query"),
                 Some(_) => {}
             },
-            // Real clients send these five raw; no reader takes them for anything else.
-            b'/' | b'?' | b':' | b'@' | b'[' | b']' | b'|' | b'"' | b'{' | b'}' => {}
+            // Browsers and other real clients send these raw (`^` parts the names of DICOM); no reader takes them for
+            // anything else.
+            b'/' | b'?' | b':' | b'@' | b'[' | b']' | b'|' | b'"' | b'{' | b'}' | b'^' | b'`' => {}
             _ if is_unreserved(byte) || is_sub_delimiter(byte) || byte == b';' => {}
             _ => return Err("character that a query cannot hold"),
         }
     }
-    if pairs(raw).any(|(name, _)| form_decoded(name).is_none_or(|name| name.eq_ignore_ascii_case("_method"))) {
+    if loose_pairs(raw).any(|(name, _)| form_decoded(name).is_none_or(|name| is_method_override(&name))) {
         return Err("method override in the query");
     }
     Ok(())
 }
 
-/// The pairs of a query, undecoded.
-pub fn pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+/// The pairs of a query as the loosest readers see them: old ones split at `;` too. A value with a `;` in it is then
+/// followed by a name that nobody meant, which is what makes it ambiguous.
+pub fn loose_pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
+    query.split(['&', ';']).filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+}
+
+/// A parameter's name as the loosest readers see it: letters and digits alone, in lower case. PHP turns spaces, dots and
+/// brackets into `_`, others read `name[]` as a list, and some ignore case.
+pub fn loosely(name: &str) -> String {
+    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+/// Whether a parameter's name could be read as `_method`: PHP makes it of `.method` and ` method`, others of `_method[]`.
+fn is_method_override(name: &str) -> bool {
+    let marked = !name.trim_start_matches([' ', '+']).starts_with(|first: char| first.is_alphanumeric());
+    let spaced = name.starts_with([' ', '+']) && name.trim_start().starts_with('_');
+    loosely(name) == "method" && (marked || spaced)
 }
 
 /// A name or value of a query as forms write it: `+` is a space, escapes decoded. `None`: not UTF-8.
@@ -167,10 +183,20 @@ pub fn host(uri: &Uri, version: Version, headers: &HeaderMap) -> Result<String, 
         (None, None) => return Err(Rejection::BadHost("no `Host`")),
     };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']' | b'_');
-    if host.is_empty() || host.len() > 261 || !host.bytes().all(plain) {
+    if host.is_empty() || host.len() > 261 || !host.bytes().all(plain) || !has_proper_port(host) {
         return Err(Rejection::BadHost("`Host` holds a character that a host cannot have"));
     }
     Ok(host.to_ascii_lowercase())
+}
+
+/// Whether what stands behind the last colon, if anything, is a port.
+fn has_proper_port(host: &str) -> bool {
+    let behind = match host.rsplit_once(']') {
+        Some((_, behind)) => behind,
+        None => host.find(':').map_or("", |colon| host.split_at(colon).1),
+    };
+    behind.is_empty()
+        || behind.strip_prefix(':').is_some_and(|port| !port.starts_with('+') && port.parse::<u16>().is_ok())
 }
 
 /// The name in a host without its port: `a.example:8443` is `a.example`, `[::1]:8443` is `[::1]`.
@@ -213,6 +239,15 @@ pub fn check_headers(headers: &HeaderMap, version: Version, limit: u64) -> Resul
 /// Refuses any coding but chunks (RFC 9112, section 6.1): the body is passed on in chunks of our own, so the application
 /// would not learn of another one. A length beside chunks is taken away by hyper, which then closes the connection.
 fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    if let Some(length) = lengths.next() {
+        let text = length.as_bytes();
+        let canonical =
+            text == b"0" || (!text.is_empty() && !text.starts_with(b"0") && text.iter().all(u8::is_ascii_digit));
+        if !canonical || lengths.next().is_some() {
+            return Err(Rejection::BadFraming("a length that can be read in two ways"));
+        }
+    }
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     if codings.next().is_some() || !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
@@ -344,6 +379,16 @@ mod tests {
             assert_eq!(check_query(fine), Ok(()), "{fine:?}");
         }
         for bad in [
+            "%20_method=PUT",
+            ".method=PUT",
+            "[_method]=PUT",
+            "_method[]=PUT",
+            "a;_method=PUT",
+            "%20_method=PUT",
+            ".method=PUT",
+            "[_method]=PUT",
+            "_method[]=PUT",
+            "a;_method=PUT",
             "a=%",
             "a=%0",
             "a=%zz",
@@ -393,7 +438,9 @@ mod tests {
         let mut two = one.clone();
         two.append(HOST, http::HeaderValue::from_static("other.example"));
         assert!(host(&origin, Version::HTTP_11, &two).is_err());
-        for bad in ["", "a b", "user@host", "a/b", "a?b", "a#b", "a\\b", "a,b"] {
+        for bad in
+            ["a:", "a:x", "a:99999", "a:80:80", "[::1]:", "", "a b", "user@host", "a/b", "a?b", "a#b", "a\\b", "a,b"]
+        {
             let value = http::HeaderValue::from_str(bad).unwrap();
             let mut headers = HeaderMap::new();
             headers.insert(HOST, value);

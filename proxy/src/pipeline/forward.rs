@@ -35,8 +35,13 @@ const HOP_BY_HOP: [&str; 8] = [
 
 /// What a client could use to be taken for a trusted proxy, beside the whole family of `X-Forwarded-…`, members that
 /// nobody has heard of included (CVE-2026-40575). Ours are set anew; the others stay away.
-const FORWARDING: [&str; 8] = [
+const FORWARDING: [&str; 13] = [
     "forwarded",
+    "forwarded-for",
+    "cf-connecting-ip",
+    "fastly-client-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
     "x-real-ip",
     "x-client-ip",
     "client-ip",
@@ -46,8 +51,31 @@ const FORWARDING: [&str; 8] = [
     "x-original-forwarded-for",
 ];
 
-/// Headers that some servers read as the address or host that was asked for.
-const REWRITING: [&str; 5] = ["x-original-url", "x-rewrite-url", "x-original-uri", "x-original-host", "x-host"];
+/// Headers that some servers and frameworks believe: the address or host that was asked for, an identity that a proxy has
+/// proved, a step that was done already.
+const BELIEVED: [&str; 20] = [
+    "x-original-url",
+    "x-rewrite-url",
+    "x-original-uri",
+    "x-original-host",
+    "x-original-method",
+    "x-host",
+    "x-http-host-override",
+    "remote-user",
+    "x-remote-user",
+    "x-auth-request-user",
+    "x-auth-request-email",
+    "x-auth-request-groups",
+    "x-amzn-oidc-data",
+    "x-amzn-oidc-identity",
+    "x-amzn-oidc-accesstoken",
+    "x-middleware-subrequest",
+    "http2-settings",
+    // CGI makes `HTTP_PROXY` of it (CVE-2016-5385).
+    "proxy",
+    "x-accel-redirect",
+    "x-sendfile",
+];
 
 /// Sends the request to the application and waits for the head of its answer.
 ///
@@ -76,6 +104,8 @@ pub(super) async fn send(
     };
     parts.uri = Uri::try_from(target).map_err(|_| Rejection::BadPath("not a request target"))?;
     parts.version = Version::HTTP_11;
+    // The length is said anew by what is really there, once and in one spelling.
+    parts.headers.remove(http::header::CONTENT_LENGTH);
     let client = parts.extensions.remove::<OnUpgrade>();
     parts.extensions.clear();
     if admitted.websocket.is_some() {
@@ -100,7 +130,7 @@ fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
         HOP_BY_HOP.contains(&name)
             || FORWARDING.contains(&name)
             || name.starts_with("x-forwarded")
-            || REWRITING.contains(&name)
+            || BELIEVED.contains(&name)
             || runtime.identity.is_reserved(name)
             // A second spelling of a header is one that a CGI-like reader cannot tell from the first.
             || !is_folded(name)

@@ -147,7 +147,8 @@ fn from_cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, Reject
                 continue;
             }
             // Two cookies of one name come from two paths or hosts; which one counts differs between readers.
-            if found.replace(value.trim_matches('"').to_owned()).is_some() {
+            let value = value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value);
+            if found.replace(value.to_owned()).is_some() {
                 return Err(Rejection::Token(TokenFault::Parts));
             }
         }

@@ -246,7 +246,7 @@ fn record_settings(plan: &AuditPlan) -> Settings {
         directory: plan.directory.clone(),
         size: plan.size,
         segment: RECORD_SEGMENT.min(plan.size),
-        queue: RECORD_QUEUE.min(usize::try_from(plan.size / (4 * audit::LINE_MAX as u64)).unwrap_or(1)).max(8),
+        queue: RECORD_QUEUE.min(usize::try_from(plan.size / (2 * audit::LINE_MAX as u64)).unwrap_or(1)).max(8),
         origin: plan.origin.clone().unwrap_or_else(|| host.clone()),
         replica: host,
         random: fill_random,

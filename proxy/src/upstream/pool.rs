@@ -57,10 +57,29 @@ impl Pool {
     /// An idle connection that is ready now and was used less than `longest` ago; closed and stale ones are let go on
     /// the way.
     pub(crate) fn take(&self, longest: Duration) -> Option<Sender> {
+        let now = Instant::now();
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| kept.address == self.address && !kept.sender.is_closed() && kept.since.elapsed() < longest);
-        let ready = idle.iter().rposition(|kept| kept.sender.is_ready())?;
-        Some(idle.remove(ready).sender)
+        let mut busy = Vec::new();
+        let mut taken = None;
+        while let Some(kept) = idle.pop() {
+            if now.saturating_duration_since(kept.since) >= longest {
+                // The ones below were used even longer ago.
+                idle.clear();
+                break;
+            }
+            // An address that is no longer the application's: the configuration has changed.
+            if kept.sender.is_closed() || kept.address != self.address {
+                continue;
+            }
+            if kept.sender.is_ready() {
+                taken = Some(kept.sender);
+                break;
+            }
+            // Its last answer was read to the end, but its task has not run since.
+            busy.push(kept);
+        }
+        idle.extend(busy.into_iter().rev());
+        taken
     }
 
     /// Takes a connection back whose answer was read to its end.

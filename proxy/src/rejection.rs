@@ -2,7 +2,7 @@
 //!
 //! It decides what a client is told and never what happened: the finer reason (`detail`) goes into the log only.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use policy::Denial;
 
 use crate::authn::TokenFault;
@@ -30,6 +30,8 @@ pub enum Rejection {
     Token(TokenFault),
     /// The policy says no.
     Denied(Denial),
+    /// The policy demands stronger or more recent factors; holds its denial and the challenge.
+    StepUp(Denial, HeaderValue),
     /// Too many requests; holds whole seconds until one more fits.
     Limited(u64),
     /// The gate has more to do than it can.
@@ -83,7 +85,7 @@ impl Rejection {
             Rejection::NoRoute => "NO_ROUTE",
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Rejection::Token(fault) => fault.code(),
-            Rejection::Denied(denial) => denial.code(),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
             Rejection::Limited(_) => "LIMITED",
             Rejection::Overloaded => "OVERLOADED",
             Rejection::AppDown(_) => "APP_DOWN",
@@ -107,7 +109,9 @@ impl Rejection {
             Rejection::NoRoute => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::Token(fault) => StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::UNAUTHORIZED),
-            Rejection::Denied(denial) => StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => {
+                StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN)
+            }
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Rejection::Overloaded | Rejection::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::AppDown(_) | Rejection::AppInvalid(_) => StatusCode::BAD_GATEWAY,
@@ -120,7 +124,7 @@ impl Rejection {
     pub fn public(&self) -> &'static str {
         match self {
             Rejection::Token(fault) => fault.public(),
-            Rejection::Denied(denial) => denial.public(),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
             Rejection::BadFraming(_) => "the body of the request cannot be read in one way only",
             Rejection::BadPath(_) => "the address of the request cannot be read in one way only",
             Rejection::BadHeader(_) => "a header of the request cannot be read in one way only",
@@ -152,7 +156,7 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Target) => "request target over 16 KiB".to_owned(),
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
             Rejection::Token(fault) => fault.detail(),
-            Rejection::Denied(denial) => denial.detail(),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
             Rejection::Misdirected
             | Rejection::NoRoute
             | Rejection::MethodNotAllowed(_)
@@ -162,6 +166,11 @@ impl Rejection {
             | Rejection::NotRecorded
             | Rejection::Internal => String::new(),
         }
+    }
+
+    /// What to do about it, as the manual says.
+    pub fn remedy(&self) -> Option<&'static str> {
+        codes().into_iter().find(|entry| entry.code == self.code()).map(|entry| entry.remedy)
     }
 
     /// Whether the client, rather than the gate or the application, is why: such a request counts as refused.
@@ -196,7 +205,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
         Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
-        Rejection::Denied(_) => Rejection::Limited(1),
+        Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
+        Rejection::StepUp(..) => Rejection::Limited(1),
         Rejection::Limited(_) => Rejection::Overloaded,
         Rejection::Overloaded => Rejection::AppDown(""),
         Rejection::AppDown(_) => Rejection::AppTimeout,
@@ -250,6 +260,8 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
             "The most specific route does not list the method; `Allow` says which it lists. A less specific route is \
              never asked instead."
         }
+        // It stands among the denials.
+        Rejection::StepUp(..) => return Vec::new(),
         Rejection::Limited(_) => {
             "Come back after `Retry-After` seconds. It is the address' limit (`limits.per_address`), its allowance of \
              refused requests (`limits.refused_per_address`), or the act's own `limit`."
@@ -279,7 +291,7 @@ fn entry(one: &Rejection, remedy: &'static str) -> CodeEntry {
 
 #[cfg(test)]
 mod tests {
-    use policy::{Disagreement, NotOwn, Place};
+    use policy::{Assurance, Disagreement, Lack, NotOwn, Place, StepUp};
 
     use super::*;
     use crate::authn::{JsonFault, TokenPart};
@@ -314,7 +326,10 @@ mod tests {
         Some(match one {
             Denial::NoCredential => Denial::NoTenant,
             Denial::NoTenant => Denial::TenantMismatch(Disagreement::Other(Place::Claim)),
-            Denial::TenantMismatch(_) => Denial::NotGranted { act: "records.read".into() },
+            Denial::TenantMismatch(_) => {
+                Denial::StepUp(StepUp { needed: Assurance::default(), lack: Lack::SecondFactor })
+            }
+            Denial::StepUp(_) => Denial::NotGranted { act: "records.read".into() },
             Denial::NotGranted { .. } => Denial::NotOwn(NotOwn::Unclear(Place::Claim)),
             Denial::NotOwn(_) => Denial::Condition { cause: None },
             Denial::Condition { .. } => return None,
@@ -343,6 +358,6 @@ mod tests {
             assert!(!seen.contains(&entry.code), "{}", entry.code);
             seen.push(entry.code);
         }
-        assert_eq!(seen.len(), 24);
+        assert_eq!(seen.len(), 25);
     }
 }

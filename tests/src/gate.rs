@@ -127,12 +127,11 @@ impl Files {
 
     /// The one event of a request; waits for it.
     pub fn event(&self, request: &str) -> Value {
-        let found = until("the event of a request", || {
+        until("the event of a request", || {
             let mut found: Vec<_> = self.record().into_iter().filter(|event| event["request"] == request).collect();
             assert!(found.len() <= 1, "more than one event: {found:?}");
             found.pop()
-        });
-        found
+        })
     }
 }
 

@@ -249,7 +249,7 @@ fn hosts(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<String> {
 fn identity_headers(raw: &RawHeaders, faults: &mut Faulty<'_>) -> Option<IdentityHeaders> {
     let identity = &raw.identity;
     let names = [&identity.tenant, &identity.subject, &identity.roles, &identity.request];
-    let mut known: Vec<HeaderName> = Vec::new();
+    let mut known: Vec<(HeaderName, Span)> = Vec::new();
     for written in names {
         let Some(name) = own_header(&written.value) else {
             let message = format!("`{}` cannot be an identity header", written.value);
@@ -258,12 +258,15 @@ fn identity_headers(raw: &RawHeaders, faults: &mut Faulty<'_>) -> Option<Identit
             faults.at(written.span, "header", message, hint);
             continue;
         };
-        if known.contains(&name) {
+        if let Some((_, other)) = known.iter().find(|(other, _)| *other == name) {
             let message = format!("`{}` would carry two things", written.value);
-            faults.at(written.span, "header", message, "give each its own name");
+            // One of the two may be a default, which stands nowhere.
+            let place = if written.span == Span::NOWHERE { *other } else { written.span };
+            faults.at(place, "header", message, "give each its own name");
         }
-        known.push(name);
+        known.push((name, written.span));
     }
+    let known: Vec<HeaderName> = known.into_iter().map(|(name, _)| name).collect();
     let [tenant, subject, roles, request] = <[HeaderName; 4]>::try_from(known).ok()?;
     Some(IdentityHeaders { tenant, subject, roles, request })
 }

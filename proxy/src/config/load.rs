@@ -93,7 +93,7 @@ fn load_once(path: &Path, set: &mut FileSet) -> Result<Loaded, Faults> {
         let folder = base.join(folder);
         read_policies(&folder, set, &mut sources, &mut faults).unwrap_or_else(|reason| {
             let message = format!("cannot read the policies in `{}`: {reason}", folder.display());
-            faults.push(Diagnostic::error("file", span, message));
+            faults.push(Diagnostic::error("file", span, message).help("paths are relative to the configuration file"));
             Vec::new()
         })
     });

@@ -80,6 +80,10 @@ fn one(
         types: raw.types.as_ref().map(|types| types.value.clone()).unwrap_or_default(),
         leeway_s: leeway.as_secs(),
         claims,
+        contexts: authn::Contexts {
+            two_factors: contexts(&raw.acr.mfa, faults),
+            phishing_resistant: contexts(&raw.acr.phishing_resistant, faults),
+        },
         forward_credential: raw.forward_credential,
         generation: 0,
     };
@@ -99,6 +103,26 @@ fn one(
             (None, None)
         }
     }
+}
+
+/// The most contexts of one kind, and the longest, in bytes: all of them stand in one header.
+const MOST_CONTEXTS: usize = 16;
+const LONGEST_CONTEXT: usize = 128;
+
+/// Contexts as they stand in a challenge (RFC 9470, 3): with spaces between, in quotes.
+fn contexts(raw: &[Spanned<String>], faults: &mut Faulty<'_>) -> Vec<String> {
+    if let Some(one) = raw.get(MOST_CONTEXTS) {
+        let message = format!("more than {MOST_CONTEXTS} values of `acr`");
+        faults.at(one.span, "provider", message, "list those that the provider really issues");
+    }
+    for one in raw {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if one.value.is_empty() || one.value.len() > LONGEST_CONTEXT || !one.value.bytes().all(plain) {
+            let hint = "one value of 1 to 128 visible ASCII characters, without quotes and backslashes";
+            faults.at(one.span, "provider", format!("`{}` is no value of `acr`", one.value), hint);
+        }
+    }
+    raw.iter().map(|one| one.value.clone()).collect()
 }
 
 /// The number of these settings: a digest, so that a reload that changes nothing of a provider keeps what is remembered of

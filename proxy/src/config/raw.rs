@@ -178,6 +178,10 @@ pub struct RawProvider {
     /// and `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Spanned<Vec<String>>>,
+    /// Which of its values of `acr` prove factors, where `amr` does not say enough. Left out: none. The gate asks for
+    /// these when it sends a caller to sign in again (RFC 9470).
+    #[serde(default)]
+    pub acr: RawContexts,
     /// How far the issuer's clock may be from ours: at most `5m`.
     #[serde(default = "half_a_minute")]
     pub leeway: Spanned<Period>,
@@ -196,6 +200,16 @@ fn half_a_minute() -> Spanned<Period> {
 
 fn seconds(seconds: u64) -> Period {
     Period(Duration::from_secs(seconds))
+}
+
+/// Values of `acr`, by what they prove; the one to ask for first stands first.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawContexts {
+    /// Values that prove two factors.
+    pub mfa: Vec<Spanned<String>>,
+    /// Values that prove two factors, one of which cannot be phished.
+    pub phishing_resistant: Vec<Spanned<String>>,
 }
 
 /// A place where a token may be.

@@ -86,7 +86,10 @@ fn actor(principal: &Principal, now: u64) -> audit::Actor {
 ///
 /// With several providers present, the one whose issuer the token claims judges it: that claim only picks the judge, who
 /// then checks it.
-fn credential<'r>(runtime: &'r Runtime, headers: &HeaderMap) -> Result<Option<(&'r Provider, String)>, Rejection> {
+pub(super) fn credential<'r>(
+    runtime: &'r Runtime,
+    headers: &HeaderMap,
+) -> Result<Option<(&'r Provider, String)>, Rejection> {
     let mut present = Vec::new();
     for provider in &runtime.providers {
         if let Some(token) = first_present(provider, headers)? {

@@ -7,9 +7,11 @@ mod admit;
 mod answer;
 pub mod canonical;
 mod decide;
+pub(crate) mod explain;
 mod forward;
 mod identify;
 mod record;
+mod step_up;
 mod trail;
 
 use std::future::{Future, poll_fn};

@@ -160,6 +160,7 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::MethodNotAllowed(_)
         | Rejection::Token(_)
         | Rejection::Denied(_)
+        | Rejection::StepUp(..)
         | Rejection::Limited(_) => {
             tracing::info!(target: "anteroom", request, code, rule, detail, "a request was refused")
         }

@@ -46,7 +46,7 @@ use self::feed::Feed;
 use self::place::Place;
 use self::token::{AUDIENCE, Issuer};
 use crate::clock::Clock;
-use crate::phase::Stage;
+use crate::phase;
 use crate::server::Running;
 use crate::telemetry;
 
@@ -117,7 +117,7 @@ async fn demo(args: &DemoArgs) -> Result<(), DemoError> {
         tokio::select! {
             () = ending.wait() => {}
             // `anteroom drain` ends a demo as it ends a gate.
-            () = stages.reached(Stage::Leaving) => {}
+            () = stages.reached(phase::Stage::Leaving) => {}
         }
     }
     let stopped = tokio::task::spawn_blocking(move || gate.stop());

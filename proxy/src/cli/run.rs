@@ -66,7 +66,7 @@ fn serve(plan: config::Plan) -> Exit {
     let times = running.shared().runtime.load().drain;
     let (delay, deadline) = (Period(times.delay), Period(times.deadline));
     let detail = format!("still serving for {delay}, all ended after {deadline}");
-    tracing::info!(target: "anteroom", reason, detail, "leaving");
+    tracing::info!(target: "anteroom", signal = reason, detail, "leaving");
     match runtime.block_on(running.drain(signals.asked.again(reason))) {
         Ok(()) => {
             tracing::info!(target: "anteroom", "stopped");

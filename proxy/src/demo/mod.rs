@@ -46,6 +46,7 @@ use self::feed::Feed;
 use self::place::Place;
 use self::token::{AUDIENCE, Issuer};
 use crate::clock::Clock;
+use crate::phase;
 use crate::server::Running;
 use crate::telemetry;
 
@@ -112,7 +113,12 @@ async fn demo(args: &DemoArgs) -> Result<(), DemoError> {
         false => Err(DemoError::Gate(format!("it is not ready after {READY:?}"))),
     };
     if announced.is_ok() {
-        ending.wait().await;
+        let mut stages = gate.shared().phase.watch();
+        tokio::select! {
+            () = ending.wait() => {}
+            // `anteroom drain` ends a demo as it ends a gate.
+            () = stages.reached(phase::Stage::Leaving) => {}
+        }
     }
     let stopped = tokio::task::spawn_blocking(move || gate.stop());
     // A gate that does not stop in time must not keep the folder alive: the process ends either way.

@@ -44,6 +44,10 @@ pub struct Setup {
     pub drain: String,
     /// The value of `listen.health`.
     pub health: String,
+    /// More lines at the end of the configuration.
+    pub more: String,
+    /// More files, each by its path and its text.
+    pub files: Vec<(&'static str, String)>,
     /// Where the gate gets its time from.
     pub clock: Clock,
 }
@@ -63,6 +67,8 @@ impl Default for Setup {
             log: "info".to_owned(),
             drain: "{ delay: 0s }".to_owned(),
             health: "127.0.0.1:0".to_owned(),
+            more: String::new(),
+            files: Vec::new(),
             clock: Clock::system(),
         }
     }
@@ -96,6 +102,9 @@ impl Files {
         files.put("pseudonym.key", &"k".repeat(32));
         files.put("policies/policy.yaml", &setup.policy);
         files.put("config.yaml", &config(setup, app));
+        for (name, text) in &setup.files {
+            files.put(name, text);
+        }
         files
     }
 
@@ -137,7 +146,7 @@ impl Files {
 
 /// The configuration file.
 pub fn config(setup: &Setup, app: SocketAddr) -> String {
-    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, .. } = setup;
+    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, more, .. } = setup;
     let mut text = String::from("apiVersion: anteroom.dev/v1\nkind: Config\nworkers: 2\n");
     writeln!(text, "app: {{ url: \"http://{app}\", hosts: {hosts}, timeouts: {timeouts} }}").unwrap();
     writeln!(text, "listen: {{ https: \"127.0.0.1:0\", health: \"{health}\", control: \"unix:control.sock\" }}")
@@ -148,6 +157,7 @@ pub fn config(setup: &Setup, app: SocketAddr) -> String {
     writeln!(text, "policies: policies\nlimits: {limits}\nheaders: {headers}\ndrain: {drain}").unwrap();
     writeln!(text, "redact: {{ pseudonym_key: {{ file: pseudonym.key }} }}").unwrap();
     writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}").unwrap();
+    text.push_str(more);
     text
 }
 

@@ -14,12 +14,15 @@ use policy::units::{Period, Rate};
 use policy::{Diagnostic, Span, Spanned};
 use redact::PseudonymKey;
 
+use super::browsers;
 use super::files::FileSet;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::{LogLevel, RawConfig, RawDrain, RawHeaders, RawLimits};
+use super::telemetry;
 use crate::limits::Quota;
 use crate::runtime::{AnswerHeaders, Bounds, CertificateNote, DrainTimes, IdentityHeaders, Runtime, Shown};
+use crate::telemetry::otlp;
 use crate::upstream::AppTarget;
 
 /// Everything that `run` needs: what judges requests, and what has to be opened.
@@ -39,6 +42,8 @@ pub struct Plan {
     pub control: Option<PathBuf>,
     /// Where the record goes.
     pub audit: AuditPlan,
+    /// Where telemetry is exported to.
+    pub telemetry: Option<otlp::Settings>,
     /// How much the log says.
     pub log_level: LogLevel,
     /// How many workers; `None`: one per CPU.
@@ -78,6 +83,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let hosts = hosts(&config, &mut faults);
     let identity = identity_headers(&config.headers, &mut faults);
     let answer_headers = answer_headers(&config.headers, identity.as_ref(), &mut faults);
+    let browsers = browsers::compile(&config, &mut faults);
     let limits = bounds(&config.limits, &mut faults);
     let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
         let bytes = faults.file(&key.file)?;
@@ -96,6 +102,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let workers = config.workers.as_ref().and_then(|workers| within(workers, 1, 256, &mut faults)).map(usize::from);
     let connections = within(&config.limits.connections, 1, 1_000_000, &mut faults);
     let audit = audit_plan(&config, &mut faults);
+    let telemetry = config.telemetry.as_ref().and_then(|raw| telemetry::compile(raw, &mut faults));
 
     let diagnostics = faults.found;
     if diagnostics.iter().any(Diagnostic::is_error) {
@@ -110,6 +117,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             providers,
             identity: identity?,
             answer_headers: answer_headers?,
+            browsers: browsers?,
             limits: limits?,
             pseudonym_key,
             drain: drain?,
@@ -130,6 +138,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         health,
         control,
         audit,
+        telemetry,
         log_level: config.log.level,
         workers,
         connections: usize::try_from(connections).unwrap_or(1),

@@ -2,11 +2,13 @@
 //!
 //! `check` stops after compile; `run` goes on with the very same result, so the two cannot disagree.
 
+mod browsers;
 mod compile;
 mod files;
 mod load;
 mod providers;
 pub mod raw;
+mod telemetry;
 
 use std::path::Path;
 

@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::Spanned;
-use policy::units::{ByteSize, Period, Rate};
+use policy::units::{ByteSize, Period, Rate, Share};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::browsers::{RawCookies, RawCors, RawRollout};
 use crate::authn::Algorithm;
 
 /// How this sidecar is wired: one file per deployment.
@@ -38,6 +39,15 @@ pub struct RawConfig {
     /// Headers that are set for the application and on every answer.
     #[serde(default)]
     pub headers: RawHeaders,
+    /// The cookies that the application sets.
+    #[serde(default)]
+    pub cookies: RawCookies,
+    /// Pages of other sites that may ask (CORS). Left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<RawCors>,
+    /// How far the controls are rolled out that may break an application which did without them.
+    #[serde(default)]
+    pub rollout: RawRollout,
     /// What a client may ask of the gate.
     #[serde(default)]
     pub limits: RawLimits,
@@ -52,6 +62,9 @@ pub struct RawConfig {
     /// The operations log, written to standard output.
     #[serde(default)]
     pub log: RawLog,
+    /// Where traces, metrics and the log are sent, beside standard output and `/metrics`. Left out: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<RawTelemetry>,
     /// Worker threads, each with its own listener and pool: 1 to 256. Left out: one per CPU that the cgroup grants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Spanned<u16>>,
@@ -94,7 +107,8 @@ pub struct RawTimeouts {
     pub connect: Spanned<Period>,
     /// For the head of its answer, from the moment the request is handed over: at most `1h`.
     pub response: Spanned<Period>,
-    /// For the next piece of a body in either direction, and for the next request on a connection: at most `1h`.
+    /// For the next piece of a body in either direction, of a stream of events or of a WebSocket, and for the next request
+    /// on a connection: at most `1h`.
     pub idle: Spanned<Period>,
 }
 
@@ -446,6 +460,35 @@ pub enum WhenUnwritable {
 pub struct RawLog {
     /// From which level on events of the gate itself are written; its libraries speak from `warn` on only.
     pub level: LogLevel,
+}
+
+/// Where traces, metrics and the log are sent (OTLP over HTTP, in protobuf).
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTelemetry {
+    /// The base address of a collector: `https://collector.example:4318`, or `http://127.0.0.1:4318` for an agent on
+    /// loopback. `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended to it.
+    pub otlp: Spanned<String>,
+    /// How many requests are traced. A client that sends a `traceparent` can ask for less, never for more.
+    #[serde(default = "one_percent")]
+    pub traces: Share,
+    /// How often the metrics are sent: `1s` to `1h`.
+    #[serde(default = "a_minute")]
+    pub interval: Spanned<Period>,
+    /// A PEM file with the authorities that may sign the collector's certificate. Left out: those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Spanned<String>>,
+    /// Headers to send along, one `Name: value` a line: the collector's API key or token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Spanned<RawFile>>,
+}
+
+fn one_percent() -> Share {
+    Share::percent(1)
+}
+
+fn a_minute() -> Spanned<Period> {
+    Spanned::unplaced(seconds(60))
 }
 
 /// How much the log says.

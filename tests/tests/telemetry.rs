@@ -371,7 +371,7 @@ fn what_is_unsafe_is_refused_with_a_hint() {
     ] {
         let setup = Setup { more: format!("telemetry: {telemetry}\n"), ..Setup::default() };
         let files = Files::write(&setup, app.address);
-        let faults = anteroom::config::prepare(&files.path("config.yaml")).err().expect(telemetry);
+        let faults = anteroom::config::prepare(&files.path("config.yaml")).expect_err(telemetry);
         let shown = policy::render(&faults.diagnostics, &faults.sources, false);
         let fault = faults.diagnostics.iter().find(|one| one.code == code);
         assert!(fault.is_some() && shown.contains(said), "{telemetry}:\n{shown}");

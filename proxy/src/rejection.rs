@@ -372,6 +372,6 @@ mod tests {
             assert!(!seen.contains(&entry.code), "{}", entry.code);
             seen.push(entry.code);
         }
-        assert_eq!(seen.len(), 25);
+        assert_eq!(seen.len(), 26);
     }
 }

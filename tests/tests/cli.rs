@@ -119,7 +119,7 @@ const MALFORMED: [Row; 76] = [
     ("a record that may be lost", CONFIG, "directory: audit\n", "directory: audit\n  when_unwritable: allow\n", "unknown-word", "allow", "`deny`"),
     ("no policies", CONFIG, "policies: policies", "policies: nowhere", "file", "nowhere", "relative to the configuration file"),
     ("a policy key that is not known", POLICY, "roles:\n", "rolls:\n", "unknown-key", "rolls", "did you mean `roles`?"),
-    ("a control that is not there yet", POLICY, "phi: true, audit: strict", "phi: true, mfa: { within: 5m }", "unknown-key", "mfa", "`limit`"),
+    ("a control that is not there yet", POLICY, "phi: true, audit: strict", "phi: true, networks: [clinic_lan]", "unknown-key", "networks", "`limit`"),
     ("a scope that is not known", POLICY, "records.read: own", "records.read: mine", "unknown-scope", "mine", "under `scopes`"),
     ("two routes on one path", POLICY, "home: { path: /,", "home: { path: /me,", "route-tie", "/me", "one route"),
     ("a method that is none", POLICY, "quiet, methods: { GET:", "quiet, methods: { FETCH:", "bad-method", "FETCH", "`PATCH`"),
@@ -329,7 +329,7 @@ async fn it_serves_until_it_is_told_to_stop() {
         assert_eq!(served.process.err(), "");
         let log = served.log();
         assert_eq!(log.last().unwrap()["message"], "stopped");
-        assert!(log.iter().any(|line| line["signal"] == format!("SIG{signal}")));
+        assert!(log.iter().any(|line| line["reason"] == format!("SIG{signal}")));
         assert!(!control.exists(), "the control socket goes with the gate");
         assert_eq!(served.files.record().len(), 1);
         let status = run(served.files.root(), &["status", "--control", control.to_str().unwrap()]);

@@ -41,7 +41,7 @@ pub(super) fn run(args: &TestArgs) -> Exit {
     let came: Vec<Came> = ran.iter().map(|(_, came)| came.clone()).collect();
     let open = policy::uncovered(&policy, &came);
     let text = format!(
-        "{}{}{} tests, {} failed\n",
+        "{}{}tests: {}, failed: {}\n",
         failures(&failed, &loaded.sources),
         coverage(&open, args.strict),
         ran.len(),

@@ -186,9 +186,9 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
             .header("authorization", bearer(issuer, Lie::Expired, now)?)
             .refused(401, "TOKEN_EXPIRED")
             .printed(),
-        Try::get(Group::Who, "cross-site", None, "/api/patients/p-103/records")
-            .title("a page of another site writes a record with a clinician's cookie")
-            .note("Written by a page that nobody meant to trust.")
+        Try::get(Group::Who, "cross-site", None, "/api/prescriptions/rx-1/sign")
+            .title("a page of another site signs with a clinician's cookie")
+            .method("POST")
             .header("cookie", format!("{COOKIE}={ada}"))
             .header("origin", "https://prizes.example")
             .refused(403, "CROSS_SITE"),

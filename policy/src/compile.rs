@@ -8,12 +8,14 @@ mod paths;
 #[cfg(test)]
 mod tests;
 
+use crate::case;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::raw::{Named, RawAct, RawPolicy, RawRole, RawRoute};
 use crate::roles::{is_name, is_role_name};
 use crate::route::{Found, Route, RouteTable};
 use crate::span::FileId;
+use crate::template::segments;
 use std::collections::BTreeMap;
 
 /// Who may do what: all policy files as one, checked. It never changes.
@@ -31,6 +33,12 @@ impl Policy {
     #[must_use]
     pub fn find<'p>(&'p self, method: &str, path: &str) -> Found<'p> {
         self.table.find(method, path)
+    }
+
+    /// All routes whose path fits, by file and id: [`find`](Self::find) asks the most specific of them, alone.
+    pub fn fitting<'p>(&'p self, path: &'p str) -> impl Iterator<Item = &'p Route> {
+        let segments = segments(path);
+        self.routes().filter(move |route| segments.as_ref().is_some_and(|path| route.template.fits(path)))
     }
 
     /// The roles that grant something, by name.
@@ -54,7 +62,9 @@ pub fn compile(files: &[(FileId, RawPolicy)]) -> Result<Policy, Vec<Diagnostic>>
     let drafts = paths::drafts(&written, &mut faults);
     paths::ties(&drafts, &mut faults);
     let acts = matrix::acts(&written, &drafts, &mut faults);
-    let table = paths::table(drafts, &acts);
+    case::checked(files, &mut faults);
+    let mut table = paths::table(drafts, &acts);
+    table.charge(matrix::charges(&written, &mut faults));
     if faults.iter().any(Diagnostic::is_error) {
         return Err(faults);
     }
@@ -83,6 +93,7 @@ impl<'r> Written<'r> {
         once("role", written.roles.iter().map(|(name, _)| *name), faults);
         once("scope", written.scopes.iter().map(|(name, _)| *name), faults);
         once("act", written.acts.iter().map(|(name, _)| *name), faults);
+        once("test", policies().flat_map(|policy| policy.tests.keys()), faults);
         once("route", written.routes.iter().map(|(name, _, _)| *name), faults);
 
         let plain = "1 to 64 letters, digits, `_` and `-`, a letter first";

@@ -3,7 +3,9 @@
 //! It sees a matched route and the facts, and nothing else. Whatever it cannot answer is a denial. It reads no clock
 //! and changes nothing, so the same facts always give the same decision.
 
+use crate::assurance::Assurance;
 use crate::decision::{Basis, Decision, Denial, NotOwn, TenantFact, Verdict};
+use crate::explain::{Look, Observer};
 use crate::expr::Env;
 use crate::facts::{Facts, Patient, patient};
 use crate::principal::Principal;
@@ -76,10 +78,15 @@ impl Identity {
 
 /// Decides one request. The match comes from the policy that is in force, so that no decision can mix two.
 pub fn decide(found: &Match<'_>, facts: &Facts<'_>) -> Decision {
+    observed(found, facts, &mut ())
+}
+
+/// Decides one request, and tells an observer what is looked at. It is told, and never asked.
+pub(crate) fn observed(found: &Match<'_>, facts: &Facts<'_>, watch: &mut impl Observer) -> Decision {
     let patient = patient(found, facts);
     let mut proved = Proved::default();
     proved.basis.patient = patient.name().map(str::to_owned);
-    let judged = judge(found, facts, &patient, &mut proved);
+    let judged = judge(found, facts, &patient, &mut proved, watch);
     let Proved { identity, basis } = proved;
     let verdict = match judged {
         Ok(()) => Verdict::Granted(Passage { identity }),
@@ -99,28 +106,40 @@ struct Proved {
     basis: Basis,
 }
 
-// ORDER: who, for which tenant, by which role, on whose record, under which condition. Each step relies on those
-// before it: a scope may compare with the tenant because the tenant step has passed.
-fn judge(found: &Match<'_>, facts: &Facts<'_>, patient: &Patient<'_>, proved: &mut Proved) -> Result<(), Denial> {
+// ORDER: who, for which tenant, with which factors, by which role, on whose record, under which condition. Each step
+// relies on those before it: a scope may compare with the tenant because the tenant step has passed. Factors come after
+// the tenant because the roles that demand them are those held in it, and because a route that only observes waives a
+// demand of factors and never the tenant's agreement, which has to be known by then; and before the roles, so that a
+// stolen password alone does not learn what its owner may do.
+fn judge(
+    found: &Match<'_>,
+    facts: &Facts<'_>,
+    patient: &Patient<'_>,
+    proved: &mut Proved,
+    watch: &mut impl Observer,
+) -> Result<(), Denial> {
+    watch.saw(Look::Demand(found.demand()));
     match found.demand() {
         Demand::Public => {
             proved.welcome(facts.principal);
-            condition(found, &Env { found, facts, tenant: None, patient: None })
+            condition(found, &Env { found, facts, tenant: None, patient: None }, watch)
         }
         Demand::Authenticated => {
-            let principal = identity(facts)?;
-            let tenant = tenant(principal, found, facts, proved)?;
-            one_record(patient)?;
-            condition(found, &Env { found, facts, tenant: Some(tenant), patient: patient.name() })
+            let principal = identity(facts, watch)?;
+            let tenant = tenant(principal, found, facts, proved, watch)?;
+            assurance(None, principal, found, facts, watch)?;
+            one_record(patient, watch)?;
+            condition(found, &Env { found, facts, tenant: Some(tenant), patient: patient.name() }, watch)
         }
         Demand::Act(act) => {
-            let principal = identity(facts)?;
-            let tenant = tenant(principal, found, facts, proved)?;
-            roles(act, principal)?;
-            one_record(patient)?;
+            let principal = identity(facts, watch)?;
+            let tenant = tenant(principal, found, facts, proved, watch)?;
+            assurance(Some(act), principal, found, facts, watch)?;
+            roles(act, principal, watch)?;
+            one_record(patient, watch)?;
             let env = Env { found, facts, tenant: Some(tenant), patient: patient.name() };
-            scopes(act, principal, &env, &mut proved.basis)?;
-            condition(found, &env)
+            scopes(act, principal, &env, &mut proved.basis, watch)?;
+            condition(found, &env, watch)
         }
     }
 }
@@ -137,7 +156,8 @@ impl Proved {
 }
 
 /// Who is asking?
-fn identity<'a>(facts: &Facts<'a>) -> Result<&'a Principal, Denial> {
+fn identity<'a>(facts: &Facts<'a>, watch: &mut impl Observer) -> Result<&'a Principal, Denial> {
+    watch.saw(Look::Caller(facts.principal));
     facts.principal.ok_or(Denial::NoCredential)
 }
 
@@ -147,10 +167,14 @@ fn tenant<'a>(
     found: &Match<'_>,
     facts: &Facts<'_>,
     proved: &mut Proved,
+    watch: &mut impl Observer,
 ) -> Result<&'a TenantId, Denial> {
+    watch.saw(Look::Tenant(principal.tenant.as_ref()));
     let tenant = principal.tenant.as_ref().ok_or(Denial::NoTenant)?;
     proved.basis.tenant = Some(tenant.clone());
-    match tenant::belongs(tenant, found, facts) {
+    let belongs = tenant::belongs(tenant, found, facts);
+    watch.saw(Look::Places(found.route().tenant_places(), &belongs));
+    match belongs {
         Ok(()) => {
             proved.basis.tenant_fact = TenantFact::Same;
             proved.identity = Some(Identity::of(principal, tenant));
@@ -163,14 +187,39 @@ fn tenant<'a>(
     }
 }
 
+/// With which factors? Those that the roles held demand, whichever of them grants, and those that the act demands.
+fn assurance(
+    act: Option<&Act>,
+    principal: &Principal,
+    found: &Match<'_>,
+    facts: &Facts<'_>,
+    watch: &mut impl Observer,
+) -> Result<(), Denial> {
+    let mut needed: Option<Assurance> = None;
+    for charge in found.charges().iter().filter(|charge| charge.is_held_by(principal)) {
+        watch.saw(Look::RoleDemands(&charge.role, charge.mfa));
+        needed = Some(needed.map_or(charge.mfa, |needed| needed.and(charge.mfa)));
+    }
+    if let Some((act, mfa)) = act.and_then(|act| Some((act, act.mfa()?))) {
+        watch.saw(Look::ActDemands(act.name(), mfa));
+        needed = Some(needed.map_or(mfa, |needed| needed.and(mfa)));
+    }
+    let Some(needed) = needed else { return Ok(()) };
+    let met = principal.factors.meet(needed, facts.now);
+    watch.saw(Look::Factors(&principal.factors, &met));
+    met.map_err(Denial::StepUp)
+}
+
 /// By which role? At least one that is held must grant the act under some scope.
-fn roles(act: &Act, principal: &Principal) -> Result<(), Denial> {
+fn roles(act: &Act, principal: &Principal, watch: &mut impl Observer) -> Result<(), Denial> {
     let held = act.grants().iter().any(|grant| grant.held_by(principal).next().is_some());
+    watch.saw(Look::Roles { act, held: &principal.roles, granted: held });
     if held { Ok(()) } else { Err(Denial::NotGranted { act: act.name_shared() }) }
 }
 
 /// On one record? What names two patients is about neither, whatever the scope.
-fn one_record(patient: &Patient<'_>) -> Result<(), Denial> {
+fn one_record(patient: &Patient<'_>, watch: &mut impl Observer) -> Result<(), Denial> {
+    watch.saw(Look::Record(patient));
     match patient {
         Patient::Unnamed | Patient::Named(_) => Ok(()),
         Patient::Unclear(place) => Err(Denial::NotOwn(NotOwn::Unclear(place.clone()))),
@@ -178,7 +227,13 @@ fn one_record(patient: &Patient<'_>) -> Result<(), Denial> {
 }
 
 /// On whose record? Grants add up: one scope that holds suffices, and one that has no answer holds for nobody.
-fn scopes(act: &Act, principal: &Principal, env: &Env<'_>, basis: &mut Basis) -> Result<(), Denial> {
+fn scopes(
+    act: &Act,
+    principal: &Principal,
+    env: &Env<'_>,
+    basis: &mut Basis,
+    watch: &mut impl Observer,
+) -> Result<(), Denial> {
     let mut refused = None;
     for grant in act.grants() {
         let mut held = grant.held_by(principal).peekable();
@@ -187,15 +242,22 @@ fn scopes(act: &Act, principal: &Principal, env: &Env<'_>, basis: &mut Basis) ->
         }
         match grant.scope() {
             // The tenant step has passed: this request is about the caller's tenant.
-            Scope::Tenant => basis.granted_by.extend(held),
-            Scope::Named(scope) => match scope.condition().holds(env) {
-                Ok(true) => {
-                    basis.own = Some(true);
-                    basis.granted_by.extend(held);
+            Scope::Tenant => {
+                watch.saw(Look::Scope { name: "tenant", roles: &grant.roles, holds: &Ok(true) });
+                basis.granted_by.extend(held);
+            }
+            Scope::Named(scope) => {
+                let holds = scope.condition().holds(env);
+                watch.saw(Look::Scope { name: &scope.name, roles: &grant.roles, holds: &holds });
+                match holds {
+                    Ok(true) => {
+                        basis.own = Some(true);
+                        basis.granted_by.extend(held);
+                    }
+                    Ok(false) => refused = Some((scope, None)),
+                    Err(cause) => refused = Some((scope, Some(cause))),
                 }
-                Ok(false) => refused = Some((scope, None)),
-                Err(cause) => refused = Some((scope, Some(cause))),
-            },
+            }
         }
     }
     if refused.is_some() && basis.own.is_none() {
@@ -209,11 +271,14 @@ fn scopes(act: &Act, principal: &Principal, env: &Env<'_>, basis: &mut Basis) ->
 }
 
 /// Under which condition?
-fn condition(found: &Match<'_>, env: &Env<'_>) -> Result<(), Denial> {
-    match found.route().when().map(|when| when.holds(env)) {
-        None | Some(Ok(true)) => Ok(()),
-        Some(Ok(false)) => Err(Denial::Condition { cause: None }),
-        Some(Err(cause)) => Err(Denial::Condition { cause: Some(cause) }),
+fn condition(found: &Match<'_>, env: &Env<'_>, watch: &mut impl Observer) -> Result<(), Denial> {
+    let Some(when) = found.route().when() else { return Ok(()) };
+    let holds = when.holds(env);
+    watch.saw(Look::Condition(&holds));
+    match holds {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Denial::Condition { cause: None }),
+        Err(cause) => Err(Denial::Condition { cause: Some(cause) }),
     }
 }
 
@@ -226,7 +291,7 @@ fn observe(denial: Denial, identity: Option<Identity>, found: &Match<'_>, facts:
             Ok(()) => Verdict::Observed(Passage { identity: None }, denial),
             Err(disagreement) => Verdict::Denied(Denial::TenantMismatch(disagreement)),
         },
-        Denial::NotGranted { .. } | Denial::NotOwn(_) | Denial::Condition { .. } => {
+        Denial::StepUp(_) | Denial::NotGranted { .. } | Denial::NotOwn(_) | Denial::Condition { .. } => {
             Verdict::Observed(Passage { identity }, denial)
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Holds results only. A [`Passage`] is made nowhere but in [`decide`](crate::decide).
 
+use crate::assurance::StepUp;
 use crate::decide::Passage;
 use crate::expr::Unanswered;
 use crate::facts::Place;
@@ -79,6 +80,8 @@ pub enum Denial {
     NoTenant,
     /// The request is about another tenant than the credential. The caller switches tenants or mends the link.
     TenantMismatch(Disagreement),
+    /// A role that the caller holds, or the act, demands stronger or more recent factors. The caller signs in again.
+    StepUp(StepUp),
     /// No role that the caller holds grants the act. An administrator grants a role.
     NotGranted {
         /// The act.
@@ -139,6 +142,14 @@ const TENANT_MISMATCH: Code = Code {
     advice: "A place listed under the route's `resource.tenant` names another tenant than the credential, or two \
              different ones; sign in for that tenant, or mend the request.",
 };
+const STEP_UP: Code = Code {
+    code: "STEP_UP",
+    status: 401,
+    public: "sign in again with a second factor",
+    advice: "A role that the caller holds, or the act, demands factors (`mfa`) that the credential does not show, or that \
+             were shown too long ago; the challenge says which (RFC 9470), and the log what is missing. The client sends \
+             the caller to sign in with its `acr_values` and `max_age`.",
+};
 const NOT_GRANTED: Code = Code {
     code: "NOT_GRANTED",
     status: 403,
@@ -161,8 +172,8 @@ const CONDITION: Code = Code {
 
 /// Every reason code that a decision can give, in the order in which decisions ask.
 #[must_use]
-pub fn codes() -> [Code; 6] {
-    [NO_CREDENTIAL, NO_TENANT, TENANT_MISMATCH, NOT_GRANTED, NOT_OWN, CONDITION]
+pub fn codes() -> [Code; 7] {
+    [NO_CREDENTIAL, NO_TENANT, TENANT_MISMATCH, STEP_UP, NOT_GRANTED, NOT_OWN, CONDITION]
 }
 
 impl Denial {
@@ -171,6 +182,7 @@ impl Denial {
             Self::NoCredential => NO_CREDENTIAL,
             Self::NoTenant => NO_TENANT,
             Self::TenantMismatch(_) => TENANT_MISMATCH,
+            Self::StepUp(_) => STEP_UP,
             Self::NotGranted { .. } => NOT_GRANTED,
             Self::NotOwn(_) => NOT_OWN,
             Self::Condition { .. } => CONDITION,
@@ -202,6 +214,7 @@ impl Denial {
             Self::NoCredential => "the method needs a credential".to_owned(),
             Self::NoTenant => "the credential names no tenant".to_owned(),
             Self::TenantMismatch(disagreement) => disagreement.to_string(),
+            Self::StepUp(short) => format!("{}; demanded are {}", short.lack, short.needed),
             Self::NotGranted { act } => format!("no role held grants `{act}`"),
             Self::NotOwn(NotOwn::Unclear(place)) => format!("`{place}` occurs more than once or cannot be read"),
             Self::NotOwn(NotOwn::Scope { name, cause: None }) => format!("scope `{name}` does not hold"),

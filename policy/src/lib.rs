@@ -10,8 +10,8 @@
 //!    What it lets through needs no second look when a request arrives.
 //! 3. **Find.** [`Policy::find`] gives the one route for a method and a path: the most specific path wins, and it alone
 //!    is asked for the method. No route, no entry.
-//! 4. **Decide.** [`decide`] looks at the match and the [`Facts`], in one order: who is asking, for which tenant, by
-//!    which role, on whose record, under which condition. It answers with a [`Passage`], which nothing else can make and
+//! 4. **Decide.** [`decide`] looks at the match and the [`Facts`], in one order: who is asking, for which tenant, with
+//!    which factors, by which role, on whose record, under which condition. It answers with a [`Passage`], which nothing else can make and
 //!    which forwarding consumes, or with a [`Denial`] that has one stable [`code`](Denial::code).
 //!
 //! Whatever has no answer is a denial: a missing claim, a value of another type, a place that occurs twice, a role that
@@ -88,11 +88,14 @@
     )
 )]
 
+mod assurance;
+mod case;
 mod compile;
 mod de;
 mod decide;
 mod decision;
 mod diagnostic;
+mod explain;
 mod expr;
 mod facts;
 mod principal;
@@ -110,17 +113,21 @@ pub mod units;
 mod words;
 mod write;
 
+pub use assurance::{Assurance, Factors, Lack, StepUp, Vouched};
+pub use case::{Came, Case, cases, uncovered};
 pub use compile::{Policy, compile};
 pub use de::{Spanned, read};
 pub use decide::{Identity, Passage, decide};
 pub use decision::{Basis, Code, Decision, Denial, NotOwn, TenantFact, Verdict, codes};
 pub use diagnostic::{Diagnostic, Severity, render, to_json};
+pub use explain::{Outcome, Step, StepName, Trace, explain};
 pub use expr::Unanswered;
 pub use facts::{Facts, Occurs, Place, RequestFacts};
-pub use principal::{Claim, Factors, Principal};
+pub use principal::{Claim, Principal};
 pub use raw::{
-    ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawLimit, RawMetadata, RawPolicy, RawResource, RawRole, RawRoute,
-    RouteAudit,
+    ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawCase, RawClaim, RawFactors, RawLimit, RawMetadata, RawMfa,
+    RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawWho, RouteAudit,
+    WordOrMap,
 };
 pub use roles::{Act, ActLimit};
 pub use route::{Demand, Found, Match, Route};

@@ -2,6 +2,7 @@
 //!
 //! Holds what was proved elsewhere: it reads no token and believes no header.
 
+use crate::assurance::Factors;
 use crate::tenant::TenantId;
 use std::collections::BTreeMap;
 
@@ -40,13 +41,4 @@ pub enum Claim {
     Bool(bool),
     /// A list of strings.
     List(Vec<String>),
-}
-
-/// How a caller proved to be who it is, and when.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Factors {
-    /// Methods as in RFC 8176 (`pwd`, `otp`, `hwk`), in the order of the credential.
-    pub methods: Vec<String>,
-    /// When, in Unix seconds.
-    pub at: Option<u64>,
 }

@@ -2,11 +2,19 @@
 //!
 //! Nothing is checked here but the form; [`compile`](crate::compile) says what it means.
 
+mod case;
+mod mfa;
+mod word;
+
 use crate::de::Spanned;
 use crate::units::Rate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+pub use case::{RawCase, RawClaim, RawFactors, RawNobody, RawSomebody, RawWho};
+pub use mfa::{RawMfa, RawMfaTerms, RawMfaWord};
+pub use word::WordOrMap;
 
 /// A map that keeps the place of each of its keys.
 pub(crate) type Named<T> = BTreeMap<Spanned<String>, T>;
@@ -38,6 +46,9 @@ pub struct RawPolicy {
     /// Routes by name. The name is the rule's id; the most specific path wins, and a tie is an error.
     #[serde(default)]
     pub routes: Named<RawRoute>,
+    /// Tests by name, which `anteroom test` runs: a request, and what should come out.
+    #[serde(default)]
+    pub tests: Named<RawCase>,
 }
 
 /// The version of the form of a policy file.
@@ -82,6 +93,9 @@ pub struct RawRole {
     /// under `scopes`.
     #[serde(default)]
     pub can: Named<Spanned<String>>,
+    /// Which factors whoever holds it must have shown, whatever they do: `required`, `phishing_resistant`, or a map.
+    #[serde(default)]
+    pub mfa: Option<RawMfa>,
 }
 
 /// What holds for an act.
@@ -97,6 +111,9 @@ pub struct RawAct {
     /// How often it may be done.
     #[serde(default)]
     pub limit: Option<RawLimit>,
+    /// Which factors the caller must have shown for it: `required`, `phishing_resistant`, or a map.
+    #[serde(default)]
+    pub mfa: Option<RawMfa>,
 }
 
 /// How an act is recorded.

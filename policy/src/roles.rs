@@ -2,6 +2,7 @@
 //!
 //! Roles add up and have no order. It never guesses: a role that no policy names grants nothing.
 
+use crate::assurance::Assurance;
 use crate::expr::Condition;
 use crate::principal::Principal;
 use crate::raw::Per;
@@ -15,6 +16,7 @@ pub struct Act {
     pub(crate) phi: bool,
     pub(crate) strict: bool,
     pub(crate) limit: Option<ActLimit>,
+    pub(crate) mfa: Option<Assurance>,
     pub(crate) grants: Vec<Grant>,
 }
 
@@ -45,6 +47,12 @@ impl Act {
     #[must_use]
     pub fn limit(&self) -> Option<&ActLimit> {
         self.limit.as_ref()
+    }
+
+    /// Which factors it demands.
+    #[must_use]
+    pub fn mfa(&self) -> Option<Assurance> {
+        self.mfa
     }
 
     pub(crate) fn grants(&self) -> &[Grant] {
@@ -78,6 +86,19 @@ impl Grant {
     /// Those of the roles that the principal holds.
     pub(crate) fn held_by<'a>(&'a self, principal: &'a Principal) -> impl Iterator<Item = Arc<str>> + 'a {
         self.roles.iter().filter(|role| principal.roles.iter().any(|held| **held == ***role)).cloned()
+    }
+}
+
+/// What a role demands of whoever holds it.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    pub(crate) role: Arc<str>,
+    pub(crate) mfa: Assurance,
+}
+
+impl Charge {
+    pub(crate) fn is_held_by(&self, principal: &Principal) -> bool {
+        principal.roles.iter().any(|held| **held == *self.role)
     }
 }
 

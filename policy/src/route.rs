@@ -6,7 +6,7 @@
 use crate::expr::Condition;
 use crate::facts::Place;
 use crate::raw::Mode;
-use crate::roles::Act;
+use crate::roles::{Act, Charge};
 use crate::template::{Segment, Template, segments};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -35,6 +35,8 @@ pub struct Match<'p> {
     demand: &'p Demand,
     /// One for each `{name}` of the route's path, decoded, in order.
     params: Vec<String>,
+    /// What the roles of the policy demand of those who hold them.
+    charges: &'p [Charge],
 }
 
 impl<'p> Match<'p> {
@@ -48,6 +50,10 @@ impl<'p> Match<'p> {
     #[must_use]
     pub fn demand(&self) -> &'p Demand {
         self.demand
+    }
+
+    pub(crate) fn charges(&self) -> &'p [Charge] {
+        self.charges
     }
 
     /// The segment that stands for `{name}`, decoded and not empty.
@@ -142,6 +148,15 @@ impl Methods {
         Self { demands, allow }
     }
 
+    /// Every method that it has, with what it demands.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Demand)> {
+        self.demands.iter().map(|(method, demand)| (*method, demand))
+    }
+
+    pub(crate) fn has(&self, method: &str) -> bool {
+        self.demand(method).is_some()
+    }
+
     fn demand(&self, method: &str) -> Option<&Demand> {
         self.demands.iter().find(|(one, _)| *one == method).map(|(_, demand)| demand)
     }
@@ -152,6 +167,7 @@ impl Methods {
 pub(crate) struct RouteTable {
     routes: Vec<Route>,
     root: Branch,
+    charges: Vec<Charge>,
 }
 
 #[derive(Debug, Default)]
@@ -182,6 +198,11 @@ impl RouteTable {
         self.routes.push(route);
     }
 
+    /// Sets what roles demand of those who hold them, on every route.
+    pub(crate) fn charge(&mut self, charges: Vec<Charge>) {
+        self.charges = charges;
+    }
+
     pub(crate) fn routes(&self) -> &[Route] {
         &self.routes
     }
@@ -193,7 +214,7 @@ impl RouteTable {
             return Found::NoRoute;
         };
         match route.methods.demand(method) {
-            Some(demand) => Found::Route(Match { route, demand, params }),
+            Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges }),
             None => Found::MethodNotAllowed { route, allow: &route.methods.allow },
         }
     }

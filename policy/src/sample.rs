@@ -99,13 +99,25 @@ impl RequestFacts for Request {
 
 /// Decides one request: `send` is `GET /path`.
 pub(crate) fn ask(policy: &Policy, send: &str, principal: Option<&Principal>, request: &Request) -> Decision {
+    decide(&find(policy, send), &facts(send, principal, request))
+}
+
+/// The time of every sample, in Unix seconds.
+pub(crate) const NOW: u64 = 1_800_000_000;
+
+/// The route of `GET /path`.
+pub(crate) fn find<'p>(policy: &'p Policy, send: &str) -> Match<'p> {
     let (method, path) = send.split_once(' ').unwrap();
-    let found = match policy.find(method, path) {
+    match policy.find(method, path) {
         Found::Route(found) => found,
         other => panic!("{send}: {other:?}"),
-    };
-    let peer = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9));
-    decide(&found, &Facts { method, request, principal, peer, now: 1_800_000_000 })
+    }
+}
+
+/// The facts of `GET /path`.
+pub(crate) fn facts<'a>(send: &'a str, principal: Option<&'a Principal>, request: &'a Request) -> Facts<'a> {
+    let (method, _) = send.split_once(' ').unwrap();
+    Facts { method, request, principal, peer: IpAddr::V4(Ipv4Addr::new(203, 0, 113, 9)), now: NOW }
 }
 
 /// The code of a decision: `allow`, a reason code, or `observe:` and a reason code.

@@ -75,6 +75,23 @@ impl Template {
     }
 
     /// The names in braces, in order.
+    /// Whether it fits the segments of a path.
+    pub(crate) fn fits(&self, path: &[Cow<'_, str>]) -> bool {
+        let mut path = path.iter();
+        for segment in &self.segments {
+            let fits = match (segment, path.next()) {
+                (Segment::Rest, _) => return true,
+                (Segment::Literal(text), Some(one)) => text == one,
+                (Segment::Param(_), Some(one)) => !one.is_empty(),
+                (Segment::Literal(_) | Segment::Param(_), None) => false,
+            };
+            if !fits {
+                return false;
+            }
+        }
+        path.next().is_none()
+    }
+
     pub(crate) fn params(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Param(name) => Some(name.as_str()),

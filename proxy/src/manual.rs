@@ -136,6 +136,10 @@ impl<'s> Reader<'s> {
             Some(listed) => listed.iter().filter(|one| !one.is_null()).map(written).collect(),
             None => words,
         };
+        let has_keys = choices(shape).iter().any(|one| one.get("properties").is_some());
+        if !words.is_empty() && has_keys {
+            return format!("{}, or map", words.join(", "));
+        }
         if !words.is_empty() {
             return words.join(if words.len() > 2 { ", " } else { " or " });
         }

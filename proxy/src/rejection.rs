@@ -2,7 +2,7 @@
 //!
 //! It decides what a client is told and never what happened: the finer reason (`detail`) goes into the log only.
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use policy::Denial;
 
 use crate::authn::TokenFault;
@@ -31,6 +31,8 @@ pub enum Rejection {
     Token(TokenFault),
     /// The policy says no.
     Denied(Denial),
+    /// The policy demands stronger or more recent factors; holds its denial and the challenge.
+    StepUp(Denial, HeaderValue),
     /// A page of another site asked, or a preflight that the list does not answer.
     CrossSite(&'static str),
     /// Too many requests; holds the limit, and the time until one more fits.
@@ -86,7 +88,7 @@ impl Rejection {
             Rejection::NoRoute => "NO_ROUTE",
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Rejection::Token(fault) => fault.code(),
-            Rejection::Denied(denial) => denial.code(),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
             Rejection::CrossSite(_) => "CROSS_SITE",
             Rejection::Limited(_) => "LIMITED",
             Rejection::Overloaded => "OVERLOADED",
@@ -111,7 +113,9 @@ impl Rejection {
             Rejection::NoRoute => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::Token(fault) => StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::UNAUTHORIZED),
-            Rejection::Denied(denial) => StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => {
+                StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN)
+            }
             Rejection::CrossSite(_) => StatusCode::FORBIDDEN,
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Rejection::Overloaded | Rejection::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
@@ -125,7 +129,7 @@ impl Rejection {
     pub fn public(&self) -> &'static str {
         match self {
             Rejection::Token(fault) => fault.public(),
-            Rejection::Denied(denial) => denial.public(),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
             Rejection::BadFraming(_) => "the body of the request cannot be read in one way only",
             Rejection::BadPath(_) => "the address of the request cannot be read in one way only",
             Rejection::BadHeader(_) => "a header of the request cannot be read in one way only",
@@ -159,7 +163,7 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Target) => "request target over 16 KiB".to_owned(),
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
             Rejection::Token(fault) => fault.detail(),
-            Rejection::Denied(denial) => denial.detail(),
+            Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
             Rejection::Misdirected
             | Rejection::NoRoute
             | Rejection::MethodNotAllowed(_)
@@ -169,6 +173,11 @@ impl Rejection {
             | Rejection::NotRecorded
             | Rejection::Internal => String::new(),
         }
+    }
+
+    /// What to do about it, as the manual says.
+    pub fn remedy(&self) -> Option<&'static str> {
+        codes().into_iter().find(|entry| entry.code == self.code()).map(|entry| entry.remedy)
     }
 
     /// Whether the client, rather than the gate or the application, is why: such a request counts as refused.
@@ -203,7 +212,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
         Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
-        Rejection::Denied(_) => Rejection::CrossSite(""),
+        Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
+        Rejection::StepUp(..) => Rejection::CrossSite(""),
         Rejection::CrossSite(_) => Rejection::Limited(Full::sample()),
         Rejection::Limited(_) => Rejection::Overloaded,
         Rejection::Overloaded => Rejection::AppDown(""),
@@ -258,6 +268,8 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
             "The most specific route does not list the method; `Allow` says which it lists. A less specific route is \
              never asked instead."
         }
+        // It stands among the denials.
+        Rejection::StepUp(..) => return Vec::new(),
         Rejection::CrossSite(_) => {
             "A page of another site sent a request that could change something with a person's cookies, opened a \
              WebSocket, or asked for a preflight; the log says by what it was seen. A site of yours belongs in \
@@ -293,7 +305,7 @@ fn entry(one: &Rejection, remedy: &'static str) -> CodeEntry {
 
 #[cfg(test)]
 mod tests {
-    use policy::{Disagreement, NotOwn, Place};
+    use policy::{Assurance, Disagreement, Lack, NotOwn, Place, StepUp};
 
     use super::*;
     use crate::authn::{JsonFault, TokenPart};
@@ -328,7 +340,10 @@ mod tests {
         Some(match one {
             Denial::NoCredential => Denial::NoTenant,
             Denial::NoTenant => Denial::TenantMismatch(Disagreement::Other(Place::Claim)),
-            Denial::TenantMismatch(_) => Denial::NotGranted { act: "records.read".into() },
+            Denial::TenantMismatch(_) => {
+                Denial::StepUp(StepUp { needed: Assurance::default(), lack: Lack::SecondFactor })
+            }
+            Denial::StepUp(_) => Denial::NotGranted { act: "records.read".into() },
             Denial::NotGranted { .. } => Denial::NotOwn(NotOwn::Unclear(Place::Claim)),
             Denial::NotOwn(_) => Denial::Condition { cause: None },
             Denial::Condition { .. } => return None,
@@ -357,6 +372,6 @@ mod tests {
             assert!(!seen.contains(&entry.code), "{}", entry.code);
             seen.push(entry.code);
         }
-        assert_eq!(seen.len(), 25);
+        assert_eq!(seen.len(), 26);
     }
 }

@@ -6,10 +6,12 @@
 mod browsers;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use policy::{Policy, TenantId};
 use redact::PseudonymKey;
+use rustls::ServerConfig;
 
 use crate::authn::{self, KeyStore};
 use crate::limits::Quota;
@@ -40,6 +42,8 @@ pub struct Runtime {
     pub limits: Bounds,
     /// Turns patients into pseudonyms; without it the record names none.
     pub pseudonym_key: Option<PseudonymKey>,
+    /// How the gate leaves.
+    pub drain: DrainTimes,
 }
 
 impl Runtime {
@@ -54,6 +58,34 @@ impl Runtime {
         let key = self.pseudonym_key.as_ref()?;
         Some(key.pseudonym(tenant.map_or("", TenantId::as_str), patient))
     }
+}
+
+/// What clients get to see of our certificates: swapped whole, and used from the next handshake on. The sessions that a
+/// client could resume live in it, so none outlives the certificate that it began under.
+#[derive(Debug)]
+pub struct Shown {
+    /// Certificates, keys and sessions.
+    pub tls: Arc<ServerConfig>,
+    /// The certificates' names and last seconds, in the order of the configuration.
+    pub certificates: Vec<CertificateNote>,
+}
+
+/// What is told about a certificate.
+#[derive(Clone, Debug)]
+pub struct CertificateNote {
+    /// The names that it is for.
+    pub names: Vec<String>,
+    /// The last second of its validity, in Unix time.
+    pub not_after: i64,
+}
+
+/// How the gate leaves, counted from the moment that readiness falls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainTimes {
+    /// How long everyone is still served as before.
+    pub delay: Duration,
+    /// When what is still open is cut; later than the delay.
+    pub deadline: Duration,
 }
 
 /// One issuer of tokens.

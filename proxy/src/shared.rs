@@ -3,7 +3,6 @@
 //! It outlives every change of configuration, so that no change resets a limit or forgets a key. It decides nothing.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use arc_swap::ArcSwap;
 use audit::Record;
@@ -12,8 +11,10 @@ use tokio::sync::Semaphore;
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::limits::Limits;
+use crate::phase::Phase;
+use crate::reload::Reloads;
 use crate::request_id::RequestIds;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Shown};
 use crate::telemetry::metrics::Metrics;
 
 /// The state of a process.
@@ -25,6 +26,10 @@ pub struct Shared {
     pub ids: RequestIds,
     /// What judges requests at this moment.
     pub runtime: ArcSwap<Runtime>,
+    /// What the next handshake shows of our certificates.
+    pub shown: ArcSwap<Shown>,
+    /// What became of changes of the files.
+    pub reloads: Reloads,
     /// Who has asked how often.
     pub limits: Limits,
     /// Tokens that were verified before.
@@ -37,48 +42,6 @@ pub struct Shared {
     pub connections: Arc<Semaphore>,
     /// Where the process stands in its life.
     pub phase: Phase,
-}
-
-/// Where a process stands in its life.
-#[derive(Debug, Default)]
-pub struct Phase {
-    listening: AtomicUsize,
-    started: AtomicBool,
-    leaving: AtomicBool,
-}
-
-impl Phase {
-    /// One more worker accepts connections.
-    pub fn worker_listens(&self, workers: usize) {
-        if self.listening.fetch_add(1, Ordering::AcqRel) + 1 >= workers {
-            self.started.store(true, Ordering::Release);
-        }
-    }
-
-    /// Whether every worker accepts connections. Never waits for the application or for a provider.
-    pub fn is_started(&self) -> bool {
-        self.started.load(Ordering::Acquire)
-    }
-
-    /// One worker less accepts connections.
-    pub fn worker_ends(&self) {
-        self.listening.fetch_sub(1, Ordering::AcqRel);
-    }
-
-    /// Whether any worker still serves.
-    pub fn has_workers(&self) -> bool {
-        self.listening.load(Ordering::Acquire) > 0
-    }
-
-    /// No new work, please: readiness falls and stays down.
-    pub fn leave(&self) {
-        self.leaving.store(true, Ordering::Release);
-    }
-
-    /// Whether the process is on its way out.
-    pub fn is_leaving(&self) -> bool {
-        self.leaving.load(Ordering::Acquire)
-    }
 }
 
 impl Shared {

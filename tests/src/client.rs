@@ -152,21 +152,34 @@ impl Client {
 
     /// A connection to `address`, for the host `name`.
     pub async fn open_at(address: SocketAddr, ca: &str, protocol: Protocol, name: &str) -> Self {
-        let stream = connect(address, tls(ca, &[protocol.alpn()]), name).await.unwrap();
+        Self::try_open_at(address, ca, protocol, name).await.unwrap()
+    }
+
+    /// As [`Client::open_at`], where there may be nobody.
+    ///
+    /// # Errors
+    /// Where no connection can be made.
+    pub async fn try_open_at(
+        address: SocketAddr,
+        ca: &str,
+        protocol: Protocol,
+        name: &str,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+        let stream = connect(address, tls(ca, &[protocol.alpn()]), name).await?;
         let io = TokioIo::new(stream);
         let sender = match protocol {
             Protocol::Http1 => {
-                let (sender, connection) = http1::handshake(io).await.unwrap();
+                let (sender, connection) = http1::handshake(io).await?;
                 tokio::spawn(async move { drop(connection.await) });
                 Sender::Http1(sender)
             }
             Protocol::Http2 => {
-                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+                let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
                 tokio::spawn(async move { drop(connection.await) });
                 Sender::Http2(sender)
             }
         };
-        Self { sender, protocol }
+        Ok(Self { sender, protocol })
     }
 
     /// A request for `path` on the first host, in the form that the protocol wants.

@@ -40,6 +40,8 @@ pub struct Setup {
     pub audit_size: String,
     /// The value of `log.level`.
     pub log: String,
+    /// The value of `drain`.
+    pub drain: String,
     /// The value of `listen.health`.
     pub health: String,
     /// Whole lines of the top level, beside those above.
@@ -61,6 +63,7 @@ impl Default for Setup {
             headers: "{}".to_owned(),
             audit_size: "64MiB".to_owned(),
             log: "info".to_owned(),
+            drain: "{ delay: 0s }".to_owned(),
             health: "127.0.0.1:0".to_owned(),
             more: String::new(),
             clock: Clock::system(),
@@ -127,18 +130,17 @@ impl Files {
 
     /// The one event of a request; waits for it.
     pub fn event(&self, request: &str) -> Value {
-        let found = until("the event of a request", || {
+        until("the event of a request", || {
             let mut found: Vec<_> = self.record().into_iter().filter(|event| event["request"] == request).collect();
             assert!(found.len() <= 1, "more than one event: {found:?}");
             found.pop()
-        });
-        found
+        })
     }
 }
 
 /// The configuration file.
 pub fn config(setup: &Setup, app: SocketAddr) -> String {
-    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, health, more, .. } = setup;
+    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, more, .. } = setup;
     let mut text = String::from("apiVersion: anteroom.dev/v1\nkind: Config\nworkers: 2\n");
     writeln!(text, "app: {{ url: \"http://{app}\", hosts: {hosts}, timeouts: {timeouts} }}").unwrap();
     writeln!(text, "listen: {{ https: \"127.0.0.1:0\", health: \"{health}\", control: \"unix:control.sock\" }}")
@@ -146,7 +148,7 @@ pub fn config(setup: &Setup, app: SocketAddr) -> String {
     text.push_str("tls: { certificates: [{ directory: tls }] }\nproviders:\n  clinic:\n");
     writeln!(text, "    issuer: {ISSUER}\n    audience: [{AUDIENCE}]\n    jwks: {{ file: jwks.json }}").unwrap();
     writeln!(text, "    {provider}").unwrap();
-    writeln!(text, "policies: policies\nlimits: {limits}\nheaders: {headers}").unwrap();
+    writeln!(text, "policies: policies\nlimits: {limits}\nheaders: {headers}\ndrain: {drain}").unwrap();
     writeln!(text, "redact: {{ pseudonym_key: {{ file: pseudonym.key }} }}").unwrap();
     writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}\n{more}").unwrap();
     text
@@ -180,10 +182,15 @@ impl Gate {
     /// A gate that believes its application to be at `elsewhere`.
     pub fn start_at(setup: Setup, app: App, elsewhere: Option<SocketAddr>) -> Self {
         let files = Files::write(&setup, elsewhere.unwrap_or(app.address));
+        Self::start_with(files, app, setup.clock)
+    }
+
+    /// A gate with these files before `app`.
+    pub fn start_with(files: Files, app: App, clock: Clock) -> Self {
         let plan = anteroom::config::prepare(&files.path("config.yaml")).unwrap_or_else(|faults| {
             panic!("{}", policy::render(&faults.diagnostics, &faults.sources, false));
         });
-        let running = anteroom::server::start(plan, setup.clock).unwrap();
+        let running = anteroom::server::start(plan, clock).unwrap();
         let (https, health) = (running.https(), running.health());
         until("the workers to listen", || running.shared().phase.is_started().then_some(()));
         Self { files, app, running: Some(running), https, health }

@@ -17,6 +17,7 @@ pub mod gate;
 pub mod issuer;
 pub mod process;
 pub mod raw;
+pub mod volume;
 pub mod wire;
 
 use std::time::{Duration, Instant};

@@ -155,7 +155,11 @@ impl Served {
     pub fn start(mut setup: Setup, app: App) -> Self {
         let health = free_port();
         setup.health = health.to_string();
-        let files = Files::write(&setup, app.address);
+        Self::start_with(Files::write(&setup, app.address), app, health)
+    }
+
+    /// Runs a gate with these files, which name `health`, before `app`.
+    pub fn start_with(files: Files, app: App, health: SocketAddr) -> Self {
         let mut process = Process::start(files.root(), &["run", "--config", "config.yaml"]);
         let https = process.line("the gate to serve", |line| {
             let line: Value = serde_json::from_str(line).ok()?;

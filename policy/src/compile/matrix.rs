@@ -2,11 +2,12 @@
 
 use super::Written;
 use super::paths::{Draft, lacks};
+use crate::assurance::Assurance;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::expr::Condition;
-use crate::raw::{ActAudit, RawAct, RawLimit, RawRole};
-use crate::roles::{Act, ActGlob, ActLimit, Grant, NamedScope, Scope};
+use crate::raw::{ActAudit, RawAct, RawLimit, RawMfa, RawMfaWord, RawRole};
+use crate::roles::{Act, ActGlob, ActLimit, Charge, Grant, NamedScope, Scope};
 use crate::words::nearest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ pub(super) fn acts<'r>(
             phi: false,
             strict: false,
             limit: None,
+            mfa: None,
             grants: Vec::new(),
         });
     }
@@ -63,6 +65,7 @@ fn rules(written: &[(&Spanned<String>, &RawAct)], acts: &mut BTreeMap<&str, Act>
     let mut said: BTreeMap<&str, Said<'_>> = BTreeMap::new();
     for (glob, rule) in written {
         let limit = rule.limit.as_ref().map(|limit| limited(limit, faults));
+        let mfa = rule.mfa.as_ref().map(|mfa| assured(mfa, faults));
         for name in meant(glob, acts, faults) {
             let Some(act) = acts.get_mut(name) else { continue };
             let said = said.entry(name).or_default();
@@ -82,6 +85,8 @@ fn rules(written: &[(&Spanned<String>, &RawAct)], acts: &mut BTreeMap<&str, Act>
             act.phi |= rule.phi == Some(true);
             act.strict |= rule.audit == Some(ActAudit::Strict);
             act.limit = act.limit.take().or_else(|| limit.clone());
+            // Demands of factors cannot contradict each other: the stricter one holds.
+            act.mfa = act.mfa.into_iter().chain(mfa).reduce(Assurance::and);
         }
     }
 }
@@ -125,6 +130,36 @@ fn limited(limit: &RawLimit, faults: &mut Vec<Diagnostic>) -> ActLimit {
     }
     let burst = limit.burst.map_or(limit.rate.count, |burst| burst.value);
     ActLimit { per: limit.per, rate: limit.rate, burst }
+}
+
+/// What the roles demand of those who hold them.
+pub(super) fn charges(written: &Written<'_>, faults: &mut Vec<Diagnostic>) -> Vec<Charge> {
+    let charged = |(name, role): &(&Spanned<String>, &RawRole)| {
+        let mfa = assured(role.mfa.as_ref()?, faults);
+        Some(Charge { role: name.value.as_str().into(), mfa })
+    };
+    written.roles.iter().filter_map(charged).collect()
+}
+
+fn assured(mfa: &RawMfa, faults: &mut Vec<Diagnostic>) -> Assurance {
+    let terms = match mfa {
+        RawMfa::Word(RawMfaWord::Required) => return Assurance::default(),
+        RawMfa::Word(RawMfaWord::PhishingResistant) => {
+            return Assurance { phishing_resistant: true, ..Assurance::default() };
+        }
+        RawMfa::Map(terms) => terms,
+    };
+    if let Some(within) = terms.within.filter(|within| within.value.0.as_secs() == 0) {
+        let message = format!("no factors are younger than `{}`", within.value);
+        faults.push(
+            Diagnostic::error("bad-mfa", within.span, message)
+                .help("at least `1s`; leave `within` out for factors of any age"),
+        );
+    }
+    Assurance {
+        within_s: terms.within.map(|within| within.value.0.as_secs()),
+        phishing_resistant: terms.phishing_resistant,
+    }
 }
 
 fn scopes<'r>(written: &Written<'r>, faults: &mut Vec<Diagnostic>) -> BTreeMap<&'r str, Option<Arc<NamedScope>>> {

@@ -82,6 +82,102 @@ fn the_order_is_the_file() {
     }
 }
 
+const DEMANDING: &str = r#"
+roles:
+  clerk: { can: { users.read: tenant, keys.make: tenant } }
+  admin: { can: { users.*: tenant }, mfa: { within: 12h } }
+  support: { can: { users.read: tenant }, mfa: phishing_resistant }
+acts:
+  keys.make: { mfa: { within: 5m, phishing_resistant: true } }
+  "*.make": { mfa: required }
+  users.purge: { mfa: required }
+routes:
+  home: { path: /, methods: { GET: public } }
+  me: { path: /me, methods: { GET: authenticated }, resource: { tenant: [header.x-clinic] } }
+  users:
+    path: /users
+    methods: { GET: users.read, POST: users.write, DELETE: users.purge }
+    resource: { tenant: [claim, header.x-clinic] }
+  keys: { path: /keys, methods: { POST: keys.make } }
+  trial: { path: /trial, methods: { GET: users.read }, mode: observe, resource: { tenant: [header.x-clinic] } }
+"#;
+
+fn with(roles: &[&str], methods: &[&str], age: Option<u64>) -> Principal {
+    let mut caller = caller("a", roles, &[]);
+    caller.factors.methods = methods.iter().map(|one| (*one).to_owned()).collect();
+    caller.factors.at = age.map(|age| crate::sample::NOW - age);
+    caller
+}
+
+#[test]
+fn a_demand_of_any_role_held_applies_whichever_grants() {
+    let policy = policy(DEMANDING);
+    let (pwd, otp, key) = (&["pwd"][..], &["pwd", "otp"][..], &["hwk", "pin"][..]);
+    let hours = 60 * 60;
+    for (send, roles, methods, age, expected) in [
+        ("GET /", &["admin"][..], pwd, None, "allow"),
+        ("GET /users", &["clerk"], pwd, None, "allow"),
+        ("GET /users", &["clerk", "admin"], pwd, None, "STEP_UP"),
+        ("GET /me", &["clerk"], pwd, None, "allow"),
+        ("GET /me", &["admin"], pwd, None, "STEP_UP"),
+        ("GET /me", &["admin"], otp, Some(0), "allow"),
+        ("GET /users", &["admin"], otp, Some(12 * hours), "allow"),
+        ("GET /users", &["admin"], otp, Some(12 * hours + 1), "STEP_UP"),
+        ("GET /users", &["admin"], otp, None, "STEP_UP"),
+        ("GET /users", &["support"], otp, Some(0), "STEP_UP"),
+        ("GET /users", &["support"], key, None, "allow"),
+        ("GET /users", &["support", "admin"], key, None, "STEP_UP"),
+        ("GET /users", &["support", "admin"], key, Some(9), "allow"),
+        ("POST /keys", &["clerk"], key, Some(300), "allow"),
+        ("POST /keys", &["clerk"], key, Some(301), "STEP_UP"),
+        ("POST /keys", &["clerk"], otp, Some(1), "STEP_UP"),
+        ("POST /keys", &["clerk", "admin"], key, Some(301), "STEP_UP"),
+        ("DELETE /users", &["clerk"], pwd, None, "STEP_UP"),
+        ("DELETE /users", &["clerk"], otp, None, "NOT_GRANTED"),
+        ("DELETE /users", &["ADMIN"], otp, None, "NOT_GRANTED"),
+        ("GET /trial", &["admin"], pwd, None, "observe:STEP_UP"),
+    ] {
+        let who = with(roles, methods, age);
+        assert_eq!(outcome(&ask(&policy, send, Some(&who), &none())), expected, "{send} {roles:?} {methods:?} {age:?}");
+    }
+}
+
+#[test]
+fn factors_are_asked_for_after_the_tenant_and_before_the_roles() {
+    let policy = policy(DEMANDING);
+    let asked = |send: &str, who: &Principal, clinic: &str| {
+        outcome(&ask(&policy, send, Some(who), &none().header("x-clinic", clinic)))
+    };
+    let admin = with(&["admin"], &["pwd"], None);
+    assert_eq!(asked("GET /users", &admin, "b"), "TENANT_MISMATCH");
+    assert_eq!(asked("GET /trial", &admin, "b"), "TENANT_MISMATCH", "observing waives no tenant");
+    assert_eq!(asked("GET /users", &admin, "a"), "STEP_UP");
+    assert_eq!(asked("DELETE /users", &with(&[], &["pwd"], None), "a"), "STEP_UP");
+    let homeless = Principal { tenant: None, ..admin.clone() };
+    assert_eq!(outcome(&ask(&policy, "GET /users", Some(&homeless), &none())), "NO_TENANT");
+    match ask(&policy, "GET /trial", Some(&admin), &none()).verdict {
+        Verdict::Observed(passage, _) => assert!(passage.identity().is_some(), "who it is was proved"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_step_up_says_all_that_is_demanded_and_what_is_missing() {
+    let policy = policy(DEMANDING);
+    let who = with(&["clerk", "admin"], &["hwk", "pin"], Some(400));
+    let denial = match ask(&policy, "POST /keys", Some(&who), &none()).verdict {
+        Verdict::Denied(denial) => denial,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((denial.code(), denial.status()), ("STEP_UP", 401));
+    assert_eq!(
+        denial.detail(),
+        "the factors were shown too long ago; demanded are two factors, one that cannot be phished, at most 300 s ago"
+    );
+    let Denial::StepUp(short) = denial else { panic!() };
+    assert_eq!((short.needed.within_s(), short.needed.phishing_resistant()), (Some(300), true));
+}
+
 #[test]
 fn a_claim_that_is_empty_or_of_another_type_owns_nothing() {
     for claim in [None, Some(Claim::Text(String::new())), Some(Claim::Number(1)), Some(Claim::List(vec!["1".into()]))] {
@@ -235,6 +331,26 @@ fn passes(decision: &Decision) -> bool {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn removing_factors_never_lets_more_pass(
+        held in prop::sample::subsequence(vec!["clerk", "admin", "support", "other"], 0..4),
+        shown in prop::sample::subsequence(vec!["pwd", "pin", "otp", "hwk", "fpt", "user", "mfa"], 1..6),
+        lost in any::<prop::sample::Index>(), age in prop::option::of(0_u64..50_000),
+    ) {
+        let policy = policy(DEMANDING);
+        let all = with(&held, &shown, age);
+        let mut fewer = all.clone();
+        fewer.factors.methods.remove(lost.index(shown.len()));
+        let mut timeless = all.clone();
+        timeless.factors.at = None;
+        for send in ["GET /", "GET /me", "GET /users", "POST /users", "DELETE /users", "POST /keys"] {
+            let passed = passes(&ask(&policy, send, Some(&all), &none()));
+            for less in [&fewer, &timeless] {
+                prop_assert!(passed || !passes(&ask(&policy, send, Some(less), &none())), "{}", send);
+            }
+        }
+    }
 
     #[test]
     fn removing_a_grant_never_lets_more_pass(

@@ -1,19 +1,25 @@
-//! The control socket: what is enforced right now, for whoever may open the socket's file.
+//! The control socket, for whoever may open the socket's file: what is enforced right now, and the wish that the gate leave.
 //!
-//! It tells; it changes nothing.
+//! It decides nothing else, and whoever asks it cannot change what is enforced.
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{About, Answer, plain};
+use crate::phase::Stage;
 use crate::shared::Shared;
 
 pub(super) fn answer(shared: &Shared, about: &About, request: &Request<Incoming>) -> Answer {
     match (request.method(), request.uri().path()) {
         (&Method::GET, "/status") => plain(StatusCode::OK, "application/json", format!("{}\n", status(shared, about))),
+        (&Method::POST, "/drain") => {
+            shared.phase.advance(Stage::Leaving);
+            plain(StatusCode::ACCEPTED, "application/json", format!("{}\n", json!({ "draining": true })))
+        }
+        (_, "/drain") => plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "POST only\n".to_owned()),
         (_, "/status") => plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".to_owned()),
-        _ => plain(StatusCode::NOT_FOUND, "text/plain", "/status\n".to_owned()),
+        _ => plain(StatusCode::NOT_FOUND, "text/plain", "/status /drain\n".to_owned()),
     }
 }
 
@@ -38,7 +44,8 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             (provider.authn.name().to_owned(), about)
         })
         .collect();
-    let certificates: Vec<_> = about
+    let shown = shared.shown.load();
+    let certificates: Vec<_> = shown
         .certificates
         .iter()
         .map(|one| {
@@ -46,11 +53,13 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             json!({ "names": one.names, "expires_in_s": left })
         })
         .collect();
+    let reloads = shared.reloads.status();
     let observed: Vec<_> = runtime.policy.routes().filter(|route| route.mode() == policy::Mode::Observe).collect();
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "ready": unready.is_empty(),
         "unready": unready,
+        "draining": shared.phase.is_leaving(),
         "up_s": now.monotone.as_secs(),
         "https": about.https.to_string(),
         "workers": about.workers,
@@ -59,6 +68,16 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         "observed": observed.iter().map(|route| route.id()).collect::<Vec<_>>(),
         "providers": providers,
         "certificates": certificates,
+        "reload": {
+            "done": reloads.done,
+            "refused": reloads.failed,
+            "good": audit::rfc3339(reloads.good_at.saturating_mul(1_000)),
+            "good_s": now.unix_seconds().saturating_sub(reloads.good_at),
+            "failure": reloads.failure.as_ref().map(|failure| json!({
+                "at": audit::rfc3339(failure.at.saturating_mul(1_000)),
+                "faults": failure.faults,
+            })),
+        },
         "record": {
             "written": record.written,
             "waiting": record.queued,

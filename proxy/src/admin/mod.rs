@@ -5,6 +5,7 @@
 
 mod control;
 mod health;
+mod keys;
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -22,14 +23,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
-use crate::authn::{self, Pace, Renewal};
-use crate::config::{CertificateNote, KeySource};
+use crate::phase::Stage;
 use crate::server::StartError;
 use crate::shared::Shared;
+pub(crate) use keys::KeyTasks;
 
 /// Requests that are answered at once; more than these are turned away.
 const AT_ONCE: usize = 64;
@@ -48,51 +50,45 @@ pub(crate) struct Listeners {
 /// What status tells beside the shared state.
 #[derive(Debug)]
 pub(crate) struct About {
-    pub(crate) certificates: Vec<CertificateNote>,
     pub(crate) https: SocketAddr,
     pub(crate) workers: usize,
 }
 
 type Answer = Response<Full<Bytes>>;
 
-/// Starts the thread.
+/// Starts the thread; the handle is for tasks that fetch keys on it.
 ///
 /// # Errors
-/// Where the thread, its runtime or a client for keys cannot be made.
+/// Where the thread or its runtime cannot be made.
 pub(crate) fn start(
     listeners: Listeners,
     about: About,
-    sources: Vec<KeySource>,
     shared: Arc<Shared>,
-    stop: watch::Receiver<bool>,
-) -> Result<JoinHandle<()>, StartError> {
+) -> Result<(JoinHandle<()>, Handle), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     let inside = runtime.enter();
     let health = tokio::net::TcpListener::from_std(listeners.health).map_err(StartError::Thread)?;
     let control = listeners.control.map(tokio::net::UnixListener::from_std).transpose().map_err(StartError::Thread)?;
     drop(inside);
     let path = listeners.control_path;
-    std::thread::Builder::new()
+    let handle = runtime.handle().clone();
+    let thread = std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
-            runtime.block_on(run(health, control, Arc::new(about), sources, shared, stop));
+            runtime.block_on(run(health, control, Arc::new(about), shared));
             // A socket that nobody answers on would only puzzle.
             path.map(std::fs::remove_file);
         })
-        .map_err(StartError::Thread)
+        .map_err(StartError::Thread)?;
+    Ok((thread, handle))
 }
 
 async fn run(
     health: tokio::net::TcpListener,
     control: Option<tokio::net::UnixListener>,
     about: Arc<About>,
-    sources: Vec<KeySource>,
     shared: Arc<Shared>,
-    mut stop: watch::Receiver<bool>,
 ) {
-    for source in sources {
-        tokio::spawn(keep_fresh(source, Arc::clone(&shared), stop.clone()));
-    }
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     let gate = Arc::clone(&shared);
     let probes = guarded(move |request| health::answer(&gate, request));
@@ -118,25 +114,7 @@ async fn run(
         });
     }
     // Probes are answered until the workers are done: readiness is then false, liveness still true.
-    drop(stop.wait_for(|stop| *stop).await);
-    while shared.phase.has_workers() {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
-/// Keeps one provider's keys fresh until the gate stops.
-async fn keep_fresh(from: KeySource, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let renewal = Renewal { provider: from.provider, store: from.store, source: from.source, pace: Pace::default() };
-    let now = || shared.clock.now().unix_seconds();
-    let stopped = async move { drop(stop.wait_for(|stop| *stop).await) };
-    authn::keep_fresh(renewal, now, spread, stopped).await;
-}
-
-/// Any number, to spread the fetches of many replicas.
-fn spread() -> u64 {
-    let mut bytes = [0; 8];
-    // Without randomness the fetches come at the same time; nothing worse.
-    aws_lc_rs::rand::fill(&mut bytes).map_or(0, |()| u64::from_be_bytes(bytes))
+    shared.phase.watch().reached(Stage::Over).await;
 }
 
 type Guarded = BoxCloneSyncService<Request<Incoming>, Answer, BoxError>;

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use policy::{Claim, Factors, Principal, TenantId};
+use policy::{Claim, Factors, Principal, TenantId, Vouched};
 use serde_json::{Map, Value};
 
 use super::fault::TokenFault;
@@ -24,7 +24,14 @@ const MAX_METHODS: usize = 32;
 /// # Errors
 /// A subject that is missing, not a string, empty, longer than 256 bytes, or holds control characters.
 pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, TokenFault> {
-    let claims = token.claims();
+    assumed(token.claims(), provider)
+}
+
+/// The caller that a token of `provider` with these claims would name. Proves nothing: it is for asking what would be.
+///
+/// # Errors
+/// As [`principal`].
+pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Result<Principal, TokenFault> {
     let map = provider.claims();
     let subject = map.subject.find(claims).and_then(name).ok_or(TokenFault::Claim("sub"))?;
     Ok(Principal {
@@ -35,7 +42,7 @@ pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, Tok
         tenant: map.tenant.as_ref().and_then(|source| tenant(source, claims)),
         roles: map.roles.as_ref().map_or_else(Vec::new, |path| roles(path, claims)),
         claims: extra(&map.extra, claims),
-        factors: factors(claims),
+        factors: factors(claims, provider),
     })
 }
 
@@ -104,15 +111,22 @@ fn claim(value: &Value) -> Option<Claim> {
     }
 }
 
-/// `amr` (RFC 8176) and `auth_time`, where they have their standard form.
-fn factors(claims: &Map<String, Value>) -> Factors {
+/// `amr` (RFC 8176), `acr` and `auth_time` (OpenID Connect Core, 2), where they have their standard form. When a token
+/// was issued (`iat`) says nothing about when its owner proved anything, so it is not looked at.
+fn factors(claims: &Map<String, Value>, provider: &Provider) -> Factors {
     let methods = match claims.get("amr") {
         Some(Value::Array(list)) if list.len() <= MAX_METHODS => {
             list.iter().map(name).collect::<Option<Vec<String>>>().unwrap_or_default()
         }
         Some(_) | None => Vec::new(),
     };
-    Factors { methods, at: claims.get("auth_time").and_then(Value::as_u64) }
+    let context = claims.get("acr").and_then(Value::as_str);
+    Factors {
+        methods,
+        at: claims.get("auth_time").and_then(Value::as_u64),
+        vouched: context.map_or(Vouched::Nothing, |context| provider.contexts().vouch(context)),
+        leeway_s: provider.leeway_s(),
+    }
 }
 
 #[cfg(test)]
@@ -121,7 +135,7 @@ mod tests {
 
     use super::*;
     use crate::authn::signing::{ISSUER, Maker, NOW, set_of, settings};
-    use crate::authn::{ProviderSettings, verify};
+    use crate::authn::{Contexts, ProviderSettings, verify};
 
     fn read_with(settings: ProviderSettings, changes: Value) -> Result<Principal, TokenFault> {
         let (maker, provider) = (Maker::ed25519(), Provider::new(settings).unwrap());
@@ -143,7 +157,52 @@ mod tests {
         assert_eq!(caller.tenant, TenantId::parse("clinic-a"));
         assert_eq!(caller.roles, ["provider"]);
         assert!(caller.claims.is_empty());
-        assert_eq!(caller.factors, Factors { methods: vec!["pwd".to_owned(), "otp".to_owned()], at: Some(NOW - 5) });
+        assert_eq!(
+            (caller.factors.methods, caller.factors.at),
+            (vec!["pwd".to_owned(), "otp".to_owned()], Some(NOW - 5))
+        );
+    }
+
+    #[test]
+    fn factors_are_what_the_standard_claims_say() {
+        let mut listed = settings();
+        listed.contexts = Contexts {
+            two_factors: vec!["urn:2fa".to_owned(), "2".to_owned(), "both".to_owned()],
+            phishing_resistant: vec!["phr".to_owned(), "both".to_owned()],
+        };
+        let shown = |changes: Value| read_with(listed.clone(), changes).unwrap().factors;
+        let nothing = [
+            json!({}),
+            json!({ "amr": "mfa" }),
+            json!({ "amr": [] }),
+            json!({ "amr": ["mfa", 1] }),
+            json!({ "amr": [["pwd", "otp"]] }),
+            json!({ "amr": vec!["mfa"; MAX_METHODS + 1] }),
+            json!({ "amr": [{ "method": "totp", "timestamp": NOW }] }),
+            json!({ "acr": "0" }),
+            json!({ "acr": 2 }),
+            json!({ "acr": ["urn:2fa"] }),
+            json!({ "acr": "URN:2FA" }),
+            json!({ "acr": "urn:2fa phr" }),
+            json!({ "acr": "" }),
+            json!({ "aal": "aal2", "fva": [2, -1], "acrs": ["c1"] }),
+        ];
+        for changes in nothing {
+            assert!(!shown(changes.clone()).are_two(), "{changes}");
+        }
+        for changes in [json!({ "amr": ["pwd", "otp"] }), json!({ "acr": "2" }), json!({ "acr": "urn:2fa", "amr": [] })]
+        {
+            assert!(shown(changes.clone()).are_two() && !shown(changes.clone()).resist_phishing(), "{changes}");
+        }
+        for changes in [json!({ "acr": "phr" }), json!({ "acr": "both" }), json!({ "amr": ["hwk", "pin"] })] {
+            assert!(shown(changes.clone()).are_two() && shown(changes.clone()).resist_phishing(), "{changes}");
+        }
+        assert!(!read(json!({ "acr": "urn:2fa" })).unwrap().factors.are_two(), "none is listed by default");
+        for time in [json!("1"), json!(-1), json!(null), json!([NOW]), json!(1.5)] {
+            assert_eq!(shown(json!({ "auth_time": time })).at, None, "{time}");
+        }
+        assert_eq!(shown(json!({})).at, None, "`iat` is no substitute");
+        assert_eq!(shown(json!({ "auth_time": NOW })).leeway_s, listed.leeway_s);
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::fetch::Source;
+use super::fetch::{FetchFault, Source};
 use super::store::KeyStore;
 
 /// When to fetch.
@@ -91,6 +91,15 @@ pub async fn keep_fresh(
         () = shutdown => {}
         () = renewing => {}
     }
+}
+
+/// Fetches a provider's keys once, for a command that ends.
+///
+/// # Errors
+/// Whatever keeps the answer from being a key set that can be used; the keys stay as they are.
+pub async fn fetch_once(store: &KeyStore, source: &Source, now: u64) -> Result<(), FetchFault> {
+    store.fetched(source.fetch().await?, now);
+    Ok(())
 }
 
 /// One fetch; whether it brought keys.

@@ -19,15 +19,18 @@ mod remember;
 mod store;
 
 pub use algorithm::Algorithm;
+pub(crate) use claims::assumed;
 pub use claims::principal;
 pub use fault::{TokenFault, TokenPart};
 pub use fetch::{FetchFault, Source, SourceFault};
 pub use json::JsonFault;
 pub use jwk::Unusable;
-pub use jwks::{Pace, Renewal, keep_fresh};
+pub use jwks::{Pace, Renewal, fetch_once, keep_fresh};
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
-pub use provider::{ClaimMap, ClaimPath, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource};
+pub use provider::{
+    ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource,
+};
 pub use remember::Remembered;
 pub use store::{KeyStatus, KeyStore, LAST_GOOD_S};
 

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use policy::TenantId;
+use policy::{TenantId, Vouched};
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
@@ -60,6 +60,27 @@ pub struct ClaimMap {
     pub extra: BTreeMap<String, ClaimPath>,
 }
 
+/// Authentication contexts (`acr`) of a provider, by what they prove, each list in the order of preference.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Contexts {
+    /// Two factors.
+    pub two_factors: Vec<String>,
+    /// Two factors, one of which cannot be phished.
+    pub phishing_resistant: Vec<String>,
+}
+
+impl Contexts {
+    /// What a context proves. One that stands in both lists proves what the stricter list says.
+    pub(super) fn vouch(&self, context: &str) -> Vouched {
+        let listed = |list: &[String]| list.iter().any(|one| one == context);
+        match (listed(&self.phishing_resistant), listed(&self.two_factors)) {
+            (true, _) => Vouched::PhishingResistant,
+            (false, true) => Vouched::TwoFactors,
+            (false, false) => Vouched::Nothing,
+        }
+    }
+}
+
 /// A provider as configured.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ProviderSettings {
@@ -78,6 +99,8 @@ pub struct ProviderSettings {
     pub leeway_s: u64,
     /// Which claims say what.
     pub claims: ClaimMap,
+    /// Values of `acr` that prove something; all others prove nothing.
+    pub contexts: Contexts,
     /// Whether the app gets the token too.
     pub forward_credential: bool,
     /// Another number with every change of any of these settings: remembered tokens are remembered under it.
@@ -178,6 +201,11 @@ impl Provider {
     pub(super) fn allows_type(&self, typ: Option<&str>) -> bool {
         let typ = typ.map_or_else(|| "jwt".to_owned(), bare_type);
         if self.0.types.is_empty() { matches!(typ.as_str(), "jwt" | "at+jwt") } else { self.0.types.contains(&typ) }
+    }
+
+    /// The contexts that prove something.
+    pub fn contexts(&self) -> &Contexts {
+        &self.0.contexts
     }
 
     pub(super) fn leeway_s(&self) -> u64 {

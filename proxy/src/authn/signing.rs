@@ -140,6 +140,7 @@ pub(super) fn settings() -> ProviderSettings {
         algorithms: Vec::new(),
         types: Vec::new(),
         leeway_s: 30,
+        contexts: Contexts::default(),
         claims: ClaimMap {
             tenant: Some(TenantSource::Claim(ClaimPath::parse("org").unwrap())),
             roles: Some(ClaimPath::parse("roles").unwrap()),

@@ -2,12 +2,17 @@
 //!
 //! Decides what the words on it mean and how a command ends. It does nothing that a command could do.
 
+mod ask;
 mod check;
 mod config;
 mod dev;
+mod drain;
+mod explain;
+mod healthcheck;
 mod run;
 mod schema;
 mod status;
+mod test;
 
 use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
@@ -38,8 +43,16 @@ enum Command {
     Schema(schema::SchemaArgs),
     /// Print the configuration with every default filled in
     Config(config::ConfigArgs),
+    /// Say step by step why a request is allowed or denied
+    Explain(explain::ExplainArgs),
+    /// Run the tests that stand in the policy files
+    Test(test::TestArgs),
     /// Ask a running gate what it enforces right now
     Status(status::StatusArgs),
+    /// Ask a running gate to leave: what is open ends first
+    Drain(drain::DrainArgs),
+    /// Ask a running gate whether it is ready: the exit code says it
+    Healthcheck(healthcheck::HealthcheckArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -61,6 +74,8 @@ enum Exit {
     Failed,
     /// What it was given is not valid; nothing was started.
     Invalid,
+    /// It did what it was asked for, and the answer is no.
+    Denied,
 }
 
 impl From<Exit> for ExitCode {
@@ -69,6 +84,7 @@ impl From<Exit> for ExitCode {
             Exit::Done => ExitCode::SUCCESS,
             Exit::Failed => ExitCode::from(1),
             Exit::Invalid => ExitCode::from(2),
+            Exit::Denied => ExitCode::from(3),
         }
     }
 }
@@ -83,7 +99,11 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(&args).into(),
         Command::Schema(args) => schema::run(&args).into(),
         Command::Config(args) => config::run(&args).into(),
+        Command::Explain(args) => explain::run(&args).into(),
+        Command::Test(args) => test::run(&args).into(),
         Command::Status(args) => status::run(&args).into(),
+        Command::Drain(args) => drain::run(&args).into(),
+        Command::Healthcheck(args) => healthcheck::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

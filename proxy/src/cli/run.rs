@@ -1,9 +1,13 @@
 //! `anteroom run`: the main job.
 
+use policy::units::Period;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
 use super::{ConfigPath, Exit, complain, show};
 use crate::clock::Clock;
 use crate::config;
-use crate::server;
+use crate::phase::{Stage, Stages};
+use crate::server::{self, Reload};
 use crate::telemetry::log;
 
 #[derive(Debug, clap::Args)]
@@ -34,7 +38,7 @@ pub(super) fn run(args: &RunArgs) -> Exit {
 }
 
 fn serve(plan: config::Plan) -> Exit {
-    let signals = match Signals::listen() {
+    let mut signals = match Signals::listen() {
         Ok(signals) => signals,
         Err(error) => {
             complain(&format!("error: cannot listen for signals: {error}"));
@@ -52,9 +56,15 @@ fn serve(plan: config::Plan) -> Exit {
     let address = running.https().to_string();
     let version = env!("CARGO_PKG_VERSION");
     tracing::info!(target: "anteroom", address, policy, version, "serving");
-    let signal = signals.wait();
-    tracing::info!(target: "anteroom", signal, "stopping");
-    match running.stop() {
+    let reload = running.reloads();
+    let stages = running.shared().phase.watch();
+    let runtime = signals.runtime;
+    let reason = runtime.block_on(signals.asked.wait(stages, &reload));
+    let times = running.shared().runtime.load().drain;
+    let (delay, deadline) = (Period(times.delay), Period(times.deadline));
+    let detail = format!("still serving for {delay}, all ended after {deadline}");
+    tracing::info!(target: "anteroom", reason, detail, "leaving");
+    match runtime.block_on(running.drain(signals.asked.again(reason))) {
         Ok(()) => {
             tracing::info!(target: "anteroom", "stopped");
             Exit::Done
@@ -66,30 +76,58 @@ fn serve(plan: config::Plan) -> Exit {
     }
 }
 
-/// SIGTERM and SIGINT.
+/// The signals that the gate listens to, and the runtime that they arrive in.
 struct Signals {
     runtime: tokio::runtime::Runtime,
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+    asked: Asked,
 }
+
+/// SIGTERM and SIGINT, which ask the gate to leave; SIGHUP, which asks for a reload.
+struct Asked {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+/// What made the gate leave, where no signal did.
+const BY_SOCKET: &str = "the control socket";
 
 impl Signals {
     fn listen() -> std::io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let _inside = runtime.enter();
-        let (terminate, interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-        drop(_inside);
-        Ok(Self { runtime, terminate, interrupt })
+        let inside = runtime.enter();
+        let asked = Asked {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        };
+        drop(inside);
+        Ok(Self { runtime, asked })
+    }
+}
+
+impl Asked {
+    /// Waits until the gate is asked to leave, and says by what; passes on every wish for a reload until then.
+    async fn wait(&mut self, mut stages: Stages, reload: &Reload) -> &'static str {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return "SIGTERM",
+                _ = self.interrupt.recv() => return "SIGINT",
+                () = stages.reached(Stage::Leaving) => return BY_SOCKET,
+                _ = self.hang_up.recv() => reload.ask(),
+            }
+        }
     }
 
-    /// Blocks until one arrives, and names it.
-    fn wait(mut self) -> &'static str {
-        self.runtime.block_on(async {
+    /// Waits for the signal that ends a drain at once: the second one. After `anteroom drain` the first is Kubernetes',
+    /// which follows every `preStop` hook.
+    async fn again(mut self, first: &str) {
+        let signals = if first == BY_SOCKET { 2 } else { 1 };
+        for _ in 0..signals {
             tokio::select! {
-                _ = self.terminate.recv() => "SIGTERM",
-                _ = self.interrupt.recv() => "SIGINT",
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
             }
-        })
+        }
     }
 }

@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
@@ -14,14 +13,14 @@ use http::{HeaderName, HeaderValue, Uri};
 use policy::units::{Period, Rate};
 use policy::{Diagnostic, Span, Spanned};
 use redact::PseudonymKey;
-use rustls::ServerConfig;
 
 use super::browsers;
+use super::files::FileSet;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
-use super::raw::{LogLevel, RawConfig, RawHeaders, RawLimits};
+use super::raw::{LogLevel, RawConfig, RawDrain, RawHeaders, RawLimits};
 use crate::limits::Quota;
-use crate::runtime::{AnswerHeaders, Bounds, IdentityHeaders, Runtime};
+use crate::runtime::{AnswerHeaders, Bounds, CertificateNote, DrainTimes, IdentityHeaders, Runtime, Shown};
 use crate::upstream::AppTarget;
 
 /// Everything that `run` needs: what judges requests, and what has to be opened.
@@ -30,9 +29,7 @@ pub struct Plan {
     /// What judges requests.
     pub runtime: Runtime,
     /// What clients get to see of our certificates.
-    pub tls: Arc<ServerConfig>,
-    /// The names and last seconds of the certificates, for `status` and metrics.
-    pub certificates: Vec<CertificateNote>,
+    pub shown: Shown,
     /// Where keys are fetched from.
     pub key_sources: Vec<KeySource>,
     /// Where to listen for clients.
@@ -53,19 +50,12 @@ pub struct Plan {
     pub warnings: Vec<Diagnostic>,
     /// What the warnings' places point into.
     pub sources: policy::Sources,
-}
-
-/// What is told about a certificate.
-#[derive(Clone, Debug)]
-pub struct CertificateNote {
-    /// The names that it is for.
-    pub names: Vec<String>,
-    /// The last second of its validity, in Unix time.
-    pub not_after: i64,
+    /// The files that all of this was read from.
+    pub files: FileSet,
 }
 
 /// Where the record goes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditPlan {
     /// The folder.
     pub directory: PathBuf,
@@ -79,7 +69,7 @@ pub struct AuditPlan {
 ///
 /// # Errors
 /// Every fault at once, each with its place.
-pub(super) fn compile(loaded: Loaded) -> Result<Plan, Faults> {
+pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let Loaded { sources, config, policies, base, files } = loaded;
     let mut faults = Faulty { base: &base, files: &files, found: Vec::new() };
 
@@ -100,7 +90,8 @@ pub(super) fn compile(loaded: Loaded) -> Result<Plan, Faults> {
             .ok()
     });
     let (providers, key_sources) = providers::compile(&config, identity.as_ref(), &mut faults);
-    let (tls, certificates) = certificates(&config, &mut faults);
+    let shown = certificates(&config, &mut faults);
+    let drain = drain_times(&config.drain, &mut faults);
     let https = address(&config.listen.https, &mut faults);
     let health = address(&config.listen.health, &mut faults);
     let control = config.listen.control.as_ref().and_then(|path| control_socket(path, &mut faults));
@@ -124,10 +115,11 @@ pub(super) fn compile(loaded: Loaded) -> Result<Plan, Faults> {
             browsers: browsers?,
             limits: limits?,
             pseudonym_key,
+            drain: drain?,
         })
     })();
-    let plan = (|| Some((runtime?, tls?, https?, health?, audit?, connections?)))();
-    let Some((runtime, tls, https, health, audit, connections)) = plan else {
+    let plan = (|| Some((runtime?, shown?, https?, health?, audit?, connections?)))();
+    let Some((runtime, shown, https, health, audit, connections)) = plan else {
         // INVARIANT: whatever is missing here has left a fault behind; if not, nothing starts all the same.
         let mut diagnostics = diagnostics;
         diagnostics.push(Diagnostic::without_place("config", "the configuration is incomplete"));
@@ -135,8 +127,7 @@ pub(super) fn compile(loaded: Loaded) -> Result<Plan, Faults> {
     };
     Ok(Plan {
         runtime,
-        tls,
-        certificates,
+        shown,
         key_sources,
         https,
         health,
@@ -147,6 +138,7 @@ pub(super) fn compile(loaded: Loaded) -> Result<Plan, Faults> {
         connections: usize::try_from(connections).unwrap_or(1),
         warnings: diagnostics,
         sources,
+        files: set,
     })
 }
 
@@ -260,7 +252,7 @@ fn hosts(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<String> {
 fn identity_headers(raw: &RawHeaders, faults: &mut Faulty<'_>) -> Option<IdentityHeaders> {
     let identity = &raw.identity;
     let names = [&identity.tenant, &identity.subject, &identity.roles, &identity.request];
-    let mut known: Vec<HeaderName> = Vec::new();
+    let mut known: Vec<(HeaderName, Span)> = Vec::new();
     for written in names {
         let Some(name) = own_header(&written.value) else {
             let message = format!("`{}` cannot be an identity header", written.value);
@@ -269,12 +261,15 @@ fn identity_headers(raw: &RawHeaders, faults: &mut Faulty<'_>) -> Option<Identit
             faults.at(written.span, "header", message, hint);
             continue;
         };
-        if known.contains(&name) {
+        if let Some((_, other)) = known.iter().find(|(other, _)| *other == name) {
             let message = format!("`{}` would carry two things", written.value);
-            faults.at(written.span, "header", message, "give each its own name");
+            // One of the two may be a default, which stands nowhere.
+            let place = if written.span == Span::NOWHERE { *other } else { written.span };
+            faults.at(place, "header", message, "give each its own name");
         }
-        known.push(name);
+        known.push((name, written.span));
     }
+    let known: Vec<HeaderName> = known.into_iter().map(|(name, _)| name).collect();
     let [tenant, subject, roles, request] = <[HeaderName; 4]>::try_from(known).ok()?;
     Some(IdentityHeaders { tenant, subject, roles, request })
 }
@@ -380,7 +375,24 @@ pub(super) fn period(written: &Spanned<Period>, most: Duration, faults: &mut Fau
     None
 }
 
-fn certificates(config: &RawConfig, faults: &mut Faulty<'_>) -> (Option<Arc<ServerConfig>>, Vec<CertificateNote>) {
+fn drain_times(raw: &RawDrain, faults: &mut Faulty<'_>) -> Option<DrainTimes> {
+    let (delay, deadline) = (raw.delay.value.0, period(&raw.deadline, Duration::from_secs(60 * 60), faults)?);
+    if delay > Duration::from_secs(5 * 60) {
+        let message = format!("`{}` is more than `5m`", raw.delay.value);
+        faults.at(raw.delay.span, "range", message, "readiness is asked for every few seconds");
+        return None;
+    }
+    if delay >= deadline {
+        // Where only one of the two is written, the fault is at that one.
+        let span = if raw.deadline.span == Span::NOWHERE { raw.delay.span } else { raw.deadline.span };
+        let message = format!("the deadline `{}` is not after the delay `{}`", raw.deadline.value, raw.delay.value);
+        faults.at(span, "range", message, "both count from the moment that readiness falls");
+        return None;
+    }
+    Some(DrainTimes { delay, deadline })
+}
+
+fn certificates(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Shown> {
     let mut pairs = Vec::new();
     let mut notes = Vec::new();
     for written in &config.tls.certificates {
@@ -404,18 +416,18 @@ fn certificates(config: &RawConfig, faults: &mut Faulty<'_>) -> (Option<Arc<Serv
     }
     let span = config.tls.certificates.last().map(|last| last.directory.span);
     if pairs.len() < config.tls.certificates.len() {
-        return (None, notes);
+        return None;
     }
     match (certs::server_config(pairs), span) {
-        (Ok(config), _) => (Some(config), notes),
+        (Ok(tls), _) => Some(Shown { tls, certificates: notes }),
         (Err(fault), Some(span)) => {
             faults.at(span, "certificate", fault.to_string(), "each name needs one certificate");
-            (None, notes)
+            None
         }
         (Err(_), None) => {
             let fault = Diagnostic::error("certificate", config.app.url.span, "`tls.certificates` is empty");
             faults.found.push(fault.help("name a folder with `tls.crt` and `tls.key`: `[{ directory: /tls }]`"));
-            (None, notes)
+            None
         }
     }
 }

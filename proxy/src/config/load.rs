@@ -1,19 +1,26 @@
 //! The only reader of files: the configuration, the policies, and every file that they name, as one set of bytes.
 //!
 //! It reads and collects; it judges nothing but the form of the YAML. Each file has a size limit, and a file that cannot
-//! be read is remembered with its reason, so that [`super::compile`] can say so at the place that names it.
+//! be read is remembered with its reason, so that [`super::compile`] can say so at the place that names it. A set that
+//! changes while it is read is read again: half of one set and half of another is never a set.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use std::time::Duration;
+
 use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 
+use super::files::FileSet;
 use super::raw::{RawConfig, RawJwks, RawProvider};
 
 /// The largest file that is read: certificates, key sets and secrets are far smaller. (YAML files: 1 MiB, by the reader.)
 const FILE_LIMIT: u64 = 2 * 1024 * 1024;
+/// How often a set is read that changes while it is read, and the pause between two times.
+const ROUNDS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(50);
 /// The most policy files that one folder may hold.
 const POLICY_FILES: usize = 512;
 
@@ -46,10 +53,31 @@ pub struct Faults {
 /// # Errors
 /// Every fault of form in all of the YAML files at once; what needs judgement is left to `compile`.
 pub fn load(path: &Path) -> Result<Loaded, Faults> {
+    load_set(path).1
+}
+
+/// As [`load`], with the files that were read.
+pub(super) fn load_set(path: &Path) -> (FileSet, Result<Loaded, Faults>) {
+    let mut set = FileSet::of(path);
+    for _ in 0..ROUNDS {
+        set = FileSet::of(path);
+        let loaded = load_once(path, &mut set);
+        // INVARIANT: what is handed out is what the files held together at one moment.
+        if set.again() == set {
+            return (set, loaded);
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let message = format!("the files of `{}` change faster than they can be read", path.display());
+    let faults = Faults { sources: Sources::default(), diagnostics: vec![Diagnostic::without_place("file", message)] };
+    (set, Err(faults))
+}
+
+fn load_once(path: &Path, set: &mut FileSet) -> Result<Loaded, Faults> {
     let mut sources = Sources::default();
     let mut faults = Vec::new();
     let base = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let text = match read_text(path) {
+    let text = match read_text(path, set) {
         Ok(text) => text,
         Err(reason) => {
             let message = format!("cannot read the configuration `{}`: {reason}", path.display());
@@ -63,15 +91,15 @@ pub fn load(path: &Path) -> Result<Loaded, Faults> {
     let named = policy::parse_tree(&sources, file).ok().as_ref().and_then(named_policies);
     let policies = named.map(|(folder, span)| {
         let folder = base.join(folder);
-        read_policies(&folder, &mut sources, &mut faults).unwrap_or_else(|reason| {
+        read_policies(&folder, set, &mut sources, &mut faults).unwrap_or_else(|reason| {
             let message = format!("cannot read the policies in `{}`: {reason}", folder.display());
-            faults.push(Diagnostic::error("file", span, message));
+            faults.push(Diagnostic::error("file", span, message).help("paths are relative to the configuration file"));
             Vec::new()
         })
     });
     match config {
         Some(config) if faults.iter().all(|fault| !fault.is_error()) => {
-            let files = read_named_files(&config, &base);
+            let files = read_named_files(&config, &base, set);
             Ok(Loaded { sources, config, policies: policies.unwrap_or_default(), files, base })
         }
         _ => Err(Faults { sources, diagnostics: faults }),
@@ -89,12 +117,13 @@ fn named_policies(tree: &Node) -> Option<(String, policy::Span)> {
 
 fn read_policies(
     folder: &Path,
+    set: &mut FileSet,
     sources: &mut Sources,
     faults: &mut Vec<Diagnostic>,
 ) -> Result<Vec<(FileId, RawPolicy)>, String> {
     let mut found = Vec::new();
-    for path in policy_files(folder)? {
-        let text = match read_text(&path) {
+    for path in set.list(folder)? {
+        let text = match read_text(&path, set) {
             Ok(text) => text,
             Err(reason) => {
                 let message = format!("cannot read the policy file `{}`: {reason}", path.display());
@@ -113,7 +142,7 @@ fn read_policies(
 
 /// The policy files at `path` in the order of their names. A name that starts with a dot is none: Kubernetes keeps its
 /// own entries (`..data`) in a mounted folder.
-fn policy_files(path: &Path) -> Result<Vec<PathBuf>, String> {
+pub(super) fn policy_files(path: &Path) -> Result<Vec<PathBuf>, String> {
     let about = std::fs::metadata(path).map_err(|error| error.to_string())?;
     if about.is_file() {
         return Ok(vec![path.to_path_buf()]);
@@ -134,7 +163,7 @@ fn policy_files(path: &Path) -> Result<Vec<PathBuf>, String> {
     if files.is_empty() { Err("it holds no file that ends in `.yaml` or `.yml`".to_owned()) } else { Ok(files) }
 }
 
-fn read_named_files(config: &RawConfig, base: &Path) -> BTreeMap<PathBuf, Result<Vec<u8>, String>> {
+fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTreeMap<PathBuf, Result<Vec<u8>, String>> {
     let mut names: Vec<PathBuf> = Vec::new();
     for certificate in &config.tls.certificates {
         let folder = base.join(&certificate.directory.value);
@@ -143,7 +172,7 @@ fn read_named_files(config: &RawConfig, base: &Path) -> BTreeMap<PathBuf, Result
     }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
     names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
-    names.into_iter().map(|path| (path.clone(), read_bytes(&path))).collect()
+    names.into_iter().map(|path| (path.clone(), set.read(&path))).collect()
 }
 
 fn provider_files(provider: &RawProvider) -> Vec<&str> {
@@ -156,15 +185,15 @@ fn provider_files(provider: &RawProvider) -> Vec<&str> {
     secret.into_iter().chain(named).collect()
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
-    String::from_utf8(read_bytes(path)?).map_err(|_| "it is not UTF-8 text".to_owned())
+fn read_text(path: &Path, set: &mut FileSet) -> Result<String, String> {
+    String::from_utf8(set.read(path)?).map_err(|_| "it is not UTF-8 text".to_owned())
 }
 
 /// Reads one file whole.
 ///
 /// # Errors
 /// The system's reason, or that the file is over 2 MiB.
-fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;

@@ -4,13 +4,15 @@
 
 mod browsers;
 mod compile;
+mod files;
 mod load;
 mod providers;
 pub mod raw;
 
 use std::path::Path;
 
-pub use compile::{AuditPlan, CertificateNote, Plan};
+pub use compile::{AuditPlan, Plan};
+pub use files::FileSet;
 pub use load::{Faults, Loaded, load};
 pub use providers::KeySource;
 
@@ -19,5 +21,11 @@ pub use providers::KeySource;
 /// # Errors
 /// Every fault at once.
 pub fn prepare(path: &Path) -> Result<Plan, Faults> {
-    compile::compile(load(path)?)
+    prepare_set(path).1
+}
+
+/// As [`prepare`], with the files that were read, be they a configuration or not.
+pub(crate) fn prepare_set(path: &Path) -> (FileSet, Result<Plan, Faults>) {
+    let (set, loaded) = load::load_set(path);
+    (set.clone(), loaded.and_then(|loaded| compile::compile(loaded, set)))
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_lc_rs::digest;
 use http::HeaderName;
 use policy::{Span, Spanned, TenantId};
 
@@ -24,6 +25,17 @@ pub struct KeySource {
     pub store: Arc<KeyStore>,
     /// The address, and whom to believe there.
     pub source: Source,
+    /// The address as written.
+    pub url: String,
+    /// The authorities to believe there, in PEM; `None`: those of the system.
+    pub ca: Option<Vec<u8>>,
+}
+
+impl KeySource {
+    /// Whether both fetch the same keys for the same provider.
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.provider == other.provider && self.url == other.url && self.ca == other.ca
+    }
 }
 
 /// Header names that carry something else than a token, whatever their value.
@@ -77,7 +89,7 @@ fn one(
     let leeway = period(&raw.leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults);
     let (store, source) = keys(name, raw, faults);
     let (Some(places), Some(claims), Some(leeway)) = (places, claims, leeway) else { return (None, None) };
-    let settings = ProviderSettings {
+    let mut settings = ProviderSettings {
         name: name.to_owned(),
         issuer: raw.issuer.value.clone(),
         audience: raw.audience.value.clone(),
@@ -85,9 +97,14 @@ fn one(
         types: raw.types.as_ref().map(|types| types.value.clone()).unwrap_or_default(),
         leeway_s: leeway.as_secs(),
         claims,
+        contexts: authn::Contexts {
+            two_factors: contexts(&raw.acr.mfa, faults),
+            phishing_resistant: contexts(&raw.acr.phishing_resistant, faults),
+        },
         forward_credential: raw.forward_credential,
-        generation: 1,
+        generation: 0,
     };
+    settings.generation = generation(&settings);
     match authn::Provider::new(settings) {
         Ok(authn) => (store.map(|keys| Provider { authn, keys, places }), source),
         Err(fault) => {
@@ -103,6 +120,34 @@ fn one(
             (None, None)
         }
     }
+}
+
+/// The most contexts of one kind, and the longest, in bytes: all of them stand in one header.
+const MOST_CONTEXTS: usize = 16;
+const LONGEST_CONTEXT: usize = 128;
+
+/// Contexts as they stand in a challenge (RFC 9470, 3): with spaces between, in quotes.
+fn contexts(raw: &[Spanned<String>], faults: &mut Faulty<'_>) -> Vec<String> {
+    if let Some(one) = raw.get(MOST_CONTEXTS) {
+        let message = format!("more than {MOST_CONTEXTS} values of `acr`");
+        faults.at(one.span, "provider", message, "list those that the provider really issues");
+    }
+    for one in raw {
+        let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
+        if one.value.is_empty() || one.value.len() > LONGEST_CONTEXT || !one.value.bytes().all(plain) {
+            let hint = "one value of 1 to 128 visible ASCII characters, without quotes and backslashes";
+            faults.at(one.span, "provider", format!("`{}` is no value of `acr`", one.value), hint);
+        }
+    }
+    raw.iter().map(|one| one.value.clone()).collect()
+}
+
+/// The number of these settings: a digest, so that a reload that changes nothing of a provider keeps what is remembered of
+/// its tokens, and any other does not.
+fn generation(settings: &ProviderSettings) -> u64 {
+    let text = format!("{settings:?}");
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    digest.as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 fn places(raw: &RawProvider, identity: Option<&IdentityHeaders>, faults: &mut Faulty<'_>) -> Option<Vec<Place>> {
@@ -266,7 +311,13 @@ fn fetched(
     match Source::new(&url.value, bytes) {
         Ok(source) => {
             let store = Arc::new(KeyStore::awaiting());
-            let source = KeySource { provider: name.to_owned(), store: Arc::clone(&store), source };
+            let source = KeySource {
+                provider: name.to_owned(),
+                store: Arc::clone(&store),
+                source,
+                url: url.value.clone(),
+                ca: bytes.map(<[u8]>::to_vec),
+            };
             (Some(store), Some(source))
         }
         Err(fault) => {

@@ -51,6 +51,9 @@ pub struct RawConfig {
     /// What a client may ask of the gate.
     #[serde(default)]
     pub limits: RawLimits,
+    /// How the gate leaves after SIGTERM or `anteroom drain`.
+    #[serde(default)]
+    pub drain: RawDrain,
     /// How identifiers are replaced in the record.
     #[serde(default)]
     pub redact: RawRedact,
@@ -186,6 +189,10 @@ pub struct RawProvider {
     /// and `at+jwt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub types: Option<Spanned<Vec<String>>>,
+    /// Which of its values of `acr` prove factors, where `amr` does not say enough. Left out: none. The gate asks for
+    /// these when it sends a caller to sign in again (RFC 9470).
+    #[serde(default)]
+    pub acr: RawContexts,
     /// How far the issuer's clock may be from ours: at most `5m`.
     #[serde(default = "half_a_minute")]
     pub leeway: Spanned<Period>,
@@ -204,6 +211,16 @@ fn half_a_minute() -> Spanned<Period> {
 
 fn seconds(seconds: u64) -> Period {
     Period(Duration::from_secs(seconds))
+}
+
+/// Values of `acr`, by what they prove; the one to ask for first stands first.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawContexts {
+    /// Values that prove two factors.
+    pub mfa: Vec<Spanned<String>>,
+    /// Values that prove two factors, one of which cannot be phished.
+    pub phishing_resistant: Vec<Spanned<String>>,
 }
 
 /// A place where a token may be.
@@ -373,6 +390,25 @@ pub struct RawRefusedLimit {
 impl Default for RawRefusedLimit {
     fn default() -> Self {
         Self { rate: Rate { count: 5, per: Duration::from_secs(1) }, burst: Spanned::unplaced(50) }
+    }
+}
+
+/// How the gate leaves after SIGTERM or `anteroom drain`, counted from the moment that readiness falls.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawDrain {
+    /// How long new connections and requests are still taken, until everybody knows that readiness has fallen: at most
+    /// `5m`; `0s` for none.
+    pub delay: Spanned<Period>,
+    /// When requests that are still open are cut: more than `delay`, at most `1h`. The pod's
+    /// `terminationGracePeriodSeconds` must be some seconds longer.
+    pub deadline: Spanned<Period>,
+}
+
+impl Default for RawDrain {
+    fn default() -> Self {
+        // Together they leave 5 s of Kubernetes' default grace of 30 s for the record.
+        Self { delay: Spanned::unplaced(seconds(5)), deadline: Spanned::unplaced(seconds(25)) }
     }
 }
 

@@ -40,11 +40,13 @@ pub(super) const PROVIDER: &str = "provider";
 pub(super) const FRONT_DESK: &str = "front_desk";
 pub(super) const PATIENT: &str = "patient";
 pub(super) const ADMIN: &str = "admin";
+/// An administrator who signed in with a password alone.
+pub(super) const ADMIN_PASSWORD: &str = "admin_password";
 pub(super) const OTHER_CLINIC: &str = "other_clinic";
 pub(super) const NO_CLINIC: &str = "no_clinic";
 
 /// Everybody, in the order of the page.
-pub(super) const PERSONAS: [Persona; 6] = [
+pub(super) const PERSONAS: [Persona; 7] = [
     Persona {
         key: PROVIDER,
         name: "Dr. Ada Example",
@@ -94,13 +96,25 @@ pub(super) const PERSONAS: [Persona; 6] = [
         can: "sees accounts and reports, but no record",
     },
     Persona {
+        key: ADMIN_PASSWORD,
+        name: "Pat Word-Only",
+        initials: "PW",
+        subject: "clinic|pat",
+        tenant: Some("harbour"),
+        roles: &["admin"],
+        factors: &["pwd"],
+        patient: None,
+        npi: None,
+        can: "an administrator who forgot the second factor",
+    },
+    Persona {
         key: OTHER_CLINIC,
         name: "Dr. Hill N. Side",
         initials: "HS",
         subject: "clinic|hill",
         tenant: Some("hillside"),
         roles: &["provider"],
-        factors: &["pwd"],
+        factors: &["pwd", "otp"],
         patient: None,
         npi: None,
         can: "the other clinic, and no licence on file",

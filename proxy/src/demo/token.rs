@@ -45,7 +45,7 @@ impl Issuer {
             "response_types_supported": ["id_token"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
-            "claims_supported": ["iss", "aud", "sub", "iat", "exp", "amr", "org", "roles", "patient", "npi"],
+            "claims_supported": ["iss", "aud", "sub", "iat", "exp", "auth_time", "amr", "org", "roles", "patient", "npi"],
         })
     }
 
@@ -126,6 +126,10 @@ impl Issuer {
                 jsonwebtoken::encode(&header, &claims, &secret)
                     .map_err(|fault| DemoError::Crypto { act: "sign a token", detail: fault.to_string() })
             }
+            Lie::StaleFactors => {
+                claims.insert("auth_time".to_owned(), json!(now.saturating_sub(24 * 60 * 60)));
+                self.signed(&claims)
+            }
             Lie::Expired => {
                 let claims = self.claims(persona, now.saturating_sub(2 * LIFETIME));
                 self.signed(&claims)
@@ -149,6 +153,8 @@ pub(super) enum Lie {
     NoAlgorithm,
     /// HS256 with the public key as the secret.
     PublicKeyAsSecret,
+    /// The factors were shown yesterday. It is valid, and good for what does not ask when they were.
+    StaleFactors,
     /// Valid yesterday.
     Expired,
 }
@@ -237,6 +243,7 @@ mod tests {
         assert_eq!(differing(Lie::Audience), ["aud"]);
         assert_eq!(differing(Lie::Issuer), ["iss"]);
         assert_eq!(differing(Lie::Altered), ["roles"]);
+        assert_eq!(differing(Lie::StaleFactors), ["auth_time"]);
         assert_eq!(differing(Lie::Expired), ["iat", "exp", "auth_time"]);
         assert!(differing(Lie::ForeignKey).is_empty());
         assert!(issuer.lie(Lie::NoAlgorithm, ada, NOW).unwrap().ends_with('.'));

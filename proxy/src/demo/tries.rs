@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::DemoError;
 use super::idp::COOKIE;
-use super::personas::{ADMIN, FRONT_DESK, NO_CLINIC, OTHER_CLINIC, PATIENT, PROVIDER, persona};
+use super::personas::{ADMIN, ADMIN_PASSWORD, FRONT_DESK, NO_CLINIC, OTHER_CLINIC, PATIENT, PROVIDER, persona};
 use super::token::{Issuer, Lie};
 
 /// The question that a try puts to the gate: a heading on the page.
@@ -192,6 +192,15 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
             .header("cookie", format!("{COOKIE}={ada}"))
             .header("origin", "https://prizes.example")
             .refused(403, "CROSS_SITE"),
+        Try::get(Group::Who, "no-second-factor", Some(ADMIN_PASSWORD), "/api/users")
+            .title("an administrator with a password alone")
+            .refused(401, "STEP_UP")
+            .printed(),
+        Try::get(Group::Who, "stale-factors", None, "/api/prescriptions/rx-1/sign")
+            .title("signing with a second factor from yesterday")
+            .method("POST")
+            .header("authorization", bearer(issuer, Lie::StaleFactors, now)?)
+            .refused(401, "STEP_UP"),
     ])
 }
 
@@ -331,6 +340,7 @@ mod tests {
             "NO_CREDENTIAL",
             "NO_ROUTE",
             "NO_TENANT",
+            "STEP_UP",
             "TENANT_MISMATCH",
             "TOKEN_EXPIRED",
             "TOKEN_INVALID",

@@ -67,19 +67,7 @@ pub(super) fn request(
     let (mut parts, body) = request.into_parts();
     trail.method = named_method(&parts.method);
     trail.trace = trace_id(&parts.headers);
-    canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers)?;
-    canonical::remove_connection_named(&mut parts.headers);
-    let host = canonical::host(&parts.uri, parts.version, &parts.headers)?;
-    if !runtime.serves(&host) {
-        return Err(Rejection::BadHost("`Host` is none of `app.hosts`"));
-    }
-    if connection.server_name.as_deref().is_some_and(|name| name != canonical::without_port(&host)) {
-        return Err(Rejection::Misdirected);
-    }
-    if parts.method == Method::CONNECT {
-        return Err(Rejection::BadPath("CONNECT names no path"));
-    }
-    let (path, query) = canonical::target(&parts.uri)?;
+    let Named { host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
     Ok(Understood { path, query, host, parts, body, pressed })
 }
 
@@ -128,13 +116,38 @@ pub(super) fn route<'r>(
     Ok(Admitted { found, method: parts.method.clone(), path, query, host, parts, body, websocket, pressed })
 }
 
+/// What a request names, read in the one way in which it can be.
+pub(super) struct Named {
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+}
+
+/// Reads what a request names: one of our hosts, and a path. Takes out the headers that `Connection` names.
+pub(super) fn named(runtime: &Runtime, server_name: Option<&str>, parts: &mut Parts) -> Result<Named, Rejection> {
+    canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers)?;
+    canonical::remove_connection_named(&mut parts.headers);
+    let host = canonical::host(&parts.uri, parts.version, &parts.headers)?;
+    if !runtime.serves(&host) {
+        return Err(Rejection::BadHost("`Host` is none of `app.hosts`"));
+    }
+    if server_name.is_some_and(|name| name != canonical::without_port(&host)) {
+        return Err(Rejection::Misdirected);
+    }
+    if parts.method == Method::CONNECT {
+        return Err(Rejection::BadPath("CONNECT names no path"));
+    }
+    let (path, query) = canonical::target(&parts.uri)?;
+    Ok(Named { host, path, query })
+}
+
 fn unknown_method(trail: &mut Trail, found: &Match<'_>) -> Rejection {
     trail.matched(found);
     Rejection::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned())
 }
 
 /// The methods that a policy can name; all others are refused, `TRACE` among them.
-fn named_method(method: &Method) -> Option<&'static str> {
+pub(super) fn named_method(method: &Method) -> Option<&'static str> {
     const NAMED: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     NAMED.into_iter().find(|name| *name == method.as_str())
 }

@@ -117,6 +117,7 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
         Rejection::Denied(_) => {
             (WWW_AUTHENTICATE, (status == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer")))
         }
+        Rejection::StepUp(_, challenge) => (WWW_AUTHENTICATE, Some(challenge.clone())),
         Rejection::BadFraming(_)
         | Rejection::BadPath(_)
         | Rejection::BadHeader(_)

@@ -5,9 +5,10 @@
 //! supported says at least one. It never asks for a token in a form, and it never looks at requests that carry nothing
 //! that a browser sends by itself.
 
+use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN};
 
-use super::identify::Identified;
+use super::identify::{Caller, Identified};
 use super::trail::Trail;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Rollout, Runtime};
@@ -49,23 +50,13 @@ pub(super) fn check<'r>(
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
     let admitted = &identified.admitted;
-    let headers = &admitted.parts.headers;
-    let websocket = admitted.websocket.is_some();
-    // A page cannot set the header of a token on a request to another site unless a preflight allows it.
-    let shown = identified.caller.as_ref().is_some_and(|caller| matches!(caller.place, Place::Header(_)));
-    let ambient = websocket || (!admitted.method.is_safe() && is_sent_by_itself(headers));
-    if shown || !ambient {
-        return Ok(identified);
-    }
-    let with_cookies =
-        |origin: &str| runtime.browsers.cors.as_ref().is_some_and(|it| it.credentials && it.lists(origin));
-    let trusts = |origin: &str| runtime.is_own_origin(origin, &admitted.host) || with_cookies(origin);
-    let judged = if websocket {
-        judge_websocket(Sent::of(headers, &ORIGIN), trusts)
-    } else {
-        judge(Sent::of(headers, &SEC_FETCH_SITE), Sent::of(headers, &ORIGIN), trusts)
+    let question = Question {
+        method: &admitted.method,
+        headers: &admitted.parts.headers,
+        host: &admitted.host,
+        websocket: admitted.websocket.is_some(),
     };
-    match (judged, runtime.browsers.csrf) {
+    match (judged(runtime, &question, identified.caller.as_ref()), runtime.browsers.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Enforce) => return Err(Rejection::CrossSite(detail)),
         (Err(detail), Rollout::Observe) => {
@@ -75,6 +66,38 @@ pub(super) fn check<'r>(
         }
     }
     Ok(identified)
+}
+
+/// What of a request the check looks at.
+pub(super) struct Question<'a> {
+    pub(super) method: &'a Method,
+    pub(super) headers: &'a HeaderMap,
+    /// In lower case, with the port if one was sent.
+    pub(super) host: &'a str,
+    /// Whether it asks for a WebSocket.
+    pub(super) websocket: bool,
+}
+
+/// Whether no other site has sent a request; where one may have, by what that is seen.
+pub(super) fn judged(
+    runtime: &Runtime,
+    question: &Question<'_>,
+    caller: Option<&Caller<'_>>,
+) -> Result<(), &'static str> {
+    let Question { method, headers, host, websocket } = *question;
+    // A page cannot set the header of a token on a request to another site unless a preflight allows it.
+    let shown = caller.is_some_and(|caller| !matches!(caller.place, Some(Place::Cookie(_))));
+    let ambient = websocket || (!method.is_safe() && is_sent_by_itself(headers));
+    if shown || !ambient {
+        return Ok(());
+    }
+    let with_cookies =
+        |origin: &str| runtime.browsers.cors.as_ref().is_some_and(|it| it.credentials && it.lists(origin));
+    let trusts = |origin: &str| runtime.is_own_origin(origin, host) || with_cookies(origin);
+    if websocket {
+        return judge_websocket(Sent::of(headers, &ORIGIN), trusts);
+    }
+    judge(Sent::of(headers, &SEC_FETCH_SITE), Sent::of(headers, &ORIGIN), trusts)
 }
 
 /// Whether a request carries what browsers send without being asked: cookies, and passwords of HTTP that they remember.

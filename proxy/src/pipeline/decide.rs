@@ -7,11 +7,12 @@ use std::borrow::Cow;
 
 use aws_lc_rs::digest;
 use http::HeaderMap;
-use policy::{Demand, Facts, Occurs, Passage, Per, RequestFacts, Verdict};
+use policy::{Demand, Denial, Facts, Occurs, Passage, Per, RequestFacts, Verdict};
 
 use super::admit::Admitted;
 use super::canonical;
 use super::identify::{Caller, Identified};
+use super::step_up;
 use super::trail::Trail;
 use crate::limits::Quota;
 use crate::rejection::Rejection;
@@ -54,7 +55,7 @@ pub(super) fn passage<'r>(
             trail.observed = Some(denial);
             passage
         }
-        Verdict::Denied(denial) => return Err(Rejection::Denied(denial)),
+        Verdict::Denied(denial) => return Err(refused(denial, caller.as_ref())),
     };
     if let Demand::Act(act) = admitted.found.demand()
         && let Some(limit) = act.limit()
@@ -65,6 +66,15 @@ pub(super) fn passage<'r>(
         shared.limits.take_act(who, quota, trail.started.monotone).map_err(Rejection::Limited)?;
     }
     Ok(Permitted { admitted, caller, passage })
+}
+
+/// A denial as the client gets it: a demand of factors with what to ask the caller's provider for.
+pub(super) fn refused(denial: Denial, caller: Option<&Caller<'_>>) -> Rejection {
+    if let (Denial::StepUp(short), Some(caller)) = (&denial, caller) {
+        let challenge = step_up::challenge(short.needed, caller.provider.authn.contexts());
+        return Rejection::StepUp(denial, challenge);
+    }
+    Rejection::Denied(denial)
 }
 
 /// 128 bits of a digest over the act and the one who asks; a request without an identity counts for its address.
@@ -87,9 +97,9 @@ fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 
 }
 
 /// What the policy may look up in a request.
-struct Request<'a> {
-    headers: &'a HeaderMap,
-    query: Option<&'a str>,
+pub(super) struct Request<'a> {
+    pub(super) headers: &'a HeaderMap,
+    pub(super) query: Option<&'a str>,
 }
 
 impl RequestFacts for Request<'_> {

@@ -28,8 +28,8 @@ pub(super) struct Identified<'r> {
 pub(super) struct Caller<'r> {
     pub(super) principal: Arc<Principal>,
     pub(super) provider: &'r Provider,
-    /// Where the credential stood.
-    pub(super) place: &'r Place,
+    /// Where the credential stood; `None` where nobody judged one, which only an explanation does.
+    pub(super) place: Option<&'r Place>,
 }
 
 /// Identifies the caller.
@@ -66,7 +66,7 @@ fn prove<'r>(
         (None, Some(full)) => return Err(Rejection::Limited(full)),
         (None, None) => shared.tokens.verify(&token, &provider.authn, &provider.keys, now),
     };
-    Ok(Some(Caller { principal: judged.map_err(Rejection::Token)?, provider, place }))
+    Ok(Some(Caller { principal: judged.map_err(Rejection::Token)?, provider, place: Some(place) }))
 }
 
 fn actor(principal: &Principal, now: u64) -> audit::Actor {
@@ -88,7 +88,7 @@ fn actor(principal: &Principal, now: u64) -> audit::Actor {
 ///
 /// With several providers present, the one whose issuer the token claims judges it: that claim only picks the judge, who
 /// then checks it.
-fn credential<'r>(
+pub(super) fn credential<'r>(
     runtime: &'r Runtime,
     headers: &HeaderMap,
 ) -> Result<Option<(&'r Provider, &'r Place, String)>, Rejection> {

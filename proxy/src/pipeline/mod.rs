@@ -10,9 +10,11 @@ mod cookies;
 mod cors;
 mod cross_site;
 mod decide;
+pub(crate) mod explain;
 mod forward;
 mod identify;
 mod record;
+mod step_up;
 mod trail;
 mod websocket;
 

@@ -9,18 +9,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::header::CONNECTION;
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::io::Patient;
+use crate::phase::{Stage, Stages};
 use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
 use crate::shared::Shared;
@@ -34,6 +35,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HEAD: Duration = Duration::from_secs(30);
 /// How long a client may not read while we have something to write.
 const WRITE: Duration = Duration::from_secs(60);
+/// How long a silent HTTP/1.1 connection is kept once the gate closes: a request may be on its way, and a connection that
+/// is closed under it would lose it.
+const LINGER: Duration = Duration::from_secs(1);
 /// Requests at once on one HTTP/2 connection.
 const STREAMS: u32 = 100;
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to answer.
@@ -53,14 +57,7 @@ pub(crate) struct Connection {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(
-    stream: TcpStream,
-    peer: IpAddr,
-    tls: TlsAcceptor,
-    shared: Arc<Shared>,
-    pool: Pool,
-    stop: watch::Receiver<bool>,
-) {
+pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, shared: Arc<Shared>, pool: Pool) {
     if stream.set_nodelay(true).is_err() {
         return;
     }
@@ -78,10 +75,11 @@ pub(super) async fn serve(
     let socket = TokioIo::new(Patient::new(stream, WRITE));
     let served =
         Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
+    let stages = shared.phase.watch();
     if http2 {
-        serve_http2(socket, served, stop).await
+        serve_http2(socket, served, stages).await
     } else {
-        serve_http1(socket, served, stop).await
+        serve_http1(socket, served, stages).await
     }
     shared.metrics.connection(-1);
 }
@@ -108,12 +106,24 @@ impl Served {
         }
         Ok(answer)
     }
+
+    /// As [`Served::answer`]; once the gate closes, the answer says that it is the last one of its connection.
+    async fn answer_and_part(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+        let shared = Arc::clone(&self.shared);
+        let mut answer = self.answer(request).await?;
+        // Behind a `101` there is no next request, and its `Connection` says something else.
+        let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if shared.phase.stage() >= Stage::Closing && !switches {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(answer)
+    }
 }
 
-async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stop: watch::Receiver<bool>) {
+async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
     let head = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
     let tunnel = Arc::clone(&served.tunnel);
-    let service = service_fn(move |request| served.clone().answer(request));
+    let service = service_fn(move |request| served.clone().answer_and_part(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
@@ -121,21 +131,25 @@ async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stop: watch::R
         .serve_connection(socket, service)
         .with_upgrades();
     let mut connection = pin!(connection);
+    let silent = async {
+        stages.reached(Stage::Closing).await;
+        sleep(LINGER).await;
+    };
     tokio::select! {
         // How it ended is of no interest: a client may hang up at any time.
         _ = connection.as_mut() => {}
-        () = told(&mut stop) => {
+        () = silent => {
             connection.as_mut().graceful_shutdown();
             drop(connection.await);
         }
     }
     if let Some(tunnel) = tunnel.get() {
         // Part of the connection's life, so that it counts as one and ends with the others.
-        tunnel.clone().run(told(&mut stop)).await;
+        tunnel.clone().run(stages.reached(Stage::Closing)).await;
     }
 }
 
-async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stop: watch::Receiver<bool>) {
+async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
     let head = u32::try_from(served.shared.runtime.load().limits.headers).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
     let service = service_fn(move |request| served.clone().answer(request));
@@ -152,7 +166,7 @@ async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stop: watch::R
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = told(&mut stop) => break,
+            () = stages.reached(Stage::Closing) => break,
             () = sleep(HEAD) => {
                 // HTTP/2 has no limit of its own on silence: without a new request the connection is asked to end. Streams
                 // that are open finish first.
@@ -162,12 +176,7 @@ async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stop: watch::R
             }
         }
     }
+    // GOAWAY twice (RFC 9113, section 6.8): what the client sent before it read the first is served.
     connection.as_mut().graceful_shutdown();
     drop(connection.await);
-}
-
-/// Ends when the gate is told to stop.
-async fn told(stop: &mut watch::Receiver<bool>) {
-    // The guard that `wait_for` hands out must not live across an await.
-    drop(stop.wait_for(|stop| *stop).await);
 }

@@ -11,25 +11,32 @@ mod worker;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Record, Settings};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 
-use crate::admin;
+use crate::admin::{self, KeyTasks};
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::config::{AuditPlan, Plan};
 use crate::limits::Limits;
+use crate::phase::{Phase, Stage};
+use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
-use crate::shared::{Phase, Shared};
+use crate::runtime::DrainTimes;
+use crate::shared::Shared;
 use crate::telemetry::metrics::Metrics;
 pub(crate) use connection::Connection;
 
-/// How long open requests may take to end once the gate is told to stop.
-pub const GRACE: Duration = Duration::from_secs(30);
+/// How long a worker may take to let go of what is cut.
+const CUT: Duration = Duration::from_secs(2);
+/// How long the record may take to reach the disk at the end.
+const FLUSH: Duration = Duration::from_secs(30);
 /// The events that may be on their way to disk at once.
 const RECORD_QUEUE: usize = 4_096;
 /// The size of one file of the record, in bytes.
@@ -70,9 +77,10 @@ pub struct Running {
     https: SocketAddr,
     health: SocketAddr,
     shared: Arc<Shared>,
-    stop: watch::Sender<bool>,
     workers: Vec<JoinHandle<()>>,
-    admin: Option<JoinHandle<()>>,
+    /// The threads of the probes and of the files.
+    others: Vec<JoinHandle<()>>,
+    asks: SyncSender<()>,
 }
 
 /// Opens everything and starts to serve. Nothing is served before all of it is open.
@@ -92,11 +100,12 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     };
     let record = Record::open(record_settings(&plan.audit)).map_err(StartError::Record)?;
     let metrics = Metrics::new().map_err(StartError::Metrics)?;
-    let keys = plan.runtime.providers.iter().map(|one| (one.authn.name().to_owned(), Arc::clone(&one.keys))).collect();
-    metrics.observe(record.clone(), keys, plan.certificates.clone());
+    let fixed = Fixed::of(&plan);
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
     let shared = Arc::new(Shared {
+        reloads: Reloads::since(clock.now().unix_seconds()),
+        shown: ArcSwap::from_pointee(plan.shown),
         clock,
         ids: RequestIds::new(u64::from_be_bytes(seed)),
         runtime: ArcSwap::from_pointee(plan.runtime),
@@ -107,16 +116,24 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         connections: Arc::new(Semaphore::new(plan.connections)),
         phase: Phase::default(),
     });
-    let (stop, stopped) = watch::channel(false);
     let admin = admin::Listeners { health, control, control_path: plan.control };
-    let about = admin::About { certificates: plan.certificates, https, workers };
-    let admin = admin::start(admin, about, plan.key_sources, Arc::clone(&shared), stopped.clone())?;
+    shared.metrics.observe(shared.record.clone(), Arc::downgrade(&shared));
+    let (admin, runtime) = admin::start(admin, admin::About { https, workers }, Arc::clone(&shared))?;
+    let mut keys = KeyTasks::new(runtime, Arc::clone(&shared));
+    keys.keep(plan.key_sources);
+    let (asks, asked) = sync_channel(1);
+    let reloader =
+        Reloader { path: plan.files.config().to_owned(), seen: plan.files, fixed, keys, shared: Arc::clone(&shared) };
+    let reloader = std::thread::Builder::new()
+        .name("reload".to_owned())
+        .spawn(move || reloader.watch(&asked))
+        .map_err(StartError::Thread)?;
     let mut threads = Vec::new();
     for (number, listener) in listeners.into_iter().enumerate() {
-        let worker = worker::Worker::new(number, listener, Arc::clone(&plan.tls), Arc::clone(&shared), workers);
-        threads.push(worker.start(stopped.clone())?);
+        let worker = worker::Worker::new(number, listener, Arc::clone(&shared), workers);
+        threads.push(worker.start()?);
     }
-    Ok(Running { https, health: health_address, shared, stop, workers: threads, admin: Some(admin) })
+    Ok(Running { https, health: health_address, shared, workers: threads, others: vec![admin, reloader], asks })
 }
 
 impl Running {
@@ -135,24 +152,77 @@ impl Running {
         &self.shared
     }
 
-    /// Stops: readiness falls, no new connections, open requests end within [`GRACE`], the record is flushed. Blocks
-    /// until that is done.
+    /// Something that asks for a reload, whether the files have changed or not.
+    pub fn reloads(&self) -> Reload {
+        Reload(self.asks.clone())
+    }
+
+    /// Stops without the delay of a drain, for whoever knows that nobody comes any more. Blocks until that is done.
     ///
     /// # Errors
     /// Where events were left that the disk did not take.
-    pub fn stop(mut self) -> Result<(), audit::NotRecorded> {
-        self.shared.phase.leave();
-        // Nobody listening any more is what stopping is about.
-        self.stop.send_replace(true);
-        for worker in self.workers.drain(..) {
-            drop(worker.join());
+    pub fn stop(self) -> Result<(), audit::NotRecorded> {
+        let deadline = self.shared.runtime.load().drain.deadline;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let runtime = runtime.map_err(|_| audit::NotRecorded::Closed)?;
+        runtime.block_on(self.end(DrainTimes { delay: Duration::ZERO, deadline }, std::future::pending()))
+    }
+
+    /// Leaves as the configuration says: readiness falls; whoever comes is served for the delay; then every answer ends
+    /// its connection; what is open at the deadline, or when `hurry` ends, is cut; the record is flushed.
+    ///
+    /// # Errors
+    /// Where events were left that the disk did not take.
+    pub async fn drain(self, hurry: impl Future<Output = ()>) -> Result<(), audit::NotRecorded> {
+        let times = self.shared.runtime.load().drain;
+        self.end(times, hurry).await
+    }
+
+    async fn end(mut self, times: DrainTimes, hurry: impl Future<Output = ()>) -> Result<(), audit::NotRecorded> {
+        let phase = &self.shared.phase;
+        phase.advance(Stage::Leaving);
+        let in_peace = async {
+            sleep(times.delay).await;
+            phase.advance(Stage::Closing);
+            all_ended(&self.workers).await;
+        };
+        let why = tokio::select! {
+            ended = timeout(times.deadline, in_peace) => ended.err().map(|_| "the deadline has passed"),
+            () = hurry => Some("a second signal came"),
+        };
+        if let Some(reason) = why {
+            tracing::warn!(target: "anteroom", reason, "open connections are cut");
+            phase.advance(Stage::Cutting);
+            // A worker that does not end now hangs in the system; what it holds cannot be waited for.
+            drop(timeout(CUT, all_ended(&self.workers)).await);
         }
-        self.admin.take().map(JoinHandle::join);
-        let closing = async { tokio::time::timeout(GRACE, self.shared.record.close()).await };
-        match tokio::runtime::Builder::new_current_thread().enable_time().build() {
-            Ok(runtime) => runtime.block_on(closing).unwrap_or(Err(audit::NotRecorded::Closed)),
-            Err(_) => Err(audit::NotRecorded::Closed),
+        phase.advance(Stage::Over);
+        // Without anyone to ask, the reloader ends.
+        drop(self.asks);
+        let threads = self.workers.drain(..).chain(self.others.drain(..));
+        for thread in threads.filter(JoinHandle::is_finished) {
+            drop(thread.join());
         }
+        // ORDER: after the workers, so that what they cut is on the record as well.
+        timeout(FLUSH, self.shared.record.close()).await.unwrap_or(Err(audit::NotRecorded::Closed))
+    }
+}
+
+/// Asks for a reload.
+#[derive(Clone, Debug)]
+pub struct Reload(SyncSender<()>);
+
+impl Reload {
+    /// Asks. Any number of asks that nobody has looked at yet is one.
+    pub fn ask(&self) {
+        // A full channel is a wish that waits already; a closed one, a gate that has left.
+        self.0.try_send(()).unwrap_or_default();
+    }
+}
+
+async fn all_ended(threads: &[JoinHandle<()>]) {
+    while !threads.iter().all(JoinHandle::is_finished) {
+        sleep(Duration::from_millis(5)).await;
     }
 }
 

@@ -164,6 +164,7 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::Token(_)
         | Rejection::Denied(_)
         | Rejection::CrossSite(_)
+        | Rejection::StepUp(..)
         | Rejection::Limited(_) => {
             tracing::info!(target: "anteroom", request, code, rule, detail, "a request was refused")
         }

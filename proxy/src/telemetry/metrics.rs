@@ -29,7 +29,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 11] = [
+pub const METRICS: [MetricEntry; 14] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -68,6 +68,21 @@ pub const METRICS: [MetricEntry; 11] = [
         name: "anteroom_certificate_expiry_seconds",
         labels: "certificate",
         meaning: "the last second of a certificate, in Unix time; `certificate` counts those of the configuration from 1",
+    },
+    MetricEntry {
+        name: "anteroom_reload_total",
+        labels: "result",
+        meaning: "sets of changed files: `done` were swapped in, `refused` were not",
+    },
+    MetricEntry {
+        name: "anteroom_reload_failed",
+        labels: "",
+        meaning: "1 while the files are not what runs: the last set was refused",
+    },
+    MetricEntry {
+        name: "anteroom_reload_last_good_seconds",
+        labels: "",
+        meaning: "when the set that runs was swapped in, in Unix time; `time()` less this is its age",
     },
 ];
 
@@ -148,8 +163,8 @@ impl Metrics {
     pub fn observe(
         &self,
         record: audit::Record,
-        keys: Vec<(String, std::sync::Arc<crate::authn::KeyStore>)>,
-        certificates: Vec<crate::config::CertificateNote>,
+        // Weak, because the gate holds these metrics.
+        gate: std::sync::Weak<crate::shared::Shared>,
     ) {
         let meter = self.provider.meter("anteroom");
         let of = |read: fn(&audit::Health) -> u64| {
@@ -165,19 +180,30 @@ impl Metrics {
             meter.u64_observable_gauge("anteroom.record.bytes").with_callback(of(|health| health.bytes)).build();
         let failed = of(|health| u64::from(health.failed.is_some() || health.full));
         let _failed = meter.u64_observable_gauge("anteroom.record.failed").with_callback(failed).build();
-        let keys = move |out: &dyn opentelemetry::metrics::AsyncInstrument<u64>| {
-            for (provider, store) in &keys {
-                out.observe(store.status().keys as u64, &[KeyValue::new("provider", provider.clone())]);
+        let keys = seen(&gate, |gate, out| {
+            for provider in &gate.runtime.load().providers {
+                let name = KeyValue::new("provider", provider.authn.name().to_owned());
+                out.observe(provider.keys.status().keys as u64, &[name]);
             }
-        };
+        });
         let _keys = meter.u64_observable_gauge("anteroom.provider.keys").with_callback(keys).build();
-        let expiry = move |out: &dyn opentelemetry::metrics::AsyncInstrument<i64>| {
-            for (number, certificate) in (1_i64..).zip(&certificates) {
+        let expiry = seen(&gate, |gate, out| {
+            for (number, certificate) in (1_i64..).zip(&gate.shown.load().certificates) {
                 out.observe(certificate.not_after, &[KeyValue::new("certificate", number)]);
             }
-        };
+        });
         let _expiry =
             meter.i64_observable_gauge("anteroom.certificate.expiry").with_unit("s").with_callback(expiry).build();
+        let reloads = seen(&gate, |gate, out| {
+            let status = gate.reloads.status();
+            out.observe(status.done, &[KeyValue::new("result", "done")]);
+            out.observe(status.failed, &[KeyValue::new("result", "refused")]);
+        });
+        let _reloads = meter.u64_observable_counter("anteroom.reload").with_callback(reloads).build();
+        let failed = seen(&gate, |gate, out| out.observe(u64::from(gate.reloads.status().failure.is_some()), &[]));
+        let _stale = meter.u64_observable_gauge("anteroom.reload.failed").with_callback(failed).build();
+        let good = seen(&gate, |gate, out| out.observe(gate.reloads.status().good_at, &[]));
+        let _good = meter.u64_observable_gauge("anteroom.reload.last_good").with_unit("s").with_callback(good).build();
     }
 
     /// Counts one answered request.
@@ -224,6 +250,19 @@ impl Metrics {
     /// Where a metric cannot be written as text, which ours always can.
     pub fn text(&self) -> Result<String, String> {
         TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(|error| error.to_string())
+    }
+}
+
+/// A callback that reads the state of the gate, as long as there is one.
+fn seen<T: 'static>(
+    gate: &std::sync::Weak<crate::shared::Shared>,
+    read: fn(&crate::shared::Shared, &dyn opentelemetry::metrics::AsyncInstrument<T>),
+) -> impl Fn(&dyn opentelemetry::metrics::AsyncInstrument<T>) + Send + Sync + 'static {
+    let gate = gate.clone();
+    move |out| {
+        if let Some(gate) = gate.upgrade() {
+            read(&gate, out);
+        }
     }
 }
 

@@ -57,6 +57,7 @@ pub(crate) async fn send(
     fate: &BodyFate,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let again = Again::of(&request);
+    let pool = &pool.to(target.address);
     let mut request = request;
     if let Some(sender) = pool.take(target.idle) {
         match exchange(target, pool, sender, request, fate).await {

@@ -3,6 +3,7 @@
 //! Decides which connection carries the next request. It never gives out one that is closed or still busy with the last
 //! answer, and it never keeps more than its bound.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,21 +26,29 @@ pub(crate) type Sender = SendRequest<RequestBody>;
 pub(crate) struct Pool {
     idle: Arc<Mutex<Vec<Kept>>>,
     room: Arc<Semaphore>,
+    /// Where the application is for whoever holds this; a reload may have moved it.
+    address: Option<SocketAddr>,
 }
 
 impl Default for Pool {
     fn default() -> Self {
-        Self { idle: Arc::default(), room: Arc::new(Semaphore::new(OPEN)) }
+        Self { idle: Arc::default(), room: Arc::new(Semaphore::new(OPEN)), address: None }
     }
 }
 
 #[derive(Debug)]
 struct Kept {
+    address: Option<SocketAddr>,
     sender: Sender,
     since: Instant,
 }
 
 impl Pool {
+    /// The same pool, for the connections to `address` alone.
+    pub(crate) fn to(&self, address: SocketAddr) -> Self {
+        Self { address: Some(address), ..self.clone() }
+    }
+
     /// Room for one more connection, held for as long as it is open; `None` where there is none.
     pub(super) fn room(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.room).try_acquire_owned().ok()
@@ -49,7 +58,7 @@ impl Pool {
     /// the way.
     pub(crate) fn take(&self, longest: Duration) -> Option<Sender> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.retain(|kept| !kept.sender.is_closed() && kept.since.elapsed() < longest);
+        idle.retain(|kept| kept.address == self.address && !kept.sender.is_closed() && kept.since.elapsed() < longest);
         let ready = idle.iter().rposition(|kept| kept.sender.is_ready())?;
         Some(idle.remove(ready).sender)
     }
@@ -61,7 +70,7 @@ impl Pool {
         }
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < IDLE {
-            idle.push(Kept { sender, since: Instant::now() });
+            idle.push(Kept { address: self.address, sender, since: Instant::now() });
         }
     }
 }

@@ -1,0 +1,266 @@
+//! `anteroom explain`: one request, and step by step what the gate would look at, by the very functions that decide.
+//!
+//! It reads the configuration as `run` does and starts nothing. What it prints holds what the request and the credential
+//! say: it is for a terminal, not for a log.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Uri};
+use policy::{Factors, Outcome, Principal, TenantId};
+use serde_json::{Map, Value, json};
+
+use super::{ConfigPath, Exit, complain, print, show};
+use crate::authn;
+use crate::clock::Clock;
+use crate::config::{self, Plan};
+use crate::pipeline::explain::{Asked, Assumed, End, Explained, Told, explain};
+use crate::runtime::{Place, Provider, Runtime};
+
+/// How long all fetches of keys may take together.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+#[derive(Debug, clap::Args)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    path: ConfigPath,
+    /// Method and target, for example 'GET /api/patients/p1/records/7'
+    request: String,
+    /// A token, put where its provider looks first; keys behind an address are fetched once
+    #[arg(long, group = "who")]
+    token: Option<String>,
+    /// The claims of a token that is taken for valid, as a JSON object
+    #[arg(long, group = "who", value_name = "JSON")]
+    claims: Option<String>,
+    /// A role of someone who is taken for proved; may be repeated
+    #[arg(long, group = "who", value_name = "ROLE")]
+    as_role: Vec<String>,
+    /// The tenant of that someone
+    #[arg(long, requires = "as_role")]
+    tenant: Option<String>,
+    /// What that someone has shown, just now, for example `pwd,otp` (RFC 8176)
+    #[arg(long, requires = "as_role", value_delimiter = ',', value_name = "METHODS")]
+    amr: Vec<String>,
+    /// The provider that is meant, where there are several
+    #[arg(long)]
+    provider: Option<String>,
+    /// A header of the request, for example `x-clinic: a`; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    headers: Vec<String>,
+    /// The client's address
+    #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    peer: IpAddr,
+    /// The time, in Unix seconds; left out: now
+    #[arg(long, value_name = "SECONDS")]
+    at: Option<u64>,
+    /// How the answer is written
+    #[arg(long, value_enum, default_value_t = Format::Human)]
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A line for each step
+    Human,
+    /// One JSON object
+    Json,
+}
+
+pub(super) fn run(args: &ExplainArgs) -> Exit {
+    let plan = match config::prepare(&args.path.config) {
+        Ok(plan) => plan,
+        Err(faults) => return show(&faults),
+    };
+    let now = args.at.unwrap_or_else(|| Clock::system().now().unix_seconds());
+    let runtime = &plan.runtime;
+    let asked = match asked(args, runtime, now) {
+        Ok(asked) => asked,
+        Err(reason) => {
+            complain(&format!("error: {reason}"));
+            return Exit::Invalid;
+        }
+    };
+    // Without a header there is no token to judge.
+    if args.token.is_some() || !args.headers.is_empty() {
+        for note in fetch_keys(&plan, now) {
+            complain(&note);
+        }
+    }
+    let explained = explain(runtime, asked);
+    let text = match args.format {
+        Format::Human => human(&args.request, &explained),
+        Format::Json => format!("{}\n", in_json(&args.request, &explained)),
+    };
+    match (print(&text), &explained.end) {
+        (Exit::Done, End::Refused(_)) => Exit::Denied,
+        (exit, _) => exit,
+    }
+}
+
+/// The request that was written on the command line.
+fn asked<'r>(args: &ExplainArgs, runtime: &'r Runtime, now: u64) -> Result<Asked<'r>, String> {
+    let (method, target) = args
+        .request
+        .split_once(' ')
+        .ok_or_else(|| format!("`{}` is no request; write it as 'GET /path'", args.request))?;
+    let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;
+    let target: Uri = target.parse().map_err(|_| format!("`{target}` cannot stand in a request"))?;
+    let mut parts =
+        Request::builder().method(method).uri(target).body(()).map_err(|error| error.to_string())?.into_parts().0;
+    for header in &args.headers {
+        let (name, value) =
+            header.split_once(':').ok_or_else(|| format!("`{header}` is no header; write it as `name: value`"))?;
+        let name = HeaderName::try_from(name.trim()).map_err(|_| format!("`{name}` is no name of a header"))?;
+        let value = HeaderValue::try_from(value.trim()).map_err(|_| format!("`{value}` is no value of a header"))?;
+        parts.headers.append(name, value);
+    }
+    if let (None, Some(first)) = (parts.headers.get(HOST), runtime.hosts.first()) {
+        let host = HeaderValue::try_from(first.as_str()).map_err(|error| error.to_string())?;
+        parts.headers.insert(HOST, host);
+    }
+    if let Some(token) = &args.token {
+        carry(token, provider_of_token(args, runtime, token)?, &mut parts)?;
+    }
+    let caller = match (&args.claims, args.as_role.as_slice()) {
+        (Some(claims), _) => Some(claimed(args, runtime, claims)?),
+        (None, []) => None,
+        (None, roles) => Some(someone(args, runtime, roles, now)?),
+    };
+    Ok(Asked { parts, caller, peer: args.peer, now })
+}
+
+/// Puts a token where its provider looks first.
+fn carry(token: &str, provider: &Provider, parts: &mut Parts) -> Result<(), String> {
+    let (name, text) = match provider.places.first() {
+        Some(Place::Cookie(name)) => (COOKIE, format!("{name}={token}")),
+        Some(Place::Header(name)) if *name != AUTHORIZATION => (name.clone(), token.to_owned()),
+        Some(Place::Header(_)) | None => (AUTHORIZATION, format!("Bearer {token}")),
+    };
+    let value = HeaderValue::try_from(text).map_err(|_| "the token cannot stand in a header".to_owned())?;
+    parts.headers.append(name, value);
+    Ok(())
+}
+
+fn provider_of_token<'r>(args: &ExplainArgs, runtime: &'r Runtime, token: &str) -> Result<&'r Provider, String> {
+    let issuer = authn::unverified_issuer(token);
+    let by_issuer = runtime.providers.iter().find(|one| issuer.as_deref() == Some(one.authn.issuer()));
+    match (&args.provider, by_issuer) {
+        (None, Some(provider)) => Ok(provider),
+        (Some(_), _) | (None, None) => the_provider(args, runtime),
+    }
+}
+
+/// The provider that was named, or the first where it does not matter which.
+fn the_provider<'r>(args: &ExplainArgs, runtime: &'r Runtime) -> Result<&'r Provider, String> {
+    let names = || runtime.providers.iter().map(|one| format!("`{}`", one.authn.name())).collect::<Vec<_>>().join(", ");
+    match (&args.provider, runtime.providers.as_slice()) {
+        (_, []) => Err("the configuration has no provider, so nobody can be proved".to_owned()),
+        (Some(name), all) => all
+            .iter()
+            .find(|one| one.authn.name() == name)
+            .ok_or_else(|| format!("there is no provider `{name}`; there are {}", names())),
+        (None, [only]) => Ok(only),
+        (None, [_, _, ..]) => Err(format!("say which provider is meant with `--provider`: {}", names())),
+    }
+}
+
+/// The caller of a token with these claims.
+fn claimed<'r>(args: &ExplainArgs, runtime: &'r Runtime, claims: &str) -> Result<Assumed<'r>, String> {
+    let claims: Map<String, Value> =
+        serde_json::from_str(claims).map_err(|error| format!("`--claims` is no JSON object: {error}"))?;
+    let issuer = claims.get("iss").and_then(Value::as_str);
+    let by_issuer = runtime.providers.iter().find(|one| issuer == Some(one.authn.issuer()));
+    let provider = match (&args.provider, by_issuer) {
+        (None, Some(provider)) => provider,
+        (Some(_), _) | (None, None) => the_provider(args, runtime)?,
+    };
+    let principal = authn::assumed(&claims, &provider.authn).map_err(|fault| fault.detail())?;
+    Ok(Assumed { principal, provider })
+}
+
+/// Someone with these roles and nothing else.
+fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, roles: &[String], now: u64) -> Result<Assumed<'r>, String> {
+    let provider = the_provider(args, runtime)?;
+    let tenant = match &args.tenant {
+        None => None,
+        Some(name) => Some(TenantId::parse(name).ok_or_else(|| format!("`{name}` is no name for a tenant"))?),
+    };
+    let at = (!args.amr.is_empty()).then_some(now);
+    let principal = Principal {
+        issuer: provider.authn.issuer().to_owned(),
+        provider: provider.authn.name().to_owned(),
+        subject: "someone".to_owned(),
+        client: None,
+        tenant,
+        roles: roles.to_vec(),
+        claims: std::collections::BTreeMap::new(),
+        factors: Factors { methods: args.amr.clone(), at, ..Factors::default() },
+    };
+    Ok(Assumed { principal, provider })
+}
+
+/// Fetches the keys that are behind an address, once; gives a line for each that could not be had.
+fn fetch_keys(plan: &Plan, now: u64) -> Vec<String> {
+    if plan.key_sources.is_empty() {
+        return Vec::new();
+    }
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return vec![format!("warning: no keys were fetched: {error}")],
+    };
+    let fetched = runtime.block_on(tokio::time::timeout(PATIENCE, async {
+        let mut notes = Vec::new();
+        for source in &plan.key_sources {
+            if let Err(fault) = authn::fetch_once(&source.store, &source.source, now).await {
+                notes
+                    .push(format!("warning: the keys of provider `{}` could not be fetched: {fault}", source.provider));
+            }
+        }
+        notes
+    }));
+    fetched.unwrap_or_else(|_| vec![format!("warning: not all keys were fetched within {} s", PATIENCE.as_secs())])
+}
+
+fn human(request: &str, explained: &Explained) -> String {
+    let mut text = format!("{request}\n\n");
+    for Told { name, outcome, says } in &explained.steps {
+        let mark = match outcome {
+            Outcome::Passed => " ",
+            Outcome::Ended => "x",
+        };
+        text.push_str(&format!("{mark} {name:<10}  {says}\n"));
+    }
+    text.push_str(&match &explained.end {
+        End::Allowed => "\nallowed\n".to_owned(),
+        End::Observed(denial) => {
+            format!("\nallowed, because the route only observes; else {} {}\n", denial.status(), denial.code())
+        }
+        End::Refused(rejection) => format!(
+            "\ndenied: {} {}\n  {}\n",
+            rejection.status().as_u16(),
+            rejection.code(),
+            rejection.remedy().unwrap_or_default()
+        ),
+    });
+    text
+}
+
+fn in_json(request: &str, explained: &Explained) -> Value {
+    let steps: Vec<Value> = explained
+        .steps
+        .iter()
+        .map(|step| json!({ "step": step.name, "outcome": step.outcome.as_str(), "says": step.says }))
+        .collect();
+    let (decision, code, status) = match &explained.end {
+        End::Allowed => ("allow", None, None),
+        End::Observed(denial) => ("observe", Some(denial.code()), None),
+        End::Refused(rejection) => ("deny", Some(rejection.code()), Some(rejection.status().as_u16())),
+    };
+    json!({
+        "request": request, "rule": explained.rule, "steps": steps,
+        "decision": decision, "code": code, "status": status,
+    })
+}

@@ -1,0 +1,258 @@
+//! The life of a request told instead of lived: which step looked at what, and where it ended.
+//!
+//! It runs the functions that the steps run, in their order, and decides nothing. It does not count against a limit,
+//! write a record or ask the application; whoever reads the result is told so.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::Uri;
+use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::request::Parts;
+use policy::{Came, Case, Demand, Denial, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
+
+use super::admit::{self, Named};
+use super::canonical;
+use super::cors;
+use super::cross_site;
+use super::decide::{self, Request};
+use super::identify::{self, Caller};
+use super::websocket;
+use crate::authn;
+use crate::rejection::Rejection;
+use crate::runtime::{Provider, Rollout, Runtime};
+
+/// A request that is explained.
+#[derive(Debug)]
+pub(crate) struct Asked<'r> {
+    /// Method, target and headers.
+    pub(crate) parts: Parts,
+    /// Who asks, where it is not the credential in the headers that says so.
+    pub(crate) caller: Option<Assumed<'r>>,
+    /// Where it comes from.
+    pub(crate) peer: IpAddr,
+    /// When, in Unix seconds.
+    pub(crate) now: u64,
+}
+
+/// Someone who is taken for proved.
+#[derive(Debug)]
+pub(crate) struct Assumed<'r> {
+    /// Who.
+    pub(crate) principal: Principal,
+    /// The provider whose settings apply.
+    pub(crate) provider: &'r Provider,
+}
+
+/// How a request fared.
+#[derive(Debug)]
+pub(crate) struct Explained {
+    /// What was looked at, in order; the last one is where it ended.
+    pub(crate) steps: Vec<Told>,
+    /// What became of it.
+    pub(crate) end: End,
+    /// The rule that its path picked.
+    pub(crate) rule: Option<String>,
+}
+
+/// One thing that was looked at.
+#[derive(Debug)]
+pub(crate) struct Told {
+    /// One word for the question.
+    pub(crate) name: &'static str,
+    /// What became of the request by it.
+    pub(crate) outcome: Outcome,
+    /// What was seen.
+    pub(crate) says: String,
+}
+
+/// What became of a request.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// It would go to the application.
+    Allowed,
+    /// It would go to the application, because the route only observes.
+    Observed(Denial),
+    /// It would end here.
+    Refused(Rejection),
+}
+
+/// Tells how a request would fare.
+pub(crate) fn explain(runtime: &Runtime, asked: Asked<'_>) -> Explained {
+    let mut told = Explained { steps: Vec::new(), end: End::Allowed, rule: None };
+    if let Err((name, rejection)) = live(runtime, asked, &mut told) {
+        if let Some(name) = name {
+            told.ended(name, rejection.detail_or_public());
+        }
+        told.end = End::Refused(rejection);
+    }
+    told
+}
+
+impl Explained {
+    fn saw(&mut self, name: &'static str, says: impl Into<String>) {
+        self.steps.push(Told { name, outcome: Outcome::Passed, says: says.into() });
+    }
+
+    fn ended(&mut self, name: &'static str, says: String) {
+        self.steps.push(Told { name, outcome: Outcome::Ended, says });
+    }
+}
+
+impl Rejection {
+    fn detail_or_public(&self) -> String {
+        Some(self.detail()).filter(|detail| !detail.is_empty()).unwrap_or_else(|| self.public().to_owned())
+    }
+}
+
+/// A rejection, with the name of the step where that has not been told yet.
+type Ended = (Option<&'static str>, Rejection);
+
+fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(), Ended> {
+    let Asked { mut parts, caller, peer, now } = asked;
+    let Named { host, path, query } =
+        admit::named(runtime, None, &mut parts).map_err(|rejection| (Some("request"), rejection))?;
+    told.saw("request", format!("{} `{path}` of host `{host}`, in one reading", parts.method));
+    let preflight = cors::preflight(runtime.browsers.cors.as_ref(), &parts.method, &parts.headers);
+    if preflight.map_err(|rejection| (Some("preflight"), rejection))?.is_some() {
+        told.saw("preflight", "the list in `cors` answers it; it goes no further");
+        return Ok(());
+    }
+    let found = route(&runtime.policy, &parts, &path, told)?;
+    let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, false)
+        .map_err(|rejection| (Some("websocket"), rejection))?;
+    let caller = match caller {
+        Some(Assumed { principal, provider }) => {
+            told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
+            Some(Caller { principal: Arc::new(principal), provider, place: None })
+        }
+        None => credential(runtime, &parts.headers, &found, now, told)?,
+    };
+    other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
+    let facts = Facts {
+        method: parts.method.as_str(),
+        request: &Request { headers: &parts.headers, query: query.as_deref() },
+        principal: caller.as_ref().map(|caller| caller.principal.as_ref()),
+        peer,
+        now,
+    };
+    let trace = policy::explain(&found, &facts);
+    let steps = trace.steps.into_iter();
+    told.steps.extend(steps.map(|step| Told { name: step.name.as_str(), outcome: step.outcome, says: step.says }));
+    match trace.decision.verdict {
+        Verdict::Granted(_) => {}
+        Verdict::Observed(_, denial) => told.end = End::Observed(denial),
+        Verdict::Denied(denial) => return Err((None, decide::refused(denial, caller.as_ref()))),
+    }
+    if let Demand::Act(act) = found.demand()
+        && let Some(limit) = act.limit()
+    {
+        let whose = match limit.per {
+            Per::Subject => "caller",
+            Per::Address => "address",
+        };
+        told.saw("limit", format!("{} per {whose}, {} at once: not counted here", limit.rate, limit.burst));
+    }
+    Ok(())
+}
+
+/// Whether a page of another site asks.
+fn other_site(
+    runtime: &Runtime,
+    parts: &Parts,
+    host: &str,
+    websocket: bool,
+    caller: Option<&Caller<'_>>,
+    told: &mut Explained,
+) -> Result<(), Ended> {
+    let question = cross_site::Question { method: &parts.method, headers: &parts.headers, host, websocket };
+    match (cross_site::judged(runtime, &question, caller), runtime.browsers.csrf) {
+        (Ok(()), _) => {}
+        (Err(detail), Rollout::Observe) => {
+            told.saw("origin", format!("{detail}: CROSS_SITE, were `rollout.csrf` not observe"));
+        }
+        (Err(detail), Rollout::Enforce) => return Err((Some("origin"), Rejection::CrossSite(detail))),
+    }
+    Ok(())
+}
+
+/// What a policy makes of a case, read as a request is read.
+pub(crate) fn case(policy: &Policy, case: &Case, now: u64) -> Came {
+    let read = case.target().parse::<Uri>().map_err(|_| Rejection::BadPath("it is no target of a request"));
+    let (path, query) = match read.and_then(|uri| canonical::target(&uri)) {
+        Ok(read) => read,
+        Err(rejection) => return Came::unread(rejection.detail_or_public()),
+    };
+    let mut headers = HeaderMap::new();
+    for (name, value) in case.headers() {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            headers.append(name, value);
+        }
+    }
+    case.run(policy, &path, &Request { headers: &headers, query: query.as_deref() }, now)
+}
+
+/// The route of the path, and the wider ones that are not asked.
+fn route<'r>(policy: &'r Policy, parts: &Parts, path: &str, told: &mut Explained) -> Result<Match<'r>, Ended> {
+    let known = admit::named_method(&parts.method).is_some();
+    let found = policy.find(parts.method.as_str(), path);
+    let route = match &found {
+        Found::Route(found) => found.route(),
+        Found::MethodNotAllowed { route, .. } => route,
+        Found::NoRoute => return Err((Some("route"), Rejection::NoRoute)),
+    };
+    let wider: Vec<String> =
+        policy.fitting(path).filter(|one| one.id() != route.id()).map(|one| format!("`{}`", one.id())).collect();
+    let than = match wider.as_slice() {
+        [] => "the only one that fits".to_owned(),
+        wider => format!("more specific than {}", wider.join(", ")),
+    };
+    told.rule = Some(route.id().to_owned());
+    told.saw("route", format!("`{}` ({}), {than}", route.id(), route.template()));
+    match found {
+        Found::Route(found) if known => Ok(found),
+        Found::Route(_) | Found::NoRoute => Err((
+            Some("method"),
+            Rejection::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()),
+        )),
+        Found::MethodNotAllowed { allow, .. } => {
+            told.ended("method", format!("the route has {allow}, and no {}", parts.method));
+            Err((None, Rejection::MethodNotAllowed(allow.to_owned())))
+        }
+    }
+}
+
+/// The credential in the headers, judged as the pipeline judges it.
+fn credential<'r>(
+    runtime: &'r Runtime,
+    headers: &HeaderMap,
+    found: &Match<'_>,
+    now: u64,
+    told: &mut Explained,
+) -> Result<Option<Caller<'r>>, Ended> {
+    let judged = identify::credential(runtime, headers).and_then(|present| {
+        let Some((provider, place, token)) = present else { return Ok(None) };
+        let keys = provider.keys.current(now).map_err(Rejection::Token)?;
+        let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
+        let principal = authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?;
+        Ok(Some(Caller { principal: Arc::new(principal), provider, place: Some(place) }))
+    });
+    match (judged, found.demand()) {
+        (Ok(None), _) => {
+            told.saw("credential", "there is none in the places that the providers list");
+            Ok(None)
+        }
+        (Ok(Some(caller)), _) => {
+            told.saw("credential", format!("a valid token of provider `{}`", caller.provider.authn.name()));
+            Ok(Some(caller))
+        }
+        (Err(rejection), Demand::Public) => {
+            told.saw(
+                "credential",
+                format!("{}; on a public method the caller is nobody", rejection.detail_or_public()),
+            );
+            Ok(None)
+        }
+        (Err(rejection), Demand::Authenticated | Demand::Act(_)) => Err((Some("credential"), rejection)),
+    }
+}

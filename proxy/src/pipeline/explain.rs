@@ -9,7 +9,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use policy::{Came, Case, Demand, Denial, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
+use policy::{Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
 
 use super::admit::{self, Named};
 use super::canonical;
@@ -71,8 +71,8 @@ pub(crate) struct Told {
 pub(crate) enum End {
     /// It would go to the application.
     Allowed,
-    /// It would go to the application, because the route only observes.
-    Observed(Denial),
+    /// It would go to the application, because what would refuse it is observed only.
+    Observed(Rejection),
     /// It would end here.
     Refused(Rejection),
 }
@@ -141,7 +141,7 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     told.steps.extend(steps.map(|step| Told { name: step.name.as_str(), outcome: step.outcome, says: step.says }));
     match trace.decision.verdict {
         Verdict::Granted(_) => {}
-        Verdict::Observed(_, denial) => told.end = End::Observed(denial),
+        Verdict::Observed(_, denial) => told.end = End::Observed(decide::refused(denial, caller.as_ref())),
         Verdict::Denied(denial) => return Err((None, decide::refused(denial, caller.as_ref()))),
     }
     if let Demand::Act(act) = found.demand()
@@ -169,7 +169,8 @@ fn other_site(
     match (cross_site::judged(runtime, &question, caller), runtime.browsers.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {
-            told.saw("origin", format!("{detail}: CROSS_SITE, were `rollout.csrf` not observe"));
+            told.steps.push(Told { name: "origin", outcome: Outcome::Ended, says: format!("{detail}; only observed") });
+            told.end = End::Observed(Rejection::CrossSite(detail));
         }
         (Err(detail), Rollout::Enforce) => return Err((Some("origin"), Rejection::CrossSite(detail))),
     }

@@ -1,4 +1,4 @@
-//! Values that carry their unit: `15m`, `2MiB`, `60/m`.
+//! Values that carry their unit: `15m`, `2MiB`, `60/m`, `1%`.
 //!
 //! A bare number is refused, so that nobody has to know whether it meant seconds or milliseconds. What is read can be
 //! written back: for each type, parsing what `Display` gives yields the same value.
@@ -27,6 +27,30 @@ pub struct Rate {
     pub count: u32,
     /// In how long; at least a millisecond.
     pub per: Duration,
+}
+
+/// A part of a whole, such as `1%` or `0.05%`: at most `100%`, with at most four digits behind the point.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Share {
+    millionths: u32,
+}
+
+impl Share {
+    /// Nothing.
+    pub const NONE: Self = Self { millionths: 0 };
+
+    /// Whole hundredths of the whole; beyond 100 they are the whole.
+    #[must_use]
+    pub const fn percent(percent: u8) -> Self {
+        let percent = if percent > 100 { 100 } else { percent };
+        Self { millionths: percent as u32 * 10_000 }
+    }
+
+    /// Millionths of the whole, at most 1,000,000.
+    #[must_use]
+    pub fn millionths(self) -> u32 {
+        self.millionths
+    }
 }
 
 /// Why a text is not a value with its unit.
@@ -115,9 +139,18 @@ const RATE: Kind = Kind {
     parse: |text| text.parse::<Rate>().map(|_| ()),
 };
 
+const SHARE: Kind = Kind {
+    format: "share",
+    noun: "a percentage",
+    hint: "write a number and `%`, such as `1%`, `0.05%` or `100%`",
+    pattern: "^[0-9]+(\\.[0-9]{1,4})?%$",
+    examples: &["1%", "0.05%"],
+    parse: |text| text.parse::<Share>().map(|_| ()),
+};
+
 /// The kind that a schema's `format` names.
 pub(crate) fn kind(format: &str) -> Option<&'static Kind> {
-    [&PERIOD, &BYTE_SIZE, &RATE].into_iter().find(|kind| kind.format == format)
+    [&PERIOD, &BYTE_SIZE, &RATE, &SHARE].into_iter().find(|kind| kind.format == format)
 }
 
 const SECOND: u64 = 1000;
@@ -246,6 +279,39 @@ impl fmt::Display for Rate {
     }
 }
 
+impl FromStr for Share {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let refuse = || SHARE.refuse(text);
+        let (whole, rest) = number(text).ok_or_else(refuse)?;
+        let rest = rest.strip_suffix('%').ok_or_else(refuse)?;
+        let part = match rest.strip_prefix('.') {
+            None if rest.is_empty() => 0,
+            Some(digits) if (1..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                format!("{digits:0<4}").parse::<u32>().map_err(|_| refuse())?
+            }
+            None | Some(_) => return Err(refuse()),
+        };
+        let millionths = whole.parse::<u32>().ok().and_then(|whole| whole.checked_mul(10_000)?.checked_add(part));
+        match millionths {
+            Some(millionths) if millionths <= 1_000_000 => Ok(Self { millionths }),
+            _ => Err(UnitError::new(format!("{} is more than the whole", crate::diagnostic::quoted(text)), SHARE.hint)),
+        }
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (whole, part) = (self.millionths / 10_000, self.millionths % 10_000);
+        if part == 0 {
+            return write!(f, "{whole}%");
+        }
+        let part = format!("{part:04}");
+        write!(f, "{whole}.{}%", part.trim_end_matches('0'))
+    }
+}
+
 /// Serde and schema by the text form.
 macro_rules! as_text {
     ($($unit:ident by $kind:ident),*) => {$(
@@ -279,7 +345,7 @@ macro_rules! as_text {
     )*};
 }
 
-as_text!(Period by PERIOD, ByteSize by BYTE_SIZE, Rate by RATE);
+as_text!(Period by PERIOD, ByteSize by BYTE_SIZE, Rate by RATE, Share by SHARE);
 
 #[cfg(test)]
 mod tests {
@@ -363,6 +429,26 @@ mod tests {
     }
 
     #[test]
+    fn shares_are_read() {
+        let cases =
+            [("0%", 0), ("1%", 10_000), ("0.05%", 500), ("12.5%", 125_000), ("0.0001%", 1), ("100%", 1_000_000)];
+        for (text, millionths) in cases {
+            assert_eq!(text.parse(), Ok(Share { millionths }), "{text}");
+        }
+        for text in
+            ["", "%", "1", "0.01", ".5%", "1.%", "1.00000%", "1,5%", "-1%", "1 %", "1%%", "1.é%", "1é%", "1.+1%"]
+        {
+            let error = text.parse::<Share>().unwrap_err();
+            assert!(error.to_string().contains("is not a percentage") && error.hint().contains("`1%`"), "{text}");
+        }
+        for text in ["101%", "100.0001%", "4294967296%", "429497%"] {
+            assert!(text.parse::<Share>().unwrap_err().to_string().contains("more than the whole"), "{text}");
+        }
+        assert_eq!(Share::percent(1), "1%".parse().unwrap());
+        assert_eq!(Share::percent(200), "100%".parse().unwrap());
+    }
+
+    #[test]
     fn the_largest_unit_that_fits_is_written() {
         assert_eq!(Period(Duration::from_secs(90)).to_string(), "90s");
         assert_eq!(Period(Duration::from_secs(5400)).to_string(), "90m");
@@ -404,9 +490,21 @@ mod tests {
         }
 
         #[test]
-        fn no_text_panics_and_what_is_read_has_the_pattern(text in "[0-9]{0,3}(/|[0-9]{0,3})[a-zA-Z]{0,3}|\\PC{0,12}") {
-            let read = [text.parse::<Period>().is_ok(), text.parse::<ByteSize>().is_ok(), text.parse::<Rate>().is_ok()];
-            for (read, kind) in read.into_iter().zip([PERIOD, BYTE_SIZE, RATE]) {
+        fn a_share_survives_being_written(millionths in 0_u32..=1_000_000) {
+            let share = Share { millionths };
+            prop_assert_eq!(share.to_string().parse(), Ok(share));
+            prop_assert!(regex::Regex::new(SHARE.pattern).unwrap().is_match(&share.to_string()));
+        }
+
+        #[test]
+        fn no_text_panics_and_what_is_read_has_the_pattern(text in "[0-9]{0,3}(/|[.]|[0-9]{0,3})[0-9]{0,3}[a-zA-Z%]{0,3}|\\PC{0,12}") {
+            let read = [
+                text.parse::<Period>().is_ok(),
+                text.parse::<ByteSize>().is_ok(),
+                text.parse::<Rate>().is_ok(),
+                text.parse::<Share>().is_ok(),
+            ];
+            for (read, kind) in read.into_iter().zip([PERIOD, BYTE_SIZE, RATE, SHARE]) {
                 prop_assert!(!read || regex::Regex::new(kind.pattern).unwrap().is_match(&text));
             }
         }

@@ -62,7 +62,7 @@ pub fn configuration() -> String {
          schema policy` print the same for\neditors, `anteroom config --effective` a configuration with every default \
          filled in.\n\n`NAME` stands for a name of your choice, `[]` for each entry of a list. A *duration* is `250ms`, \
          `30s`, `15m`, `12h`, `7d`\nor `1y`; a *size* is `512B`, `64KiB` or `10MiB`; a *rate* is `5/s`, `60/m` or \
-         `10/30s`. Paths of files are relative to\n`config.yaml`.\n"
+         `10/30s`, a *percentage* `1%` or `0.05%`. Paths of files are relative to\n`config.yaml`.\n"
     );
     section(&mut page, "The configuration", &policy::schema_of::<RawConfig>());
     section(&mut page, "A policy file", &policy::schema_of::<RawPolicy>());
@@ -147,6 +147,7 @@ impl<'s> Reader<'s> {
             (Some("period"), _) => "duration".to_owned(),
             (Some("byte-size"), _) => "size".to_owned(),
             (Some("rate"), _) => "rate".to_owned(),
+            (Some("share"), _) => "percentage".to_owned(),
             (_, Some("boolean")) => "`true` or `false`".to_owned(),
             (_, Some("integer")) => "whole number".to_owned(),
             (_, Some("string")) => "text".to_owned(),

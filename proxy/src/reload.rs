@@ -44,6 +44,7 @@ impl Fixed {
             ("audit.directory", format!("{:?}", plan.audit.directory)),
             ("audit.size", plan.audit.size.to_string()),
             ("audit.origin", format!("{:?}", plan.audit.origin)),
+            ("telemetry", if plan.telemetry.is_some() { "on" } else { "off" }.to_owned()),
             ("log.level", format!("{:?}", plan.log_level)),
         ];
         Self { entries }
@@ -169,13 +170,16 @@ impl Reloader {
 
     fn swap(&mut self, mut plan: Plan) {
         self.keys.adopt(&mut plan);
-        let Plan { runtime, shown, key_sources, warnings, .. } = plan;
+        let Plan { runtime, shown, key_sources, warnings, telemetry, .. } = plan;
         let policy = runtime.policy_digest.to_string();
         // INVARIANT: each of the two is swapped whole; a request loads the one once, a handshake the other.
         let before: Arc<Runtime> = self.shared.runtime.swap(Arc::new(runtime));
         self.shared.shown.store(Arc::new(shown));
         // ORDER: after the swap, so that what still fetches is what requests look at.
         self.keys.keep(key_sources);
+        if let (Some(outbox), Some(telemetry)) = (&self.shared.outbox, telemetry) {
+            outbox.follow(&telemetry.outbox);
+        }
         self.shared.reloads.swapped(self.shared.clock.now().unix_seconds());
         for warning in &warnings {
             tracing::warn!(target: "anteroom", detail = warning.message, "configuration");

@@ -12,6 +12,13 @@ pub struct RequestId {
     number: u64,
 }
 
+impl RequestId {
+    /// A number that is spread evenly over all numbers and that no client chooses: what is drawn by it is drawn once.
+    pub(crate) fn draw(self) -> u64 {
+        spread(self.number ^ self.process.rotate_left(16))
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:016x}{:016x}", self.process, self.number)

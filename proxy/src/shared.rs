@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use audit::Record;
+use http::HeaderMap;
 use tokio::sync::Semaphore;
 
 use crate::authn::Remembered;
@@ -13,9 +14,11 @@ use crate::clock::Clock;
 use crate::limits::Limits;
 use crate::phase::Phase;
 use crate::reload::Reloads;
-use crate::request_id::RequestIds;
+use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::otlp::Outbox;
+use crate::telemetry::trace::Trace;
 
 /// The state of a process.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ pub struct Shared {
     pub record: Record,
     /// Counters for `/metrics`.
     pub metrics: Metrics,
+    /// Where traces go; none while nothing is exported.
+    pub outbox: Option<Arc<Outbox>>,
     /// Room for connections, over all workers.
     pub connections: Arc<Semaphore>,
     /// Where the process stands in its life.
@@ -45,6 +50,12 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// The trace that a request belongs to.
+    pub(crate) fn trace(&self, headers: &HeaderMap, id: RequestId) -> Option<Trace> {
+        let share = self.outbox.as_ref().map(|outbox| outbox.share());
+        Trace::begin(headers, share, id.draw(), |bytes| aws_lc_rs::rand::fill(bytes).is_ok())
+    }
+
     /// Why no traffic should come now, in one word each; empty when ready.
     pub fn unready(&self) -> Vec<&'static str> {
         let mut reasons = Vec::new();

@@ -44,8 +44,10 @@ pub struct Setup {
     pub drain: String,
     /// The value of `listen.health`.
     pub health: String,
-    /// Whole lines of the top level, beside those above.
+    /// More lines at the end of the configuration.
     pub more: String,
+    /// More files, each by its path and its text.
+    pub files: Vec<(&'static str, String)>,
     /// Where the gate gets its time from.
     pub clock: Clock,
 }
@@ -66,6 +68,7 @@ impl Default for Setup {
             drain: "{ delay: 0s }".to_owned(),
             health: "127.0.0.1:0".to_owned(),
             more: String::new(),
+            files: Vec::new(),
             clock: Clock::system(),
         }
     }
@@ -99,6 +102,9 @@ impl Files {
         files.put("pseudonym.key", &"k".repeat(32));
         files.put("policies/policy.yaml", &setup.policy);
         files.put("config.yaml", &config(setup, app));
+        for (name, text) in &setup.files {
+            files.put(name, text);
+        }
         files
     }
 
@@ -150,7 +156,8 @@ pub fn config(setup: &Setup, app: SocketAddr) -> String {
     writeln!(text, "    {provider}").unwrap();
     writeln!(text, "policies: policies\nlimits: {limits}\nheaders: {headers}\ndrain: {drain}").unwrap();
     writeln!(text, "redact: {{ pseudonym_key: {{ file: pseudonym.key }} }}").unwrap();
-    writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}\n{more}").unwrap();
+    writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}").unwrap();
+    text.push_str(more);
     text
 }
 

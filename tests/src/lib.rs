@@ -13,6 +13,7 @@
 
 pub mod app;
 pub mod client;
+pub mod collector;
 pub mod gate;
 pub mod issuer;
 pub mod process;

@@ -1,5 +1,7 @@
 //! `anteroom run`: the main job.
 
+use std::sync::Arc;
+
 use policy::units::Period;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -21,7 +23,8 @@ pub(super) fn run(args: &RunArgs) -> Exit {
         Ok(plan) => plan,
         Err(faults) => return show(&faults),
     };
-    let log = match log::start(plan.log_level, std::io::stdout()) {
+    let outbox = plan.telemetry.as_ref().map(|telemetry| Arc::clone(&telemetry.outbox));
+    let log = match log::start(plan.log_level, std::io::stdout(), outbox) {
         Ok(log) => log,
         Err(error) => {
             complain(&format!("error: cannot start the log: {error}"));

@@ -19,8 +19,10 @@ use super::files::FileSet;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::{LogLevel, RawConfig, RawDrain, RawHeaders, RawLimits};
+use super::telemetry;
 use crate::limits::Quota;
 use crate::runtime::{AnswerHeaders, Bounds, CertificateNote, DrainTimes, IdentityHeaders, Runtime, Shown};
+use crate::telemetry::otlp;
 use crate::upstream::AppTarget;
 
 /// Everything that `run` needs: what judges requests, and what has to be opened.
@@ -40,6 +42,8 @@ pub struct Plan {
     pub control: Option<PathBuf>,
     /// Where the record goes.
     pub audit: AuditPlan,
+    /// Where telemetry is exported to.
+    pub telemetry: Option<otlp::Settings>,
     /// How much the log says.
     pub log_level: LogLevel,
     /// How many workers; `None`: one per CPU.
@@ -98,6 +102,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let workers = config.workers.as_ref().and_then(|workers| within(workers, 1, 256, &mut faults)).map(usize::from);
     let connections = within(&config.limits.connections, 1, 1_000_000, &mut faults);
     let audit = audit_plan(&config, &mut faults);
+    let telemetry = config.telemetry.as_ref().and_then(|raw| telemetry::compile(raw, &mut faults));
 
     let diagnostics = faults.found;
     if diagnostics.iter().any(Diagnostic::is_error) {
@@ -133,6 +138,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         health,
         control,
         audit,
+        telemetry,
         log_level: config.log.level,
         workers,
         connections: usize::try_from(connections).unwrap_or(1),

@@ -172,6 +172,10 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
     }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
     names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
+    if let Some(telemetry) = &config.telemetry {
+        let headers = telemetry.headers.as_ref().map(|headers| &headers.file);
+        names.extend(telemetry.ca.iter().chain(headers).map(|name| base.join(&name.value)));
+    }
     names.into_iter().map(|path| (path.clone(), set.read(&path))).collect()
 }
 

@@ -8,6 +8,7 @@ mod files;
 mod load;
 mod providers;
 pub mod raw;
+mod telemetry;
 
 use std::path::Path;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::Spanned;
-use policy::units::{ByteSize, Period, Rate};
+use policy::units::{ByteSize, Period, Rate, Share};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -62,6 +62,9 @@ pub struct RawConfig {
     /// The operations log, written to standard output.
     #[serde(default)]
     pub log: RawLog,
+    /// Where traces, metrics and the log are sent, beside standard output and `/metrics`. Left out: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub telemetry: Option<RawTelemetry>,
     /// Worker threads, each with its own listener and pool: 1 to 256. Left out: one per CPU that the cgroup grants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Spanned<u16>>,
@@ -457,6 +460,35 @@ pub enum WhenUnwritable {
 pub struct RawLog {
     /// From which level on events of the gate itself are written; its libraries speak from `warn` on only.
     pub level: LogLevel,
+}
+
+/// Where traces, metrics and the log are sent (OTLP over HTTP, in protobuf).
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTelemetry {
+    /// The base address of a collector: `https://collector.example:4318`, or `http://127.0.0.1:4318` for an agent on
+    /// loopback. `/v1/traces`, `/v1/metrics` and `/v1/logs` are appended to it.
+    pub otlp: Spanned<String>,
+    /// How many requests are traced. A client that sends a `traceparent` can ask for less, never for more.
+    #[serde(default = "one_percent")]
+    pub traces: Share,
+    /// How often the metrics are sent: `1s` to `1h`.
+    #[serde(default = "a_minute")]
+    pub interval: Spanned<Period>,
+    /// A PEM file with the authorities that may sign the collector's certificate. Left out: those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Spanned<String>>,
+    /// Headers to send along, one `Name: value` a line: the collector's API key or token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub headers: Option<Spanned<RawFile>>,
+}
+
+fn one_percent() -> Share {
+    Share::percent(1)
+}
+
+fn a_minute() -> Spanned<Period> {
+    Spanned::unplaced(seconds(60))
 }
 
 /// How much the log says.

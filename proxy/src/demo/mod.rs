@@ -144,7 +144,8 @@ fn start_gate(config: &Path, log: &Path) -> Result<(Running, WorkerGuard), DemoE
         .mode(0o600)
         .open(log)
         .map_err(|detail| DemoError::File { path: log.to_owned(), detail })?;
-    let guard = telemetry::log::start(plan.log_level, file).map_err(|fault| DemoError::Gate(fault.to_string()))?;
+    let guard =
+        telemetry::log::start(plan.log_level, file, None).map_err(|fault| DemoError::Gate(fault.to_string()))?;
     let running = crate::server::start(plan, Clock::system()).map_err(|fault| DemoError::Gate(fault.to_string()))?;
     Ok((running, guard))
 }

@@ -186,12 +186,6 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
             .header("authorization", bearer(issuer, Lie::Expired, now)?)
             .refused(401, "TOKEN_EXPIRED")
             .printed(),
-        Try::get(Group::Who, "cross-site", None, "/api/prescriptions/rx-1/sign")
-            .title("a page of another site signs with a clinician's cookie")
-            .method("POST")
-            .header("cookie", format!("{COOKIE}={ada}"))
-            .header("origin", "https://prizes.example")
-            .refused(403, "CROSS_SITE"),
         Try::get(Group::Who, "no-second-factor", Some(ADMIN_PASSWORD), "/api/users")
             .title("an administrator with a password alone")
             .refused(401, "STEP_UP")
@@ -201,6 +195,12 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
             .method("POST")
             .header("authorization", bearer(issuer, Lie::StaleFactors, now)?)
             .refused(401, "STEP_UP"),
+        Try::get(Group::Who, "cross-site", None, "/api/prescriptions/rx-1/sign")
+            .title("a page of another site signs with a clinician's cookie")
+            .method("POST")
+            .header("cookie", format!("{COOKIE}={ada}"))
+            .header("origin", "https://prizes.example")
+            .refused(403, "CROSS_SITE"),
     ])
 }
 

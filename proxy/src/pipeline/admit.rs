@@ -65,8 +65,6 @@ pub(super) fn request(
     let pressed = shared.limits.look_refused(trail.peer, runtime.limits.refused_per_address, now).err();
 
     let (mut parts, body) = request.into_parts();
-    trail.method = named_method(&parts.method);
-    trail.trace = trace_id(&parts.headers);
     let Named { host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
     Ok(Understood { path, query, host, parts, body, pressed })
 }
@@ -147,47 +145,9 @@ fn unknown_method(trail: &mut Trail, found: &Match<'_>) -> Rejection {
 }
 
 /// The methods that a policy can name; all others are refused, `TRACE` among them.
+pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// The method, where it is one of them.
 pub(super) fn named_method(method: &Method) -> Option<&'static str> {
-    const NAMED: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    NAMED.into_iter().find(|name| *name == method.as_str())
-}
-
-/// The trace id of a `traceparent` (W3C Trace Context, version 00), where it stands once and is well formed.
-fn trace_id(headers: &http::HeaderMap) -> Option<String> {
-    let mut values = headers.get_all("traceparent").iter();
-    let value = values.next()?.to_str().ok()?;
-    let mut fields = value.split('-');
-    let (version, trace, parent, flags) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
-    let hex = |text: &str, length: usize| {
-        text.len() == length && text.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'))
-    };
-    let zero = |text: &str| text.bytes().all(|byte| byte == b'0');
-    let valid = version == "00" && hex(trace, 32) && hex(parent, 16) && hex(flags, 2) && !zero(trace) && !zero(parent);
-    (valid && fields.next().is_none() && values.next().is_none()).then(|| trace.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_well_formed_trace_is_taken() {
-        let of = |text: &str| {
-            let mut headers = http::HeaderMap::new();
-            headers.insert("traceparent", text.parse().unwrap());
-            trace_id(&headers)
-        };
-        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(of(good).as_deref(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
-        for bad in [
-            "",
-            "00",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-x",
-        ] {
-            assert_eq!(of(bad), None, "{bad:?}");
-        }
-    }
+    METHODS.into_iter().find(|name| *name == method.as_str())
 }

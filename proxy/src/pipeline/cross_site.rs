@@ -5,10 +5,10 @@
 //! supported says at least one. It never asks for a token in a form, and it never looks at requests that carry nothing
 //! that a browser sends by itself.
 
-use http::Method;
 use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN};
+use http::request::Parts;
 
-use super::identify::{Caller, Identified};
+use super::identify::Identified;
 use super::trail::Trail;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Rollout, Runtime};
@@ -50,13 +50,9 @@ pub(super) fn check<'r>(
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
     let admitted = &identified.admitted;
-    let question = Question {
-        method: &admitted.method,
-        headers: &admitted.parts.headers,
-        host: &admitted.host,
-        websocket: admitted.websocket.is_some(),
-    };
-    match (judged(runtime, &question, identified.caller.as_ref()), runtime.browsers.csrf) {
+    let place = identified.caller.as_ref().and_then(|caller| caller.place);
+    let judged = verdict(runtime, &admitted.parts, &admitted.host, place, admitted.websocket.is_some());
+    match (judged, runtime.browsers.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Enforce) => return Err(Rejection::CrossSite(detail)),
         (Err(detail), Rollout::Observe) => {
@@ -68,26 +64,18 @@ pub(super) fn check<'r>(
     Ok(identified)
 }
 
-/// What of a request the check looks at.
-pub(super) struct Question<'a> {
-    pub(super) method: &'a Method,
-    pub(super) headers: &'a HeaderMap,
-    /// In lower case, with the port if one was sent.
-    pub(super) host: &'a str,
-    /// Whether it asks for a WebSocket.
-    pub(super) websocket: bool,
-}
-
-/// Whether no other site has sent a request; where one may have, by what that is seen.
-pub(super) fn judged(
+/// Whether a page of another site may have sent this, and by what that is seen. `place` is where the credential stood.
+pub(super) fn verdict(
     runtime: &Runtime,
-    question: &Question<'_>,
-    caller: Option<&Caller<'_>>,
+    parts: &Parts,
+    host: &str,
+    place: Option<&Place>,
+    websocket: bool,
 ) -> Result<(), &'static str> {
-    let Question { method, headers, host, websocket } = *question;
+    let headers = &parts.headers;
     // A page cannot set the header of a token on a request to another site unless a preflight allows it.
-    let shown = caller.is_some_and(|caller| !matches!(caller.place, Some(Place::Cookie(_))));
-    let ambient = websocket || (!method.is_safe() && is_sent_by_itself(headers));
+    let shown = matches!(place, Some(Place::Header(_)));
+    let ambient = websocket || (!parts.method.is_safe() && is_sent_by_itself(headers));
     if shown || !ambient {
         return Ok(());
     }

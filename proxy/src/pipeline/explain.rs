@@ -165,14 +165,14 @@ fn other_site(
     caller: Option<&Caller<'_>>,
     told: &mut Explained,
 ) -> Result<(), Ended> {
-    let question = cross_site::Question { method: &parts.method, headers: &parts.headers, host, websocket };
-    match (cross_site::judged(runtime, &question, caller), runtime.browsers.csrf) {
+    let place = caller.and_then(|caller| caller.place);
+    match (cross_site::verdict(runtime, parts, host, place, websocket), runtime.browsers.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {
-            told.steps.push(Told { name: "origin", outcome: Outcome::Ended, says: format!("{detail}; only observed") });
+            told.steps.push(Told { name: "site", outcome: Outcome::Ended, says: format!("{detail}; only observed") });
             told.end = End::Observed(Rejection::CrossSite(detail));
         }
-        (Err(detail), Rollout::Enforce) => return Err((Some("origin"), Rejection::CrossSite(detail))),
+        (Err(detail), Rollout::Enforce) => return Err((Some("site"), Rejection::CrossSite(detail))),
     }
     Ok(())
 }

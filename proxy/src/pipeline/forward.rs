@@ -16,6 +16,8 @@ use super::trail::Trail;
 use super::websocket;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime};
+use crate::shared::Shared;
+use crate::telemetry::trace::{self, AppCall};
 use crate::upstream::body::{AnswerBody, RequestBody};
 use crate::upstream::{self, Pool};
 
@@ -52,10 +54,11 @@ const REWRITING: [&str; 5] = ["x-original-url", "x-rewrite-url", "x-original-uri
 /// # Errors
 /// `APP_DOWN`, `APP_TIMEOUT`, `APP_INVALID`; `TOO_LARGE` and `BAD_FRAMING` by the body.
 pub(super) async fn send(
+    shared: &Shared,
     runtime: &Runtime,
     pool: &Pool,
     recorded: Recorded<'_>,
-    trail: &Trail,
+    trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let Recorded(permitted) = recorded;
     let admitted = permitted.admitted;
@@ -65,6 +68,7 @@ pub(super) async fn send(
     strip_credentials(&mut parts.headers, runtime, permitted.caller.as_ref())?;
     set_identity(&mut parts.headers, runtime, permitted.passage.identity(), trail)?;
     set_forwarding(&mut parts.headers, &admitted.host, trail)?;
+    trace::pass_on(&mut parts.headers, trail.trace.as_ref());
 
     let target = match &admitted.query {
         Some(query) => format!("{}?{query}", admitted.path),
@@ -78,7 +82,13 @@ pub(super) async fn send(
         websocket::announce(&mut parts.headers);
     }
     let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
-    let mut answer = upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await?;
+    let sent = shared.clock.now().monotone;
+    let answer = upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await;
+    let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
+    let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
+    trail.app = Some(AppCall { after, took, outcome });
+    shared.metrics.app_answered(trail.method, outcome, took);
+    let mut answer = answer?;
     cors::strip(answer.headers_mut());
     websocket::join(&mut answer, admitted.websocket.as_ref(), client, runtime.app.idle)?;
     Ok(answer)

@@ -28,7 +28,7 @@ pub(super) struct Identified<'r> {
 pub(super) struct Caller<'r> {
     pub(super) principal: Arc<Principal>,
     pub(super) provider: &'r Provider,
-    /// Where the credential stood; `None` where nobody judged one, which only an explanation does.
+    /// Where the credential stood; `None` for a caller who is taken for proved.
     pub(super) place: Option<&'r Place>,
 }
 

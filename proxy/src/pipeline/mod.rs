@@ -34,6 +34,7 @@ use crate::telemetry::log;
 use crate::telemetry::metrics::Control;
 use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
+pub(crate) use admit::METHODS;
 use admit::Understood;
 pub(crate) use trail::Trail;
 
@@ -46,6 +47,9 @@ pub(crate) async fn handle(
 ) -> Response<AnswerBody> {
     let runtime = shared.runtime.load_full(); // one policy for the whole request
     let mut trail = Trail::new(shared.ids.next(), shared.clock.now(), connection.peer, runtime.policy_digest.clone());
+    trail.method = admit::named_method(request.method());
+    trail.trace = shared.trace(request.headers(), trail.id);
+    let _active = shared.metrics.active(trail.method);
     let form = answer::Form::of(&request);
     let origin = cors::listed_origin(runtime.browsers.cors.as_ref(), request.headers());
     let served = caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await;
@@ -64,6 +68,9 @@ pub(crate) async fn handle(
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.phi);
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
     shared.metrics.answered(&trail, answer.status(), code, took);
+    if let (Some(outbox), Some(spans)) = (&shared.outbox, trail.spans(answer.status().as_u16(), code, took)) {
+        outbox.request(spans);
+    }
     log::answered(&trail, answer.status(), code, took);
     answer
 }
@@ -99,7 +106,7 @@ async fn serve(
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request
-    let answer = forward::send(runtime, pool, recorded, trail).await?; //            headers stripped and set, the judged path
+    let answer = forward::send(shared, runtime, pool, recorded, trail).await?; //    headers stripped and set, the judged path
     record::after(answer, trail, shared.clock.now()).await //                        strict: on disk before the head leaves
 }
 

@@ -5,12 +5,15 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit::{Actor, AuditSlot, Draft, Facts, Kind, Mode};
 use policy::{Basis, Denial, Match};
 
 use crate::clock::Now;
 use crate::request_id::RequestId;
+use crate::telemetry::otlp::RequestSpans;
+use crate::telemetry::trace::{AppCall, Trace};
 
 /// The growing account of one request.
 #[derive(Debug)]
@@ -23,8 +26,10 @@ pub(crate) struct Trail {
     pub(crate) peer: IpAddr,
     /// The request's method, once it is known to be one that a policy can name.
     pub(crate) method: Option<&'static str>,
-    /// The trace id of a well-formed `traceparent` (W3C Trace Context), 32 hexadecimal digits.
-    pub(crate) trace: Option<String>,
+    /// The trace that it belongs to: the client's where it named one well, else our own where this request is traced.
+    pub(crate) trace: Option<Trace>,
+    /// How the call to the application went.
+    pub(crate) app: Option<AppCall>,
     /// The id of the rule that the path picked.
     pub(crate) rule: Option<Arc<str>>,
     /// The rule's path as written.
@@ -67,6 +72,7 @@ impl Trail {
             policy,
             method: None,
             trace: None,
+            app: None,
             rule: None,
             template: None,
             shape: None,
@@ -109,6 +115,39 @@ impl Trail {
         self.observed.as_ref().map(Denial::code).or(self.crossed.then_some("CROSS_SITE"))
     }
 
+    /// What was decided, in one word; `code` is what the request was refused with.
+    pub(crate) fn decision(&self, code: Option<&'static str>) -> &'static str {
+        match (code, self.observed_code()) {
+            (Some(_), _) => "deny",
+            (None, Some(_)) => "observe",
+            (None, None) => "allow",
+        }
+    }
+
+    /// The code that it was refused with, or would have been.
+    pub(crate) fn code(&self, code: Option<&'static str>) -> Option<&'static str> {
+        code.or(self.observed_code())
+    }
+
+    /// The spans of an answer with this status, where this request is traced.
+    pub(crate) fn spans(&self, status: u16, code: Option<&'static str>, took: Duration) -> Option<RequestSpans> {
+        let trace = self.trace.as_ref()?;
+        Some(RequestSpans {
+            own: trace.reported()?,
+            trace: trace.id,
+            parent: trace.parent,
+            method: self.method,
+            template: self.template.clone(),
+            rule: self.rule.clone(),
+            code: self.code(code),
+            decision: self.decision(code),
+            status,
+            started_ms: self.started.unix_ms,
+            took,
+            app: self.app,
+        })
+    }
+
     /// The event of an answer with this status and, where it was refused, this code.
     pub(crate) fn draft(&self, at: u64, status: Option<u16>, code: Option<&'static str>) -> Draft {
         let observed = self.observed_code();
@@ -122,7 +161,7 @@ impl Trail {
             at,
             kind: Kind::Answer,
             request: self.id.to_string(),
-            trace: self.trace.clone(),
+            trace: self.trace.as_ref().map(|trace| trace.id.to_string()),
             actor: self.actor.clone(),
             tenant: self.tenant.clone(),
             patient: self.patient.clone(),

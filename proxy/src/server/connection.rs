@@ -61,12 +61,15 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let stream = match timeout(HANDSHAKE, tls.accept(stream)).await {
+    let started = shared.clock.now().monotone;
+    let accepted = timeout(HANDSHAKE, tls.accept(stream)).await;
+    let took = shared.clock.now().monotone.saturating_sub(started);
+    let stream = match accepted {
         Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return shared.metrics.handshake(Handshake::Failed),
-        Err(_) => return shared.metrics.handshake(Handshake::TimedOut),
+        Ok(Err(_)) => return shared.metrics.handshake(Handshake::Failed, took),
+        Err(_) => return shared.metrics.handshake(Handshake::TimedOut, took),
     };
-    shared.metrics.handshake(Handshake::Ok);
+    shared.metrics.handshake(Handshake::Ok, took);
     shared.metrics.connection(1);
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");

@@ -31,6 +31,7 @@ use crate::request_id::RequestIds;
 use crate::runtime::DrainTimes;
 use crate::shared::Shared;
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::otlp::Exporter;
 pub(crate) use connection::Connection;
 
 /// How long a worker may take to let go of what is cut.
@@ -80,6 +81,7 @@ pub struct Running {
     workers: Vec<JoinHandle<()>>,
     /// The threads of the probes and of the files.
     others: Vec<JoinHandle<()>>,
+    exporter: Option<Exporter>,
     asks: SyncSender<()>,
 }
 
@@ -100,6 +102,8 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     };
     let record = Record::open(record_settings(&plan.audit)).map_err(StartError::Record)?;
     let metrics = Metrics::new().map_err(StartError::Metrics)?;
+    let outbox = plan.telemetry.as_ref().map(|telemetry| Arc::clone(&telemetry.outbox));
+    metrics.observe_process(clock.now().unix_seconds(), outbox.clone());
     let fixed = Fixed::of(&plan);
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
@@ -113,6 +117,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         tokens: Remembered::new(),
         record,
         metrics,
+        outbox,
         connections: Arc::new(Semaphore::new(plan.connections)),
         phase: Phase::default(),
     });
@@ -128,12 +133,15 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         .name("reload".to_owned())
         .spawn(move || reloader.watch(&asked))
         .map_err(StartError::Thread)?;
+    let exporter = plan.telemetry.map(|telemetry| Exporter::start(telemetry, Arc::clone(&shared), &hostname()));
+    let exporter = exporter.transpose().map_err(StartError::Thread)?;
     let mut threads = Vec::new();
     for (number, listener) in listeners.into_iter().enumerate() {
         let worker = worker::Worker::new(number, listener, Arc::clone(&shared), workers);
         threads.push(worker.start()?);
     }
-    Ok(Running { https, health: health_address, shared, workers: threads, others: vec![admin, reloader], asks })
+    let others = vec![admin, reloader];
+    Ok(Running { https, health: health_address, shared, workers: threads, others, exporter, asks })
 }
 
 impl Running {
@@ -169,7 +177,8 @@ impl Running {
     }
 
     /// Leaves as the configuration says: readiness falls; whoever comes is served for the delay; then every answer ends
-    /// its connection; what is open at the deadline, or when `hurry` ends, is cut; the record is flushed.
+    /// its connection; what is open at the deadline, or when `hurry` ends, is cut; the record is flushed, then for two seconds the
+    /// telemetry.
     ///
     /// # Errors
     /// Where events were left that the disk did not take.
@@ -204,7 +213,12 @@ impl Running {
             drop(thread.join());
         }
         // ORDER: after the workers, so that what they cut is on the record as well.
-        timeout(FLUSH, self.shared.record.close()).await.unwrap_or(Err(audit::NotRecorded::Closed))
+        let closed = timeout(FLUSH, self.shared.record.close()).await.unwrap_or(Err(audit::NotRecorded::Closed));
+        // ORDER: the evidence first; what only observes comes last.
+        if let Some(exporter) = self.exporter.take() {
+            exporter.stop().await;
+        }
+        closed
     }
 }
 

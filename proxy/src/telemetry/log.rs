@@ -2,10 +2,12 @@
 //!
 //! Decides what may be written: a field that is not on the list is dropped, and every text goes through `redact`. Of the
 //! libraries below only warnings are written, because h2 and rustls print whole requests at their lower levels. It never
-//! waits for the reader of standard output: when that falls behind, lines are lost and counted.
+//! waits for the reader of standard output: when that falls behind, lines are lost and counted. Where telemetry is
+//! exported, the collector gets the very same lines.
 
 use std::fmt;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -20,7 +22,10 @@ use crate::config::raw::LogLevel;
 use crate::pipeline::Trail;
 use crate::rejection::Rejection;
 use crate::telemetry::metrics::Control;
+use crate::telemetry::otlp::Outbox;
 
+/// The longest text of a field, in characters.
+const TEXT_LIMIT: usize = 2_048;
 /// The lines that may wait for the reader of standard output.
 const WAITING_LINES: usize = 16_384;
 
@@ -48,16 +53,27 @@ const FIELDS: [&str; 20] = [
     "version",
 ];
 
-/// Starts the log. What is still waiting is written when the guard is dropped.
+/// One line, as it is written and as it is sent: allow-listed, redacted and bounded.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// When it was said, milliseconds since 1970.
+    pub(crate) at_ms: u64,
+    pub(crate) level: Level,
+    /// At most the listed fields and `message`.
+    pub(crate) fields: Map<String, Value>,
+}
+
+/// Starts the log. What is still waiting is written when the guard is dropped. With an `outbox` every line goes there too.
 ///
 /// # Errors
 /// Where this process has a log already.
 pub fn start(
     level: LogLevel,
     writer: impl Write + Send + 'static,
+    outbox: Option<Arc<Outbox>>,
 ) -> Result<WorkerGuard, tracing::subscriber::SetGlobalDefaultError> {
     let (lines, guard) = NonBlockingBuilder::default().buffered_lines_limit(WAITING_LINES).lossy(true).finish(writer);
-    let layer = JsonLines { level: level.tracing(), clock: Clock::system(), lines };
+    let layer = JsonLines { level: level.tracing(), clock: Clock::system(), lines, outbox };
     tracing::subscriber::set_global_default(tracing_subscriber::registry().with(layer))?;
     Ok(guard)
 }
@@ -78,6 +94,7 @@ struct JsonLines {
     level: Level,
     clock: Clock,
     lines: NonBlocking,
+    outbox: Option<Arc<Outbox>>,
 }
 
 impl<S: Subscriber> Layer<S> for JsonLines {
@@ -89,16 +106,31 @@ impl<S: Subscriber> Layer<S> for JsonLines {
 
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let about = event.metadata();
-        let mut line = Map::new();
-        line.insert("at".to_owned(), audit::rfc3339(self.clock.now().unix_ms).into());
-        line.insert("level".to_owned(), about.level().as_str().to_ascii_lowercase().into());
-        event.record(&mut Fields(&mut line));
-        if let Ok(mut text) = serde_json::to_vec(&line) {
+        let mut line = Line { at_ms: self.clock.now().unix_ms, level: *about.level(), fields: Map::new() };
+        event.record(&mut Fields(&mut line.fields));
+        if let Some(mut text) = line.json() {
             text.push(b'\n');
             // A full queue drops the line; the appender counts it.
             let mut lines = self.lines.clone();
             drop(lines.write_all(&text));
         }
+        if let Some(outbox) = &self.outbox {
+            outbox.line(line);
+        }
+    }
+}
+
+impl Line {
+    fn json(&self) -> Option<Vec<u8>> {
+        #[derive(serde::Serialize)]
+        struct Written<'a> {
+            at: String,
+            level: String,
+            #[serde(flatten)]
+            fields: &'a Map<String, Value>,
+        }
+        let level = self.level.as_str().to_ascii_lowercase();
+        serde_json::to_vec(&Written { at: audit::rfc3339(self.at_ms), level, fields: &self.fields }).ok()
     }
 }
 
@@ -118,6 +150,10 @@ impl Visit for Fields<'_> {
         // Ids, codes and templates are ours, and templates hold braces that redaction would only blur.
         let ours = matches!(field.name(), "request" | "code" | "route" | "rule" | "method" | "policy" | "version");
         let text = if ours { value.to_owned() } else { redact::text(value).into_owned() };
+        let text = match text.char_indices().nth(TEXT_LIMIT).and_then(|(end, _)| text.get(..end)) {
+            Some(short) => short.to_owned(),
+            None => text,
+        };
         self.put(field, text.into());
     }
 
@@ -163,8 +199,8 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::MethodNotAllowed(_)
         | Rejection::Token(_)
         | Rejection::Denied(_)
-        | Rejection::CrossSite(_)
         | Rejection::StepUp(..)
+        | Rejection::CrossSite(_)
         | Rejection::Limited(_) => {
             tracing::info!(target: "anteroom", request, code, rule, detail, "a request was refused")
         }
@@ -203,4 +239,35 @@ pub(crate) fn answered(trail: &Trail, status: StatusCode, code: Option<&'static 
         duration_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "a request was answered"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::otlp::{Collector, Settings, Signal};
+    use policy::units::Share;
+
+    #[test]
+    fn fields_are_listed_redacted_and_bounded() {
+        let collector = Collector::new("http://127.0.0.1:1", None, Vec::new()).unwrap();
+        let settings = Settings::new(collector, Share::NONE, Duration::from_secs(1));
+        let (lines, _guard) = NonBlockingBuilder::default().finish(std::io::sink());
+        let outbox = Some(Arc::clone(&settings.outbox));
+        let layer = JsonLines { level: Level::INFO, clock: Clock::manual(0), lines, outbox };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(target: "anteroom", code = "NO_ROUTE", path = "/canary", detail = "x@clinic.example", "said");
+            tracing::info!(target: "anteroom", detail = "\u{e9} ".repeat(5_000), "long");
+            tracing::info!(target: "hyper", "of a library");
+            tracing::debug!(target: "anteroom", "below the level");
+        });
+        assert_eq!(settings.outbox.dropped(Signal::Logs), 0);
+        let mut lines = settings.into_lines();
+        let first = String::from_utf8(lines.try_recv().unwrap().json().unwrap()).unwrap();
+        assert!(first.contains(r#""level":"info""#) && first.contains(r#""code":"NO_ROUTE""#), "{first}");
+        assert!(!first.contains("canary") && !first.contains("x@clinic"), "{first}");
+        let long = lines.try_recv().unwrap();
+        let text = long.fields.get("detail").and_then(Value::as_str).unwrap();
+        assert_eq!(text.chars().count(), TEXT_LIMIT);
+        assert!(lines.try_recv().is_err());
+    }
 }

@@ -1,21 +1,37 @@
-//! Counters and their text form (OpenTelemetry, shown to Prometheus).
+//! Counters and their two forms: text for Prometheus, and what a collector is sent. Both are of one gathering.
 //!
 //! Names follow the semantic conventions of OpenTelemetry where they have one. No label can be made to grow by a client:
 //! methods, codes, statuses, rules and templates are all closed lists of the configuration or of this program.
 
 use std::fmt;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::StatusCode;
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, MeterProvider as _, UpDownCounter};
-use opentelemetry_sdk::metrics::{SdkMeterProvider, Stream};
+use opentelemetry::metrics::{
+    AsyncInstrument, BoundCounter, BoundHistogram, Counter, Histogram, MeterProvider as _, UpDownCounter,
+};
+use opentelemetry_prometheus::PrometheusExporter;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, SdkMeterProvider, Stream, Temporality};
 use prometheus::{Registry, TextEncoder};
+use quick_cache::sync::Cache;
 
-use crate::pipeline::Trail;
+use super::otlp::{Outbox, Signal};
+use crate::pipeline::{METHODS, Trail};
 
-/// The upper bounds of the buckets of request durations, in seconds.
+/// The upper bounds of the buckets of durations, in seconds.
 const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
+
+/// How many sets of attributes are kept with their handles, over all requests: finding one costs a tenth of making one
+/// anew. A set that falls out is bound again, to the same numbers.
+const KEPT_SETS: usize = 1_024;
 
 /// One metric, as the manual lists it.
 #[derive(Clone, Copy, Debug)]
@@ -29,11 +45,22 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 14] = [
+pub const METRICS: [MetricEntry; 19] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
         meaning: "how long requests took, from the head to the head of the answer",
+    },
+    MetricEntry {
+        name: "http_server_active_requests",
+        labels: "http_request_method",
+        meaning: "requests whose answer has not begun",
+    },
+    MetricEntry {
+        name: "http_client_request_duration_seconds",
+        labels: "http_request_method, http_response_status_code, error_type",
+        meaning: "how long the application took, from the request to the head of its answer; `error_type` is the code of \
+                  a request that got none",
     },
     MetricEntry {
         name: "anteroom_requests_total",
@@ -50,6 +77,11 @@ pub const METRICS: [MetricEntry; 14] = [
         name: "anteroom_tls_handshakes_total",
         labels: "result",
         meaning: "TLS handshakes: `ok`, `failed`, `timeout`",
+    },
+    MetricEntry {
+        name: "anteroom_tls_handshake_duration_seconds",
+        labels: "result",
+        meaning: "how long TLS handshakes took",
     },
     MetricEntry { name: "anteroom_record_events_total", labels: "", meaning: "events that are on disk" },
     MetricEntry { name: "anteroom_record_waiting", labels: "", meaning: "events that wait for the disk" },
@@ -84,17 +116,29 @@ pub const METRICS: [MetricEntry; 14] = [
         labels: "",
         meaning: "when the set that runs was swapped in, in Unix time; `time()` less this is its age",
     },
+    MetricEntry {
+        name: "anteroom_telemetry_dropped_total",
+        labels: "signal",
+        meaning: "what did not reach the collector: spans (`traces`), lines of the log (`logs`), rounds of `metrics`",
+    },
+    MetricEntry { name: "process_start_time_seconds", labels: "", meaning: "when the gate started, in Unix time" },
 ];
 
 /// The counters of a process.
 pub struct Metrics {
     registry: Registry,
+    reader: Reader,
     provider: SdkMeterProvider,
     duration: Histogram<f64>,
+    app: Histogram<f64>,
+    answers: Cache<AnswerSet, AnswerHandles>,
+    app_answers: Cache<AppSet, BoundHistogram<f64>>,
+    active: Arc<[AtomicI64; METHODS.len() + 1]>,
     requests: Counter<u64>,
     observed: Counter<u64>,
     connections: UpDownCounter<i64>,
     handshakes: Counter<u64>,
+    handshake_duration: Histogram<f64>,
 }
 
 impl fmt::Debug for Metrics {
@@ -102,6 +146,26 @@ impl fmt::Debug for Metrics {
         out.write_str("Metrics")
     }
 }
+
+/// What tells the numbers of one answered request from those of others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct AnswerSet {
+    method: &'static str,
+    status: u16,
+    template: Option<Arc<str>>,
+    rule: Option<Arc<str>>,
+    decision: &'static str,
+    code: &'static str,
+}
+
+#[derive(Clone)]
+struct AnswerHandles {
+    duration: BoundHistogram<f64>,
+    requests: BoundCounter<u64>,
+}
+
+/// A method, and the status or code that the call to the application ended with.
+type AppSet = (&'static str, Result<u16, &'static str>);
 
 /// How a TLS handshake ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +197,44 @@ impl Control {
     }
 }
 
+/// The one gathering behind both forms.
+#[derive(Clone, Debug)]
+struct Reader(Arc<PrometheusExporter>);
+
+impl MetricReader for Reader {
+    fn register_pipeline(&self, pipeline: Weak<Pipeline>) {
+        self.0.register_pipeline(pipeline);
+    }
+
+    fn collect(&self, gathered: &mut ResourceMetrics) -> OTelSdkResult {
+        self.0.collect(gathered)
+    }
+
+    fn force_flush(&self) -> OTelSdkResult {
+        self.0.force_flush()
+    }
+
+    fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
+        self.0.shutdown_with_timeout(timeout)
+    }
+
+    fn temporality(&self, kind: InstrumentKind) -> Temporality {
+        self.0.temporality(kind)
+    }
+}
+
+/// A request that is being served; it counts as active until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Active<'m>(Option<&'m AtomicI64>);
+
+impl Drop for Active<'_> {
+    fn drop(&mut self) {
+        if let Some(count) = self.0 {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Metrics {
     /// Counters at zero.
     ///
@@ -146,10 +248,32 @@ impl Metrics {
             .without_target_info()
             .build()
             .map_err(|error| error.to_string())?;
-        let provider = SdkMeterProvider::builder().with_reader(exporter).with_view(duration_buckets).build();
+        let reader = Reader(Arc::new(exporter));
+        let provider = SdkMeterProvider::builder()
+            // Nothing about this process is taken from its environment.
+            .with_resource(Resource::builder_empty().build())
+            .with_reader(reader.clone())
+            .with_view(duration_buckets)
+            .build();
         let meter = provider.meter("anteroom");
+        let active: Arc<[AtomicI64; METHODS.len() + 1]> = Arc::default();
+        let counts = Arc::clone(&active);
+        let _active = meter
+            .i64_observable_up_down_counter("http.server.active_requests")
+            .with_callback(move |out| {
+                for (method, count) in METHODS.into_iter().chain(["_OTHER"]).zip(counts.iter()) {
+                    out.observe(count.load(Ordering::Relaxed), &[KeyValue::new("http.request.method", method)]);
+                }
+            })
+            .build();
         Ok(Self {
             registry,
+            reader,
+            active,
+            answers: Cache::new(KEPT_SETS),
+            app_answers: Cache::new(KEPT_SETS),
+            app: meter.f64_histogram("http.client.request.duration").with_unit("s").build(),
+            handshake_duration: meter.f64_histogram("anteroom.tls.handshake.duration").with_unit("s").build(),
             duration: meter.f64_histogram("http.server.request.duration").with_unit("s").build(),
             requests: meter.u64_counter("anteroom.requests").build(),
             observed: meter.u64_counter("anteroom.observed").build(),
@@ -206,22 +330,83 @@ impl Metrics {
         let _good = meter.u64_observable_gauge("anteroom.reload.last_good").with_unit("s").with_callback(good).build();
     }
 
+    /// Shows when the process started (Unix seconds), and what an exporter had to drop.
+    pub fn observe_process(&self, started: u64, outbox: Option<Arc<Outbox>>) {
+        let meter = self.provider.meter("anteroom");
+        let start = move |out: &dyn AsyncInstrument<u64>| out.observe(started, &[]);
+        let _start = meter.u64_observable_gauge("process.start_time").with_unit("s").with_callback(start).build();
+        let dropped = move |out: &dyn AsyncInstrument<u64>| {
+            for signal in Signal::ALL {
+                let count = outbox.as_ref().map_or(0, |outbox| outbox.dropped(signal));
+                out.observe(count, &[KeyValue::new("signal", signal.word())]);
+            }
+        };
+        let _dropped = meter.u64_observable_counter("anteroom.telemetry.dropped").with_callback(dropped).build();
+    }
+
+    /// Counts a request as active until the guard is dropped.
+    pub(crate) fn active(&self, method: Option<&'static str>) -> Active<'_> {
+        let place = METHODS.iter().position(|name| Some(*name) == method).unwrap_or(METHODS.len());
+        let count = self.active.get(place);
+        if let Some(count) = count {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Active(count)
+    }
+
+    /// Counts one call to the application: the status of its answer, or the code that the request ended with.
+    pub(crate) fn app_answered(
+        &self,
+        method: Option<&'static str>,
+        outcome: Result<u16, &'static str>,
+        took: Duration,
+    ) {
+        let set = (method.unwrap_or("_OTHER"), outcome);
+        let handle = self.app_answers.get(&set).unwrap_or_else(|| {
+            let method = KeyValue::new("http.request.method", set.0);
+            let outcome = match outcome {
+                Ok(status) => KeyValue::new("http.response.status_code", i64::from(status)),
+                Err(code) => KeyValue::new("error.type", code),
+            };
+            let handle = self.app.bind(&[method, outcome]);
+            self.app_answers.insert(set, handle.clone());
+            handle
+        });
+        handle.record(took.as_secs_f64());
+    }
+
     /// Counts one answered request.
     pub(crate) fn answered(&self, trail: &Trail, status: StatusCode, code: Option<&'static str>, took: Duration) {
-        let method = KeyValue::new("http.request.method", trail.method.unwrap_or("_OTHER"));
-        let status = KeyValue::new("http.response.status_code", i64::from(status.as_u16()));
-        let route = KeyValue::new("http.route", opentelemetry::Value::from(trail.template.clone().unwrap_or_default()));
-        self.duration.record(took.as_secs_f64(), &[method, status, route]);
-        let observed = trail.observed_code();
-        let decision = match (code, observed) {
-            (Some(_), _) => "deny",
-            (None, Some(_)) => "observe",
-            (None, None) => "allow",
+        let set = AnswerSet {
+            method: trail.method.unwrap_or("_OTHER"),
+            status: status.as_u16(),
+            template: trail.template.clone(),
+            rule: trail.rule.clone(),
+            decision: trail.decision(code),
+            code: trail.code(code).unwrap_or(""),
         };
-        let decision = KeyValue::new("decision", decision);
-        let code = KeyValue::new("code", code.or(observed).unwrap_or(""));
-        let rule = KeyValue::new("rule", opentelemetry::Value::from(trail.rule.clone().unwrap_or_default()));
-        self.requests.add(1, &[decision, code, rule]);
+        let handles = self.answers.get(&set).unwrap_or_else(|| {
+            let handles = self.bind(&set);
+            self.answers.insert(set, handles.clone());
+            handles
+        });
+        handles.duration.record(took.as_secs_f64());
+        handles.requests.add(1);
+    }
+
+    fn bind(&self, set: &AnswerSet) -> AnswerHandles {
+        let text = |text: &Option<Arc<str>>| opentelemetry::Value::from(text.clone().unwrap_or_default());
+        let duration = self.duration.bind(&[
+            KeyValue::new("http.request.method", set.method),
+            KeyValue::new("http.response.status_code", i64::from(set.status)),
+            KeyValue::new("http.route", text(&set.template)),
+        ]);
+        let requests = self.requests.bind(&[
+            KeyValue::new("decision", set.decision),
+            KeyValue::new("code", set.code),
+            KeyValue::new("rule", text(&set.rule)),
+        ]);
+        AnswerHandles { duration, requests }
     }
 
     /// Counts what a control in observe mode let pass.
@@ -235,13 +420,22 @@ impl Metrics {
     }
 
     /// Counts a handshake.
-    pub(crate) fn handshake(&self, result: Handshake) {
+    pub(crate) fn handshake(&self, result: Handshake, took: Duration) {
         let word = match result {
             Handshake::Ok => "ok",
             Handshake::Failed => "failed",
             Handshake::TimedOut => "timeout",
         };
-        self.handshakes.add(1, &[KeyValue::new("result", word)]);
+        let result = [KeyValue::new("result", word)];
+        self.handshakes.add(1, &result);
+        self.handshake_duration.record(took.as_secs_f64(), &result);
+    }
+
+    /// The form that a collector is sent, without a resource.
+    pub(crate) fn gather(&self) -> Option<ExportMetricsServiceRequest> {
+        let mut gathered = ResourceMetrics::default();
+        self.reader.collect(&mut gathered).ok()?;
+        Some((&gathered).into())
     }
 
     /// The text form.
@@ -267,7 +461,7 @@ fn seen<T: 'static>(
 }
 
 fn duration_buckets(instrument: &opentelemetry_sdk::metrics::Instrument) -> Option<Stream> {
-    if instrument.name() != "http.server.request.duration" {
+    if !instrument.name().ends_with(".duration") {
         return None;
     }
     let boundaries = SECONDS.to_vec();

@@ -1,4 +1,6 @@
-//! What the gate tells about itself: the operations log and the metrics. Neither holds what a client sent.
+//! What the gate tells about itself while it runs: the log, the metrics, the traces, and their way to a collector.
 
 pub mod log;
 pub mod metrics;
+pub mod otlp;
+pub(crate) mod trace;

@@ -157,6 +157,9 @@ async fn while_observed_other_sites_pass_and_it_is_on_the_record() {
     assert_eq!(said, (&json!("CROSS_SITE"), &json!("observe"), &json!("observe"), &json!(200)));
     assert_eq!(gate.metric("anteroom_observed_total", &[("control", "csrf")]), 1.0);
     assert_eq!(gate.metric("anteroom_requests_total", &[("code", "CROSS_SITE"), ("decision", "observe")]), 1.0);
+    let control = gate.files.path("control.sock");
+    let status = e2e::process::run(gate.files.root(), &["status", "--control", control.to_str().unwrap()]);
+    assert!(status.out.contains("csrf"), "{status:?}");
     let preflight = [("origin", EVIL), ("access-control-request-method", "POST")];
     assert_eq!(client.ask("OPTIONS", "/me", &preflight).await.code(), "CROSS_SITE", "the list is never observed only");
 }

@@ -110,6 +110,13 @@ fn requests(planter: &mut Planter, good: &str) -> Vec<Vec<u8>> {
             put(&|v| head("GET /me", &format!("cookie: theme={v}; other={v}\r\n")));
             put(&|v| head("GET /me", &format!("cookie: __session={v}\r\n")));
             put(&|v| head("GET /me", &format!("cookie: __session=x; __session={v}\r\n")));
+            put(&|v| head("POST /open/x", &format!("cookie: a=b\r\norigin: {v}\r\nsec-fetch-site: {v}\r\n")));
+            put(&|v| head("OPTIONS /open/x", &format!("origin: {v}\r\naccess-control-request-method: {v}\r\n")));
+            put(&|v| {
+                let key = "sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+                let asked = format!("connection: upgrade\r\nupgrade: websocket\r\n{key}");
+                head("GET /open/chat", &format!("{asked}origin: https://{v}\r\nsec-websocket-protocol: {v}\r\n"))
+            });
             put(&|v| head("GET /me", &format!("authorization: Bearer {v}\r\n")));
             put(&|v| head("GET /me", &format!("authorization: {v}\r\n")));
             put(&|v| head("GET /me", &format!("authorization: Bearer a\r\nauthorization: Bearer {v}\r\n")));

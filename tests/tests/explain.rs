@@ -54,6 +54,27 @@ fn each_end_is_told_with_the_step_it_came_from() {
         ([&[record][..], &provider[..]].concat(), 0, "allow", json!(null), "scope"),
         (vec![record, "--as-role", "provider"], 3, "deny", json!("NO_TENANT"), "tenant"),
         (vec!["POST /api/rx/7/sign", "--token", &issuer.ada()], 3, "deny", json!("CONDITION"), "condition"),
+        (vec!["POST /open/x", "--header", "cookie: a=b"], 3, "deny", json!("CROSS_SITE"), "site"),
+        (
+            vec!["POST /open/x", "--header", "cookie: a=b", "--header", "origin: https://clinic.example"],
+            0,
+            "allow",
+            json!(null),
+            "demand",
+        ),
+        (
+            vec![
+                "OPTIONS /open/x",
+                "--header",
+                "origin: https://x.example",
+                "--header",
+                "access-control-request-method: GET",
+            ],
+            3,
+            "deny",
+            json!("CROSS_SITE"),
+            "preflight",
+        ),
         (
             vec!["GET /api/watched/p1", "--as-role", "front_desk", "--tenant", "a"],
             0,

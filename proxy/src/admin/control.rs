@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{About, Answer, plain};
 use crate::phase::Stage;
 use crate::shared::Shared;
+use crate::telemetry::metrics::Control;
 
 pub(super) fn answer(shared: &Shared, about: &About, request: &Request<Incoming>) -> Answer {
     match (request.method(), request.uri().path()) {
@@ -66,6 +67,7 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         "policy": &*runtime.policy_digest,
         "routes": runtime.policy.routes().count(),
         "observed": observed.iter().map(|route| route.id()).collect::<Vec<_>>(),
+        "observed_controls": runtime.browsers.observed().map(Control::name).collect::<Vec<_>>(),
         "providers": providers,
         "certificates": certificates,
         "reload": {

@@ -235,8 +235,9 @@ fn human(request: &str, explained: &Explained) -> String {
     }
     text.push_str(&match &explained.end {
         End::Allowed => "\nallowed\n".to_owned(),
-        End::Observed(denial) => {
-            format!("\nallowed, because the route only observes; else {} {}\n", denial.status(), denial.code())
+        End::Observed(rejection) => {
+            let (status, code) = (rejection.status().as_u16(), rejection.code());
+            format!("\nallowed, because that is only observed; else {status} {code}\n")
         }
         End::Refused(rejection) => format!(
             "\ndenied: {} {}\n  {}\n",
@@ -256,7 +257,7 @@ fn in_json(request: &str, explained: &Explained) -> Value {
         .collect();
     let (decision, code, status) = match &explained.end {
         End::Allowed => ("allow", None, None),
-        End::Observed(denial) => ("observe", Some(denial.code()), None),
+        End::Observed(rejection) => ("observe", Some(rejection.code()), None),
         End::Refused(rejection) => ("deny", Some(rejection.code()), Some(rejection.status().as_u16())),
     };
     json!({

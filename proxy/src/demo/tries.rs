@@ -195,9 +195,9 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
             .method("POST")
             .header("authorization", bearer(issuer, Lie::StaleFactors, now)?)
             .refused(401, "STEP_UP"),
-        Try::get(Group::Who, "cross-site", None, "/api/patients/p-103/records")
-            .title("a page of another site writes a record with a clinician's cookie")
-            .note("Written by a page that nobody meant to trust.")
+        Try::get(Group::Who, "cross-site", None, "/api/prescriptions/rx-1/sign")
+            .title("a page of another site signs with a clinician's cookie")
+            .method("POST")
             .header("cookie", format!("{COOKIE}={ada}"))
             .header("origin", "https://prizes.example")
             .refused(403, "CROSS_SITE"),

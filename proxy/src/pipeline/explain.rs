@@ -9,13 +9,15 @@ use std::sync::Arc;
 use http::Uri;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
-use policy::{Came, Case, Demand, Denial, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
+use policy::{Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
 
 use super::admit::{self, Named};
 use super::canonical;
+use super::cors;
 use super::cross_site;
 use super::decide::{self, Request};
 use super::identify::{self, Caller};
+use super::websocket;
 use crate::authn;
 use crate::rejection::Rejection;
 use crate::runtime::{Provider, Rollout, Runtime};
@@ -69,8 +71,8 @@ pub(crate) struct Told {
 pub(crate) enum End {
     /// It would go to the application.
     Allowed,
-    /// It would go to the application, because the route only observes.
-    Observed(Denial),
+    /// It would go to the application, because what would refuse it is observed only.
+    Observed(Rejection),
     /// It would end here.
     Refused(Rejection),
 }
@@ -111,7 +113,14 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     let Named { host, path, query } =
         admit::named(runtime, None, &mut parts).map_err(|rejection| (Some("request"), rejection))?;
     told.saw("request", format!("{} `{path}` of host `{host}`, in one reading", parts.method));
+    let preflight = cors::preflight(runtime.browsers.cors.as_ref(), &parts.method, &parts.headers);
+    if preflight.map_err(|rejection| (Some("preflight"), rejection))?.is_some() {
+        told.saw("preflight", "the list in `cors` answers it; it goes no further");
+        return Ok(());
+    }
     let found = route(&runtime.policy, &parts, &path, told)?;
+    let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, false)
+        .map_err(|rejection| (Some("websocket"), rejection))?;
     let caller = match caller {
         Some(Assumed { principal, provider }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
@@ -119,12 +128,7 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
         }
         None => credential(runtime, &parts.headers, &found, now, told)?,
     };
-    let place = caller.as_ref().and_then(|caller| caller.place);
-    match (cross_site::verdict(runtime, &parts, &host, place, false), runtime.browsers.csrf) {
-        (Ok(()), _) => {}
-        (Err(detail), Rollout::Enforce) => return Err((Some("site"), Rejection::CrossSite(detail))),
-        (Err(detail), Rollout::Observe) => told.saw("site", format!("{detail}: observed only")),
-    }
+    other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
     let facts = Facts {
         method: parts.method.as_str(),
         request: &Request { headers: &parts.headers, query: query.as_deref() },
@@ -137,7 +141,7 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     told.steps.extend(steps.map(|step| Told { name: step.name.as_str(), outcome: step.outcome, says: step.says }));
     match trace.decision.verdict {
         Verdict::Granted(_) => {}
-        Verdict::Observed(_, denial) => told.end = End::Observed(denial),
+        Verdict::Observed(_, denial) => told.end = End::Observed(decide::refused(denial, caller.as_ref())),
         Verdict::Denied(denial) => return Err((None, decide::refused(denial, caller.as_ref()))),
     }
     if let Demand::Act(act) = found.demand()
@@ -148,6 +152,27 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
             Per::Address => "address",
         };
         told.saw("limit", format!("{} per {whose}, {} at once: not counted here", limit.rate, limit.burst));
+    }
+    Ok(())
+}
+
+/// Whether a page of another site asks.
+fn other_site(
+    runtime: &Runtime,
+    parts: &Parts,
+    host: &str,
+    websocket: bool,
+    caller: Option<&Caller<'_>>,
+    told: &mut Explained,
+) -> Result<(), Ended> {
+    let place = caller.and_then(|caller| caller.place);
+    match (cross_site::verdict(runtime, parts, host, place, websocket), runtime.browsers.csrf) {
+        (Ok(()), _) => {}
+        (Err(detail), Rollout::Observe) => {
+            told.steps.push(Told { name: "site", outcome: Outcome::Ended, says: format!("{detail}; only observed") });
+            told.end = End::Observed(Rejection::CrossSite(detail));
+        }
+        (Err(detail), Rollout::Enforce) => return Err((Some("site"), Rejection::CrossSite(detail))),
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::Runtime;
+use crate::telemetry::metrics::Control;
 
 /// What the gate holds browsers to.
 #[derive(Clone, Debug, Default)]
@@ -17,6 +18,14 @@ pub struct Browsers {
     pub csrf: Rollout,
     /// The other sites whose pages may ask; `None`: no page of any other site.
     pub cors: Option<Cors>,
+}
+
+impl Browsers {
+    /// The controls that are observed only.
+    pub(crate) fn observed(&self) -> impl Iterator<Item = Control> {
+        let stages = [(self.cookies.rollout, Control::Cookies), (self.csrf, Control::Csrf)];
+        stages.into_iter().filter(|(rollout, _)| *rollout == Rollout::Observe).map(|(_, control)| control)
+    }
 }
 
 /// How far a control that may break an application is rolled out.

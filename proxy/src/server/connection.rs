@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::CONNECTION;
-use http::{HeaderValue, Request, Response};
+use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -114,7 +114,9 @@ impl Served {
     async fn answer_and_part(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
         let shared = Arc::clone(&self.shared);
         let mut answer = self.answer(request).await?;
-        if shared.phase.stage() >= Stage::Closing {
+        // Behind a `101` there is no next request, and its `Connection` says something else.
+        let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
+        if shared.phase.stage() >= Stage::Closing && !switches {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer)

@@ -79,18 +79,58 @@ enum Kind {
     Everyone,
 }
 
-/// Why a request does not fit: how long until one does.
+impl Kind {
+    /// What clients are told. The shared buckets stand in for that of an address.
+    fn name(self) -> &'static str {
+        match self {
+            Kind::Address | Kind::Prefix | Kind::Everyone => "address",
+            Kind::Refused => "refused",
+            Kind::Act => "act",
+        }
+    }
+}
+
+/// Why a request does not fit: how long until one does, and which limit it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full {
     /// Time until one more request fits.
     pub wait: Duration,
+    /// The name of the limit, as clients are told: `address`, `refused` or `act`.
+    pub limit: &'static str,
+    /// How much it allows.
+    pub quota: Quota,
 }
 
 impl Full {
+    /// Any of them, to list what they all have in common.
+    pub(crate) fn sample() -> Self {
+        let one = NonZeroU32::MIN;
+        let quota = Quota { count: one, per: Duration::from_secs(1), burst: one };
+        Self { wait: Duration::ZERO, limit: Kind::Address.name(), quota }
+    }
+
     /// Whole seconds for `Retry-After`, rounded up, at least one.
     pub fn seconds(self) -> u64 {
-        self.wait.as_secs().saturating_add(u64::from(self.wait.subsec_nanos() > 0)).max(1)
+        whole_seconds(self.wait)
     }
+
+    /// The value of `RateLimit-Policy`: the burst, and the seconds in which all of it grows back
+    /// (draft-ietf-httpapi-ratelimit-headers-10, section 3).
+    pub fn policy_field(self) -> String {
+        let Quota { count, per, burst } = self.quota;
+        let window = per.checked_mul(burst.get()).map_or(Duration::MAX, |all| all / count.get());
+        format!("\"{}\";q={burst};w={}", self.limit, whole_seconds(window))
+    }
+
+    /// The value of `RateLimit`: nothing left now, more after as many seconds as `Retry-After` says (section 4).
+    pub fn field(self) -> String {
+        format!("\"{}\";r=0;t={}", self.limit, self.seconds())
+    }
+}
+
+/// Whole seconds, rounded up, at least one.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0)).max(1)
 }
 
 /// The buckets of a process.
@@ -143,7 +183,7 @@ impl Limits {
         let key = Key { kind: Kind::Refused, quota, who: site(address) };
         let until = self.buckets.get(&key).map_or(0, |bucket| bucket.full_until.load(Ordering::Acquire));
         match Duration::from_nanos(until).checked_sub(now) {
-            Some(wait) if !wait.is_zero() => Err(Full { wait }),
+            Some(wait) if !wait.is_zero() => Err(Full { wait, limit: Kind::Refused.name(), quota }),
             _ => Ok(()),
         }
     }
@@ -157,18 +197,20 @@ impl Limits {
     }
 
     fn take(&self, kind: Kind, who: u128, quota: Quota, wide: Option<u128>, now: Duration) -> Result<(), Full> {
+        let full = |wait| Full { wait, limit: kind.name(), quota };
         self.clock.set(now);
         let key = Key { kind, quota, who };
         if let Some(bucket) = self.buckets.get(&key) {
-            return bucket.take(now);
+            return bucket.take(now).map_err(full);
         }
         if self.buckets.len() >= CROWDED {
             if let Some(prefix) = wide {
-                self.bucket(Key { kind: Kind::Prefix, quota: quota.widened(), who: prefix }).take(now)?;
+                self.bucket(Key { kind: Kind::Prefix, quota: quota.widened(), who: prefix }).take(now).map_err(full)?;
             }
-            self.bucket(Key { kind: Kind::Everyone, quota: quota.widened().widened(), who: 0 }).take(now)?;
+            let everyone = Key { kind: Kind::Everyone, quota: quota.widened().widened(), who: 0 };
+            self.bucket(everyone).take(now).map_err(full)?;
         }
-        self.bucket(key).take(now)
+        self.bucket(key).take(now).map_err(full)
     }
 
     fn bucket(&self, key: Key) -> Arc<Bucket> {
@@ -192,14 +234,15 @@ impl Default for Limits {
 }
 
 impl Bucket {
-    fn take(&self, now: Duration) -> Result<(), Full> {
+    /// Takes one; where it does not fit, says how long until one does.
+    fn take(&self, now: Duration) -> Result<(), Duration> {
         let (fits, wait) = match self.limiter.check() {
             Ok(left) => (true, if left.remaining_burst_capacity() == 0 { grows_back(&left) } else { Duration::ZERO }),
             Err(until) => (false, until.wait_time_from(nanos(now))),
         };
         self.full_until
             .store(count(if wait.is_zero() { Duration::ZERO } else { now.saturating_add(wait) }), Ordering::Release);
-        if fits { Ok(()) } else { Err(Full { wait }) }
+        if fits { Ok(()) } else { Err(wait) }
     }
 }
 
@@ -276,6 +319,24 @@ mod tests {
         assert_eq!(limits.take_address(client, quota, at(11)), Ok(()));
         assert!(limits.take_address(client, quota, at(11)).is_err());
         assert_eq!(limits.take_address(address("203.0.113.10"), quota, at(11)), Ok(()));
+    }
+
+    #[test]
+    fn the_fields_name_the_limit_its_size_and_when_one_more_fits() {
+        let number = |value| NonZeroU32::new(value).unwrap();
+        let full = |count, per, burst, wait| Full {
+            wait: Duration::from_millis(wait),
+            limit: "address",
+            quota: Quota { count: number(count), per: Duration::from_secs(per), burst: number(burst) },
+        };
+        for (full, policy, left) in [
+            (full(500, 1, 1_000, 2), "\"address\";q=1000;w=2", "\"address\";r=0;t=1"),
+            (full(60, 60, 1, 1_000), "\"address\";q=1;w=1", "\"address\";r=0;t=1"),
+            (full(1, 3_600, 3, 3_599_001), "\"address\";q=3;w=10800", "\"address\";r=0;t=3600"),
+            (full(500, 1, 1, 0), "\"address\";q=1;w=1", "\"address\";r=0;t=1"),
+        ] {
+            assert_eq!((full.policy_field().as_str(), full.field().as_str()), (policy, left));
+        }
     }
 
     #[test]

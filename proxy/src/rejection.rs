@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode};
 use policy::Denial;
 
 use crate::authn::TokenFault;
+use crate::limits::Full;
 
 /// Why a request was refused, or why its answer was withheld.
 #[derive(Debug)]
@@ -32,8 +33,10 @@ pub enum Rejection {
     Denied(Denial),
     /// The policy demands stronger or more recent factors; holds its denial and the challenge.
     StepUp(Denial, HeaderValue),
-    /// Too many requests; holds whole seconds until one more fits.
-    Limited(u64),
+    /// A page of another site asked, or a preflight that the list does not answer.
+    CrossSite(&'static str),
+    /// Too many requests; holds the limit, and the time until one more fits.
+    Limited(Full),
     /// The gate has more to do than it can.
     Overloaded,
     /// The application cannot be reached, or hung up before it answered.
@@ -86,6 +89,7 @@ impl Rejection {
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Rejection::Token(fault) => fault.code(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
+            Rejection::CrossSite(_) => "CROSS_SITE",
             Rejection::Limited(_) => "LIMITED",
             Rejection::Overloaded => "OVERLOADED",
             Rejection::AppDown(_) => "APP_DOWN",
@@ -112,6 +116,7 @@ impl Rejection {
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => {
                 StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN)
             }
+            Rejection::CrossSite(_) => StatusCode::FORBIDDEN,
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Rejection::Overloaded | Rejection::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::AppDown(_) | Rejection::AppInvalid(_) => StatusCode::BAD_GATEWAY,
@@ -133,6 +138,7 @@ impl Rejection {
             Rejection::Misdirected => "the connection was opened for another host",
             Rejection::NoRoute => "there is nothing at this address",
             Rejection::MethodNotAllowed(_) => "the address does not take this method",
+            Rejection::CrossSite(_) => "the request comes from a page of another site",
             Rejection::Limited(_) => "too many requests",
             Rejection::Overloaded => "the service has too much to do",
             Rejection::AppDown(_) => "the application cannot be reached",
@@ -150,6 +156,7 @@ impl Rejection {
             | Rejection::BadPath(detail)
             | Rejection::BadHeader(detail)
             | Rejection::BadHost(detail)
+            | Rejection::CrossSite(detail)
             | Rejection::AppDown(detail)
             | Rejection::AppInvalid(detail) => (*detail).to_owned(),
             Rejection::TooLarge(Oversize::Body) => "body over `limits.body`".to_owned(),
@@ -206,7 +213,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
         Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
         Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
-        Rejection::StepUp(..) => Rejection::Limited(1),
+        Rejection::StepUp(..) => Rejection::CrossSite(""),
+        Rejection::CrossSite(_) => Rejection::Limited(Full::sample()),
         Rejection::Limited(_) => Rejection::Overloaded,
         Rejection::Overloaded => Rejection::AppDown(""),
         Rejection::AppDown(_) => Rejection::AppTimeout,
@@ -262,6 +270,12 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         // It stands among the denials.
         Rejection::StepUp(..) => return Vec::new(),
+        Rejection::CrossSite(_) => {
+            "A page of another site sent a request that could change something with a person's cookies, opened a \
+             WebSocket, or asked for a preflight; the log says by what it was seen. A site of yours belongs in \
+             `app.hosts` or `cors.origins`; a client that is no browser sends its token in a header. See \
+             [browsers](browsers.md)."
+        }
         Rejection::Limited(_) => {
             "Come back after `Retry-After` seconds. It is the address' limit (`limits.per_address`), its allowance of \
              refused requests (`limits.refused_per_address`), or the act's own `limit`."

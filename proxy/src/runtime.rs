@@ -3,6 +3,8 @@
 //! It decides nothing by itself. What outlives a change of configuration (limits, keys, the record) is in
 //! [`crate::shared`] instead.
 
+mod browsers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use crate::authn::{self, KeyStore};
 use crate::limits::Quota;
 use crate::pipeline::canonical;
 use crate::upstream::AppTarget;
+pub use browsers::{Browsers, CookieRules, Cors, Exception, Rollout};
 
 /// What runs, as opposed to what was written.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub struct Runtime {
     pub identity: IdentityHeaders,
     /// The headers of every answer.
     pub answer_headers: AnswerHeaders,
+    /// What browsers are held to.
+    pub browsers: Browsers,
     /// What a client may ask.
     pub limits: Bounds,
     /// Turns patients into pseudonyms; without it the record names none.

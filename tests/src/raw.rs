@@ -79,6 +79,13 @@ impl Raw {
         self.answer().await
     }
 
+    /// The next bytes, whatever they are; fewer than asked for where the connection ended before.
+    pub async fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let filled = async { while self.buffer.len() < length && self.more().await > 0 {} };
+        soon("bytes", filled).await;
+        self.buffer.drain(..length.min(self.buffer.len())).collect()
+    }
+
     async fn read_answer(&mut self, head_only: bool) -> Option<RawAnswer> {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|four| four == b"\r\n\r\n") {

@@ -14,6 +14,7 @@ use policy::units::{Period, Rate};
 use policy::{Diagnostic, Span, Spanned};
 use redact::PseudonymKey;
 
+use super::browsers;
 use super::files::FileSet;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
@@ -82,6 +83,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let hosts = hosts(&config, &mut faults);
     let identity = identity_headers(&config.headers, &mut faults);
     let answer_headers = answer_headers(&config.headers, identity.as_ref(), &mut faults);
+    let browsers = browsers::compile(&config, &mut faults);
     let limits = bounds(&config.limits, &mut faults);
     let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
         let bytes = faults.file(&key.file)?;
@@ -115,6 +117,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             providers,
             identity: identity?,
             answer_headers: answer_headers?,
+            browsers: browsers?,
             limits: limits?,
             pseudonym_key,
             drain: drain?,

@@ -2,6 +2,7 @@
 //!
 //! `check` stops after compile; `run` goes on with the very same result, so the two cannot disagree.
 
+mod browsers;
 mod compile;
 mod files;
 mod load;

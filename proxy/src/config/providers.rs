@@ -39,7 +39,24 @@ impl KeySource {
 }
 
 /// Header names that carry something else than a token, whatever their value.
-const NO_TOKEN_HEADERS: [&str; 6] = ["host", "cookie", "connection", "content-length", "transfer-encoding", "te"];
+const NO_TOKEN_HEADERS: [&str; 14] = [
+    "host",
+    "cookie",
+    "connection",
+    "content-length",
+    "transfer-encoding",
+    "te",
+    // Browsers send these by themselves, or let a page of another site choose them: no such header shows that the one who
+    // asks meant to (`pipeline/cross_site.rs` relies on it).
+    "accept",
+    "accept-language",
+    "content-language",
+    "content-type",
+    "origin",
+    "range",
+    "referer",
+    "user-agent",
+];
 
 pub(super) fn compile(
     config: &RawConfig,

@@ -11,6 +11,7 @@ use policy::units::{ByteSize, Period, Rate, Share};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::browsers::{RawCookies, RawCors, RawRollout};
 use crate::authn::Algorithm;
 
 /// How this sidecar is wired: one file per deployment.
@@ -38,6 +39,15 @@ pub struct RawConfig {
     /// Headers that are set for the application and on every answer.
     #[serde(default)]
     pub headers: RawHeaders,
+    /// The cookies that the application sets.
+    #[serde(default)]
+    pub cookies: RawCookies,
+    /// Pages of other sites that may ask (CORS). Left out: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cors: Option<RawCors>,
+    /// How far the controls are rolled out that may break an application which did without them.
+    #[serde(default)]
+    pub rollout: RawRollout,
     /// What a client may ask of the gate.
     #[serde(default)]
     pub limits: RawLimits,
@@ -97,7 +107,8 @@ pub struct RawTimeouts {
     pub connect: Spanned<Period>,
     /// For the head of its answer, from the moment the request is handed over: at most `1h`.
     pub response: Spanned<Period>,
-    /// For the next piece of a body in either direction, and for the next request on a connection: at most `1h`.
+    /// For the next piece of a body in either direction, of a stream of events or of a WebSocket, and for the next request
+    /// on a connection: at most `1h`.
     pub idle: Spanned<Period>,
 }
 

@@ -168,6 +168,7 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
     let invalid = |name, title, lie| -> Result<Try, DemoError> {
         Ok(get(name).title(title).header("authorization", bearer(issuer, lie, now)?).refused(401, "TOKEN_INVALID"))
     };
+    let ada = persona(PROVIDER).map(|ada| issuer.token(ada, now)).transpose()?.unwrap_or_default();
     Ok(vec![
         get("no-credential").title("no token at all").refused(401, "NO_CREDENTIAL").printed(),
         get("garbage-token")
@@ -194,6 +195,12 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
             .method("POST")
             .header("authorization", bearer(issuer, Lie::StaleFactors, now)?)
             .refused(401, "STEP_UP"),
+        Try::get(Group::Who, "cross-site", None, "/api/patients/p-103/records")
+            .title("a page of another site writes a record with a clinician's cookie")
+            .note("Written by a page that nobody meant to trust.")
+            .header("cookie", format!("{COOKIE}={ada}"))
+            .header("origin", "https://prizes.example")
+            .refused(403, "CROSS_SITE"),
     ])
 }
 
@@ -325,6 +332,7 @@ mod tests {
             "BAD_HOST",
             "BAD_PATH",
             "CONDITION",
+            "CROSS_SITE",
             "LIMITED",
             "METHOD_NOT_ALLOWED",
             "NOT_GRANTED",

@@ -1,4 +1,5 @@
-//! Step 1: is this one request, for one of our hosts, on one route, within the limits of its address?
+//! Step 1: is this one request, for one of our hosts, on one route, within the limits of its address? In two halves,
+//! between which preflights are answered: they name no route.
 //!
 //! Decides nothing about who is asking. Everything here is cheap, so that a flood costs little: no cryptography, no body,
 //! no waiting.
@@ -10,13 +11,25 @@ use policy::{Found, Match};
 
 use super::canonical;
 use super::trail::Trail;
+use super::websocket::{self, Handshake};
 use crate::limits::Full;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::server::Connection;
 use crate::shared::Shared;
 
-/// A request that can be read in one way only, with the route that its path picked.
+/// A request that can be read in one way only.
+#[derive(Debug)]
+pub(super) struct Understood {
+    path: String,
+    query: Option<String>,
+    host: String,
+    pub(super) parts: Parts,
+    body: Incoming,
+    pressed: Option<Full>,
+}
+
+/// A request with the route that its path picked.
 #[derive(Debug)]
 pub(super) struct Admitted<'r> {
     pub(super) found: Match<'r>,
@@ -29,31 +42,56 @@ pub(super) struct Admitted<'r> {
     pub(super) host: String,
     pub(super) parts: Parts,
     pub(super) body: Incoming,
+    /// Set where it asks for a WebSocket.
+    pub(super) websocket: Option<Handshake>,
     /// Set while the address has used up its refusals: only credentials that were verified before are looked at then.
     pub(super) pressed: Option<Full>,
 }
 
-/// Admits a request.
+/// Reads a request.
 ///
 /// # Errors
-/// `LIMITED`, `TOO_LARGE`, `BAD_FRAMING`, `BAD_HEADER`, `BAD_HOST`, `MISDIRECTED`, `BAD_PATH`, `NO_ROUTE`, `METHOD_NOT_ALLOWED`.
-pub(super) fn request<'r>(
+/// `LIMITED`, `TOO_LARGE`, `BAD_FRAMING`, `BAD_HEADER`, `BAD_HOST`, `MISDIRECTED`, `BAD_PATH`.
+pub(super) fn request(
     shared: &Shared,
-    runtime: &'r Runtime,
+    runtime: &Runtime,
     connection: &Connection,
     request: Request<Incoming>,
     trail: &mut Trail,
-) -> Result<Admitted<'r>, Rejection> {
+) -> Result<Understood, Rejection> {
     // ORDER: the address limit comes before routing and before any cryptography, and counts refused requests too.
     let now = trail.started.monotone;
-    shared
-        .limits
-        .take_address(trail.peer, runtime.limits.per_address, now)
-        .map_err(|full| Rejection::Limited(full.seconds()))?;
+    shared.limits.take_address(trail.peer, runtime.limits.per_address, now).map_err(Rejection::Limited)?;
     let pressed = shared.limits.look_refused(trail.peer, runtime.limits.refused_per_address, now).err();
 
     let (mut parts, body) = request.into_parts();
     let Named { host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
+    Ok(Understood { path, query, host, parts, body, pressed })
+}
+
+/// Notes where a request went that no route is asked about.
+pub(super) fn unrouted(runtime: &Runtime, understood: &Understood, trail: &mut Trail) {
+    match runtime.policy.find(understood.parts.method.as_str(), &understood.path) {
+        Found::Route(found) => trail.matched(&found),
+        Found::MethodNotAllowed { route, .. } => {
+            trail.rule = Some(route.id().into());
+            trail.template = Some(route.template().into());
+            trail.unrecorded = !route.recorded();
+        }
+        Found::NoRoute => trail.shape = Some(redact::shape(&understood.path)),
+    }
+}
+
+/// Finds the route of a request.
+///
+/// # Errors
+/// `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `TOO_LARGE`; `BAD_HEADER` and `BAD_FRAMING` where it asks for a WebSocket amiss.
+pub(super) fn route<'r>(
+    runtime: &'r Runtime,
+    understood: Understood,
+    trail: &mut Trail,
+) -> Result<Admitted<'r>, Rejection> {
+    let Understood { path, query, host, parts, body, pressed } = understood;
     let found = match runtime.policy.find(parts.method.as_str(), &path) {
         Found::Route(found) if trail.method.is_some() => found,
         Found::Route(found) => return Err(unknown_method(trail, &found)),
@@ -71,7 +109,9 @@ pub(super) fn request<'r>(
     if hyper::body::Body::size_hint(&body).lower() > runtime.limits.body {
         return Err(Rejection::TooLarge(Oversize::Body));
     }
-    Ok(Admitted { found, method: parts.method.clone(), path, query, host, parts, body, pressed })
+    let has_body = !hyper::body::Body::is_end_stream(&body);
+    let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, has_body)?;
+    Ok(Admitted { found, method: parts.method.clone(), path, query, host, parts, body, websocket, pressed })
 }
 
 /// What a request names, read in the one way in which it can be.

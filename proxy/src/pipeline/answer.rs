@@ -14,6 +14,10 @@ use crate::request_id::RequestId;
 use crate::runtime::AnswerHeaders;
 use crate::upstream::body::AnswerBody;
 
+/// What clients are told of a limit that they ran into (draft-ietf-httpapi-ratelimit-headers-10).
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
 /// What an application's server tells about itself; nobody outside needs it.
 const TELLTALE: [&str; 6] =
     ["server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", "x-runtime", "x-generator"];
@@ -100,7 +104,14 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (name, value) = match rejection {
         Rejection::MethodNotAllowed(allow) => (ALLOW, HeaderValue::from_str(allow).ok()),
-        Rejection::Limited(seconds) => (RETRY_AFTER, Some(HeaderValue::from(*seconds))),
+        Rejection::Limited(full) => {
+            for (name, value) in [(RATE_LIMIT_POLICY, full.policy_field()), (RATE_LIMIT, full.field())] {
+                if let Ok(value) = HeaderValue::try_from(value) {
+                    headers.insert(name, value);
+                }
+            }
+            (RETRY_AFTER, Some(HeaderValue::from(full.seconds())))
+        }
         Rejection::Overloaded | Rejection::NotRecorded => (RETRY_AFTER, Some(HeaderValue::from_static("5"))),
         Rejection::Token(fault) => (WWW_AUTHENTICATE, fault.challenge().map(HeaderValue::from_static)),
         Rejection::Denied(_) => {
@@ -114,6 +125,7 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
         | Rejection::TooLarge(_)
         | Rejection::Misdirected
         | Rejection::NoRoute
+        | Rejection::CrossSite(_)
         | Rejection::AppDown(_)
         | Rejection::AppTimeout
         | Rejection::AppInvalid(_)

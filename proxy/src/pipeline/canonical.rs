@@ -5,7 +5,9 @@
 //! 6.2.2). Peers were bypassed by dot segments, encoded slashes, `//` and `;` (CVE-2026-33494, CVE-2021-29492,
 //! CVE-2026-15573): none of them passes.
 
-use http::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING};
+use http::header::{
+    AUTHORIZATION, CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Uri, Version};
 
 use crate::rejection::{Oversize, Rejection};
@@ -241,8 +243,8 @@ pub fn remove_connection_named(headers: &mut HeaderMap) {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
-        // Without these three the request would be another one.
-        .filter(|name| *name != HOST && *name != AUTHORIZATION && *name != COOKIE)
+        // Without these three the request would be another one; `Upgrade` is read once more, and then taken out.
+        .filter(|name| ![HOST, AUTHORIZATION, COOKIE, UPGRADE].contains(name))
         .collect();
     for name in named {
         headers.remove(name);

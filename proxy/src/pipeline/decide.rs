@@ -63,10 +63,7 @@ pub(super) fn passage<'r>(
         // ORDER: only what may pass is counted, so that nobody uses up an allowance by being denied.
         let who = who(limit.per, act.name(), caller.as_ref(), trail);
         let quota = Quota::of(limit.rate, limit.burst);
-        shared
-            .limits
-            .take_act(who, quota, trail.started.monotone)
-            .map_err(|full| Rejection::Limited(full.seconds()))?;
+        shared.limits.take_act(who, quota, trail.started.monotone).map_err(Rejection::Limited)?;
     }
     Ok(Permitted { admitted, caller, passage })
 }

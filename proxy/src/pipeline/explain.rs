@@ -13,11 +13,12 @@ use policy::{Came, Case, Demand, Denial, Facts, Found, Match, Outcome, Per, Poli
 
 use super::admit::{self, Named};
 use super::canonical;
+use super::cross_site;
 use super::decide::{self, Request};
 use super::identify::{self, Caller};
 use crate::authn;
 use crate::rejection::Rejection;
-use crate::runtime::{Provider, Runtime};
+use crate::runtime::{Provider, Rollout, Runtime};
 
 /// A request that is explained.
 #[derive(Debug)]
@@ -114,10 +115,16 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     let caller = match caller {
         Some(Assumed { principal, provider }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
-            Some(Caller { principal: Arc::new(principal), provider })
+            Some(Caller { principal: Arc::new(principal), provider, place: None })
         }
         None => credential(runtime, &parts.headers, &found, now, told)?,
     };
+    let place = caller.as_ref().and_then(|caller| caller.place);
+    match (cross_site::verdict(runtime, &parts, &host, place, false), runtime.browsers.csrf) {
+        (Ok(()), _) => {}
+        (Err(detail), Rollout::Enforce) => return Err((Some("site"), Rejection::CrossSite(detail))),
+        (Err(detail), Rollout::Observe) => told.saw("site", format!("{detail}: observed only")),
+    }
     let facts = Facts {
         method: parts.method.as_str(),
         request: &Request { headers: &parts.headers, query: query.as_deref() },
@@ -200,11 +207,11 @@ fn credential<'r>(
     told: &mut Explained,
 ) -> Result<Option<Caller<'r>>, Ended> {
     let judged = identify::credential(runtime, headers).and_then(|present| {
-        let Some((provider, token)) = present else { return Ok(None) };
+        let Some((provider, place, token)) = present else { return Ok(None) };
         let keys = provider.keys.current(now).map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?;
-        Ok(Some(Caller { principal: Arc::new(principal), provider }))
+        Ok(Some(Caller { principal: Arc::new(principal), provider, place: Some(place) }))
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {

@@ -28,6 +28,8 @@ pub(super) struct Identified<'r> {
 pub(super) struct Caller<'r> {
     pub(super) principal: Arc<Principal>,
     pub(super) provider: &'r Provider,
+    /// Where the credential stood; `None` for a caller who is taken for proved.
+    pub(super) place: Option<&'r Place>,
 }
 
 /// Identifies the caller.
@@ -57,14 +59,14 @@ fn prove<'r>(
     admitted: &Admitted<'_>,
     now: u64,
 ) -> Result<Option<Caller<'r>>, Rejection> {
-    let Some((provider, token)) = credential(runtime, &admitted.parts.headers)? else { return Ok(None) };
+    let Some((provider, place, token)) = credential(runtime, &admitted.parts.headers)? else { return Ok(None) };
     let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), admitted.pressed) {
         (Some(known), _) => known,
         // ORDER: an address that has used up its refusals costs no more signature checks.
-        (None, Some(full)) => return Err(Rejection::Limited(full.seconds())),
+        (None, Some(full)) => return Err(Rejection::Limited(full)),
         (None, None) => shared.tokens.verify(&token, &provider.authn, &provider.keys, now),
     };
-    Ok(Some(Caller { principal: judged.map_err(Rejection::Token)?, provider }))
+    Ok(Some(Caller { principal: judged.map_err(Rejection::Token)?, provider, place: Some(place) }))
 }
 
 fn actor(principal: &Principal, now: u64) -> audit::Actor {
@@ -89,11 +91,11 @@ fn actor(principal: &Principal, now: u64) -> audit::Actor {
 pub(super) fn credential<'r>(
     runtime: &'r Runtime,
     headers: &HeaderMap,
-) -> Result<Option<(&'r Provider, String)>, Rejection> {
+) -> Result<Option<(&'r Provider, &'r Place, String)>, Rejection> {
     let mut present = Vec::new();
     for provider in &runtime.providers {
-        if let Some(token) = first_present(provider, headers)? {
-            present.push((provider, token));
+        if let Some((place, token)) = first_present(provider, headers)? {
+            present.push((provider, place, token));
         }
     }
     if present.len() < 2 {
@@ -101,19 +103,19 @@ pub(super) fn credential<'r>(
     }
     let claimed = present
         .iter()
-        .position(|(provider, token)| authn::unverified_issuer(token).as_deref() == Some(provider.authn.issuer()))
+        .position(|(provider, _, token)| authn::unverified_issuer(token).as_deref() == Some(provider.authn.issuer()))
         .unwrap_or(0);
     Ok(Some(present.swap_remove(claimed)))
 }
 
-fn first_present(provider: &Provider, headers: &HeaderMap) -> Result<Option<String>, Rejection> {
+fn first_present<'r>(provider: &'r Provider, headers: &HeaderMap) -> Result<Option<(&'r Place, String)>, Rejection> {
     for place in &provider.places {
         let token = match place {
             Place::Header(name) => from_header(headers, name)?,
             Place::Cookie(name) => from_cookie(headers, name)?,
         };
-        if token.is_some() {
-            return Ok(token);
+        if let Some(token) = token {
+            return Ok(Some((place, token)));
         }
     }
     Ok(None)

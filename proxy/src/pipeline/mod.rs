@@ -6,6 +6,9 @@
 mod admit;
 mod answer;
 pub mod canonical;
+mod cookies;
+mod cors;
+mod cross_site;
 mod decide;
 pub(crate) mod explain;
 mod forward;
@@ -13,13 +16,14 @@ mod identify;
 mod record;
 mod step_up;
 mod trail;
+mod websocket;
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 
 use crate::rejection::Rejection;
@@ -27,9 +31,11 @@ use crate::runtime::Runtime;
 use crate::server::Connection;
 use crate::shared::Shared;
 use crate::telemetry::log;
+use crate::telemetry::metrics::Control;
 use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
 pub(crate) use admit::METHODS;
+use admit::Understood;
 pub(crate) use trail::Trail;
 
 /// Serves one request: always with an answer, always with a record of it or a refusal because there is none.
@@ -45,10 +51,11 @@ pub(crate) async fn handle(
     trail.trace = shared.trace(request.headers(), trail.id);
     let _active = shared.metrics.active(trail.method);
     let form = answer::Form::of(&request);
+    let origin = cors::listed_origin(runtime.browsers.cors.as_ref(), request.headers());
     let served = caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await;
     let (mut answer, code) = match served {
         Ok(mut answer) => {
-            answer::clean(answer.headers_mut());
+            finish(shared, &runtime, &trail, &mut answer);
             (answer, None)
         }
         Err(rejection) => {
@@ -57,6 +64,7 @@ pub(crate) async fn handle(
             (answer::rejection(&rejection, trail.id, form), Some(rejection.code()))
         }
     };
+    cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.phi);
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
     shared.metrics.answered(&trail, answer.status(), code, took);
@@ -67,7 +75,20 @@ pub(crate) async fn handle(
     answer
 }
 
-/// The life of one request: six lines, each consuming what the last one proved. The first error ends it.
+/// Makes an answer of the application one that may leave.
+fn finish(shared: &Shared, runtime: &Runtime, trail: &Trail, answer: &mut Response<AnswerBody>) {
+    answer::clean(answer.headers_mut());
+    if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+        websocket::announce(answer.headers_mut());
+    }
+    let lacking = cookies::harden(answer.headers_mut(), &runtime.browsers.cookies);
+    if !lacking.is_empty() {
+        shared.metrics.observed(Control::Cookies);
+        log::observed_cookies(trail, &lacking);
+    }
+}
+
+/// The life of one request: a few lines, each consuming what the last one proved. The first error ends it.
 async fn serve(
     shared: &Shared,
     runtime: &Runtime,
@@ -76,12 +97,36 @@ async fn serve(
     request: Request<Incoming>,
     trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
-    let admitted = admit::request(shared, runtime, connection, request, trail)?; // limits of the address, one reading, route
+    let understood = admit::request(shared, runtime, connection, request, trail)?; // limits of the address, one reading
+    if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
+        return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
+    }
+    let admitted = admit::route(runtime, understood, trail)?; //                     the most specific path
     let identified = identify::caller(shared, runtime, admitted, trail)?; //         credential -> principal
+    let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request
     let answer = forward::send(shared, runtime, pool, recorded, trail).await?; //    headers stripped and set, the judged path
     record::after(answer, trail, shared.clock.now()).await //                        strict: on disk before the head leaves
+}
+
+/// The answer to a preflight, with its place in the record; `None` where the request is none.
+fn preflight(
+    shared: &Shared,
+    runtime: &Runtime,
+    understood: &Understood,
+    trail: &mut Trail,
+) -> Result<Option<Response<AnswerBody>>, Rejection> {
+    let parts = &understood.parts;
+    let answer = cors::preflight(runtime.browsers.cors.as_ref(), &parts.method, &parts.headers);
+    if !matches!(answer, Ok(None)) {
+        admit::unrouted(runtime, understood, trail);
+    }
+    let answer = answer?;
+    if answer.is_some() {
+        record::reserve(shared, trail)?;
+    }
+    Ok(answer)
 }
 
 /// Charges the address for a refusal, and records it. What cannot be recorded is refused as that.
@@ -90,7 +135,7 @@ async fn refused(shared: &Shared, runtime: &Runtime, trail: &mut Trail, rejectio
     if rejection.is_refusal() && !matches!(rejection, Rejection::Limited(_)) {
         let quota = runtime.limits.refused_per_address;
         if let Err(full) = shared.limits.take_refused(trail.peer, quota, trail.started.monotone) {
-            rejection = Rejection::Limited(full.seconds());
+            rejection = Rejection::Limited(full);
         }
     }
     if trail.unrecorded || record::refusal(shared, trail, &rejection, shared.clock.now()).await {

@@ -24,13 +24,22 @@ pub(super) fn before<'r>(
     permitted: Permitted<'r>,
     trail: &mut Trail,
 ) -> Result<Recorded<'r>, Rejection> {
+    reserve(shared, trail)?;
+    Ok(Recorded(permitted))
+}
+
+/// Makes room in the record for one request.
+///
+/// # Errors
+/// `NOT_RECORDED` where there is none.
+pub(super) fn reserve(shared: &Shared, trail: &mut Trail) -> Result<(), Rejection> {
     if !trail.unrecorded {
         let mut slot = shared.record.reserve().map_err(|_| Rejection::NotRecorded)?;
         // A client that hangs up ends this request at any point from here on; it is then recorded as aborted.
         slot.arm(trail.draft(trail.started.unix_ms, None, None));
         trail.slot = Some(slot);
     }
-    Ok(Recorded(permitted))
+    Ok(())
 }
 
 /// Records the answer; on a strict act its head waits until the record is on disk.

@@ -54,6 +54,8 @@ pub(crate) struct Trail {
     pub(crate) facts: Option<Facts>,
     /// The denial that observing let pass.
     pub(crate) observed: Option<Denial>,
+    /// Whether it would have been refused as a request of another site, and observing let it pass.
+    pub(crate) crossed: bool,
     /// Digest of the policies that judged it.
     pub(crate) policy: Arc<str>,
     /// The place in the record that was made for this request and is not yet filled.
@@ -83,6 +85,7 @@ impl Trail {
             patient: None,
             facts: None,
             observed: None,
+            crossed: false,
             slot: None,
         }
     }
@@ -107,9 +110,14 @@ impl Trail {
         self.facts = Some(Facts { tenant: Some(recorded_tenant(basis.tenant_fact)), own: basis.own });
     }
 
+    /// The code of what observing let pass.
+    pub(crate) fn observed_code(&self) -> Option<&'static str> {
+        self.observed.as_ref().map(Denial::code).or(self.crossed.then_some("CROSS_SITE"))
+    }
+
     /// What was decided, in one word; `code` is what the request was refused with.
     pub(crate) fn decision(&self, code: Option<&'static str>) -> &'static str {
-        match (code, &self.observed) {
+        match (code, self.observed_code()) {
             (Some(_), _) => "deny",
             (None, Some(_)) => "observe",
             (None, None) => "allow",
@@ -118,7 +126,7 @@ impl Trail {
 
     /// The code that it was refused with, or would have been.
     pub(crate) fn code(&self, code: Option<&'static str>) -> Option<&'static str> {
-        code.or(self.observed.as_ref().map(Denial::code))
+        code.or(self.observed_code())
     }
 
     /// The spans of an answer with this status, where this request is traced.
@@ -142,7 +150,7 @@ impl Trail {
 
     /// The event of an answer with this status and, where it was refused, this code.
     pub(crate) fn draft(&self, at: u64, status: Option<u16>, code: Option<&'static str>) -> Draft {
-        let observed = self.observed.as_ref().map(Denial::code);
+        let observed = self.observed_code();
         let decision = match (code, observed) {
             (Some(_), _) => audit::Decision::Deny,
             (None, Some(_)) => audit::Decision::Observe,
@@ -161,7 +169,7 @@ impl Trail {
             act: self.act.clone(),
             route: self.template.as_deref().or(self.shape.as_deref()).map(|path| format!("{method} {path}").into()),
             policy: Arc::clone(&self.policy),
-            mode: if self.observed.is_some() { Mode::Observe } else { Mode::Enforce },
+            mode: if observed.is_some() { Mode::Observe } else { Mode::Enforce },
             decision,
             code: code.or(observed).map(Into::into),
             facts: self.facts,

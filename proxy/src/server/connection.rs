@@ -5,8 +5,8 @@
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::CONNECTION;
@@ -26,8 +26,8 @@ use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
 use crate::shared::Shared;
 use crate::telemetry::metrics::Handshake;
-use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
+use crate::upstream::{Pool, Tunnel};
 
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -76,7 +76,8 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     let connection = Arc::new(Connection { peer, server_name });
     let socket = TokioIo::new(Patient::new(stream, WRITE));
-    let served = Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::new(AtomicU64::new(0)) };
+    let served =
+        Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
     let stages = shared.phase.watch();
     if http2 {
         serve_http2(socket, served, stages).await
@@ -94,12 +95,19 @@ struct Served {
     connection: Arc<Connection>,
     /// Requests so far, to see whether anything happened.
     requests: Arc<AtomicU64>,
+    /// What the connection becomes when it stops speaking HTTP: at most once in its life.
+    tunnel: Arc<OnceLock<Tunnel>>,
 }
 
 impl Served {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
         self.requests.fetch_add(1, Ordering::AcqRel);
-        Ok(pipeline::handle(&self.shared, &self.pool, &self.connection, request).await)
+        let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request).await;
+        if let Some(tunnel) = answer.extensions_mut().remove() {
+            // It is the first: behind a `101` no request is read any more.
+            drop(self.tunnel.set(tunnel));
+        }
+        Ok(answer)
     }
 
     /// As [`Served::answer`]; once the gate closes, the answer says that it is the last one of its connection.
@@ -115,12 +123,14 @@ impl Served {
 
 async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
     let head = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
+    let tunnel = Arc::clone(&served.tunnel);
     let service = service_fn(move |request| served.clone().answer_and_part(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
         .max_header_size(head.saturating_add(TARGET_LIMIT))
-        .serve_connection(socket, service);
+        .serve_connection(socket, service)
+        .with_upgrades();
     let mut connection = pin!(connection);
     let silent = async {
         stages.reached(Stage::Closing).await;
@@ -133,6 +143,10 @@ async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages
             connection.as_mut().graceful_shutdown();
             drop(connection.await);
         }
+    }
+    if let Some(tunnel) = tunnel.get() {
+        // Part of the connection's life, so that it counts as one and ends with the others.
+        tunnel.clone().run(stages.reached(Stage::Closing)).await;
     }
 }
 

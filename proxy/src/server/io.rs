@@ -12,17 +12,26 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::upstream::Stall;
 
-/// Wraps a socket; a write that makes no progress for the limit fails with `TimedOut`.
+/// Wraps a socket; a write that makes no progress for the limit fails with `TimedOut`. Holds `H` for as long as the socket
+/// is open, whatever protocol is spoken on it by then.
 #[derive(Debug)]
-pub(crate) struct Patient<S> {
+pub(crate) struct Patient<S, H = ()> {
     socket: S,
     stall: Stall,
+    _held: H,
 }
 
 impl<S> Patient<S> {
     /// Writes may stand still for at most `limit`.
     pub(crate) fn new(socket: S, limit: Duration) -> Self {
-        Self { socket, stall: Stall::new(limit) }
+        Self::holding(socket, limit, ())
+    }
+}
+
+impl<S, H> Patient<S, H> {
+    /// The same, and holds something that the socket takes up.
+    pub(crate) fn holding(socket: S, limit: Duration, held: H) -> Self {
+        Self { socket, stall: Stall::new(limit), _held: held }
     }
 
     fn judged<T>(&mut self, progress: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
@@ -39,13 +48,13 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin, H: Unpin> AsyncRead for Patient<S, H> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().socket).poll_read(cx, buffer)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin, H: Unpin> AsyncWrite for Patient<S, H> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let progress = Pin::new(&mut this.socket).poll_write(cx, data);

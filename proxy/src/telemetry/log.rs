@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::config::raw::LogLevel;
 use crate::pipeline::Trail;
 use crate::rejection::Rejection;
+use crate::telemetry::metrics::Control;
 use crate::telemetry::otlp::Outbox;
 
 /// The longest text of a field, in characters.
@@ -29,9 +30,11 @@ const TEXT_LIMIT: usize = 2_048;
 const WAITING_LINES: usize = 16_384;
 
 /// The fields that may be written, beside `message`. None of them can hold what a client chose.
-const FIELDS: [&str; 18] = [
+const FIELDS: [&str; 20] = [
     "address",
     "code",
+    "control",
+    "cookies",
     "detail",
     "duration_us",
     "error",
@@ -197,10 +200,27 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::Token(_)
         | Rejection::Denied(_)
         | Rejection::StepUp(..)
+        | Rejection::CrossSite(_)
         | Rejection::Limited(_) => {
             tracing::info!(target: "anteroom", request, code, rule, detail, "a request was refused")
         }
     }
+}
+
+/// One line for a request that a control would have refused, were it not observed only.
+pub(crate) fn observed(trail: &Trail, control: Control, detail: &str) {
+    let (request, control) = (trail.id.to_string(), control.name());
+    let rule = trail.rule.as_deref().unwrap_or("");
+    tracing::info!(target: "anteroom", request, control, rule, detail, "a request would have been refused");
+}
+
+/// One line for an answer whose cookies lack something, while that is observed only. `names` are the application's, in
+/// the form that `pipeline/cookies.rs` lets out.
+pub(crate) fn observed_cookies(trail: &Trail, names: &[String]) {
+    let (request, control) = (trail.id.to_string(), Control::Cookies.name());
+    let rule = trail.rule.as_deref().unwrap_or("");
+    let cookies = names.join(", ");
+    tracing::info!(target: "anteroom", request, control, rule, cookies, "cookies lack attributes");
 }
 
 /// One line for every request at `debug`.

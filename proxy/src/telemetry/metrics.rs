@@ -45,7 +45,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 18] = [
+pub const METRICS: &[MetricEntry] = &[
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -66,6 +66,11 @@ pub const METRICS: [MetricEntry; 18] = [
         name: "anteroom_requests_total",
         labels: "decision, code, rule",
         meaning: "requests by what was decided",
+    },
+    MetricEntry {
+        name: "anteroom_observed_total",
+        labels: "control",
+        meaning: "what a control in observe mode would have changed or refused: `cookies`, `csrf`",
     },
     MetricEntry { name: "anteroom_connections", labels: "", meaning: "open connections" },
     MetricEntry {
@@ -130,6 +135,7 @@ pub struct Metrics {
     app_answers: Cache<AppSet, BoundHistogram<f64>>,
     active: Arc<[AtomicI64; METHODS.len() + 1]>,
     requests: Counter<u64>,
+    observed: Counter<u64>,
     connections: UpDownCounter<i64>,
     handshakes: Counter<u64>,
     handshake_duration: Histogram<f64>,
@@ -210,6 +216,25 @@ impl Drop for Active<'_> {
     }
 }
 
+/// A control that can be rolled out in observe mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// The attributes of the application's cookies.
+    Cookies,
+    /// The check of requests from other sites.
+    Csrf,
+}
+
+impl Control {
+    /// Its name under `rollout`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Control::Cookies => "cookies",
+            Control::Csrf => "csrf",
+        }
+    }
+}
+
 impl Metrics {
     /// Counters at zero.
     ///
@@ -251,6 +276,7 @@ impl Metrics {
             handshake_duration: meter.f64_histogram("anteroom.tls.handshake.duration").with_unit("s").build(),
             duration: meter.f64_histogram("http.server.request.duration").with_unit("s").build(),
             requests: meter.u64_counter("anteroom.requests").build(),
+            observed: meter.u64_counter("anteroom.observed").build(),
             connections: meter.i64_up_down_counter("anteroom.connections").build(),
             handshakes: meter.u64_counter("anteroom.tls.handshakes").build(),
             provider,
@@ -381,6 +407,11 @@ impl Metrics {
             KeyValue::new("rule", text(&set.rule)),
         ]);
         AnswerHandles { duration, requests }
+    }
+
+    /// Counts what a control in observe mode let pass.
+    pub(crate) fn observed(&self, control: Control) {
+        self.observed.add(1, &[KeyValue::new("control", control.name())]);
     }
 
     /// Counts a connection that opened (1) or closed (-1).

@@ -6,12 +6,13 @@
 pub mod body;
 mod pool;
 mod stall;
+mod tunnel;
 
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -24,6 +25,7 @@ use body::{AnswerBody, BodyFate, Broken, RequestBody};
 pub(crate) use pool::Pool;
 use pool::Sender;
 pub(crate) use stall::Stall;
+pub(crate) use tunnel::Tunnel;
 
 /// The largest head that the application may answer with, in bytes.
 const ANSWER_HEAD_LIMIT: usize = 64 * 1024;
@@ -107,13 +109,12 @@ async fn connect(target: &AppTarget, pool: &Pool) -> Result<Sender, Rejection> {
     let (sender, connection) = http1::Builder::new()
         .max_buf_size(ANSWER_HEAD_LIMIT)
         .max_headers(ANSWER_HEADERS)
-        .handshake(TokioIo::new(Patient::new(stream, target.idle)))
+        .handshake(TokioIo::new(Patient::holding(stream, target.idle, room)))
         .await
         .map_err(|_| Rejection::AppDown("the connection broke at once"))?;
     tokio::spawn(async move {
         // How it ends is seen by whoever waits for an answer; an idle one that ends is of no interest.
-        drop(connection.await);
-        drop(room);
+        drop(connection.with_upgrades().await);
     });
     Ok(sender)
 }
@@ -162,8 +163,10 @@ async fn exchange(
         }
     };
     match answer {
-        // `Upgrade` is never sent on, so nobody has asked for another protocol. Other interim answers hyper passes over.
-        Ok(answer) if answer.status().is_informational() => Err(Failed { why: Why::Invalid, unsent: None }),
+        // Interim answers hyper passes over; what is left of them is none that anybody waits for.
+        Ok(answer) if answer.status().is_informational() && answer.status() != StatusCode::SWITCHING_PROTOCOLS => {
+            Err(Failed { why: Why::Invalid, unsent: None })
+        }
         Ok(answer) => Ok(keep_streaming(answer, target.idle, sender, pool)),
         Err(mut error) => {
             let unsent = error.take_message().map(Box::new);
@@ -176,5 +179,9 @@ async fn exchange(
 
 fn keep_streaming(answer: Response<Incoming>, idle: Duration, sender: Sender, pool: &Pool) -> Response<AnswerBody> {
     let (parts, body) = answer.into_parts();
+    if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+        // What speaks another protocol from here on never carries a request again.
+        return Response::from_parts(parts, AnswerBody::Whole(None));
+    }
     Response::from_parts(parts, AnswerBody::stream(body, idle, sender, pool.clone()))
 }

@@ -1,0 +1,202 @@
+//! What browsers are held to: cookies, other sites, and how far each control is rolled out. As written, and compiled.
+//!
+//! Decides what of it is unsafe or cannot mean anything, and refuses that.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use http::{HeaderName, HeaderValue, Method};
+use policy::Spanned;
+use policy::units::Period;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::compile::{Faulty, period};
+use super::raw::RawConfig;
+use crate::runtime::{Browsers, CookieRules, Cors, Exception, Rollout};
+
+/// The longest that a browser may remember a preflight; browsers cap it lower by themselves.
+const LONGEST_PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The cookies that the application sets: each gets `Secure`, `HttpOnly` and `SameSite=Lax` where it lacks them.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawCookies {
+    /// By the exact name of a cookie, what is not added to it, for example `{ csrftoken: [http_only] }` for one that the
+    /// application's scripts read.
+    pub exceptions: BTreeMap<Spanned<String>, Vec<Spanned<RawAttribute>>>,
+}
+
+/// An attribute that is not added to a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawAttribute {
+    /// `HttpOnly`: scripts read the cookie.
+    HttpOnly,
+    /// `SameSite`: the cookie stays as the application wrote it.
+    SameSite,
+}
+
+/// Pages of other sites that may ask (CORS). Without this section none may.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawCors {
+    /// The sites, for example `https://portal.example`; neither `*` nor a pattern.
+    pub origins: Spanned<Vec<Spanned<String>>>,
+    /// The methods that their pages may use.
+    #[serde(default = "simple_methods")]
+    pub methods: Vec<Spanned<String>>,
+    /// The headers that their pages may send, beside the few that every page may.
+    #[serde(default)]
+    pub headers: Vec<Spanned<String>>,
+    /// The headers of answers that their pages may read, beside the few that every page may.
+    #[serde(default)]
+    pub expose: Vec<Spanned<String>>,
+    /// Whether the browser sends cookies along. Requests of these pages that change something are then let through too.
+    #[serde(default)]
+    pub credentials: bool,
+    /// How long a browser may remember what it was allowed: at most `1d`.
+    #[serde(default = "ten_minutes")]
+    pub max_age: Spanned<Period>,
+}
+
+fn simple_methods() -> Vec<Spanned<String>> {
+    ["GET", "HEAD", "POST"].map(|name| Spanned::unplaced(name.to_owned())).to_vec()
+}
+
+fn ten_minutes() -> Spanned<Period> {
+    Spanned::unplaced(Period(Duration::from_secs(600)))
+}
+
+/// How far the controls are rolled out that may break an application which did without them.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawRollout {
+    /// The attributes of the application's cookies.
+    pub cookies: RawStage,
+    /// The refusal of requests that pages of other sites send with a person's cookies.
+    pub csrf: RawStage,
+}
+
+/// How far one control is rolled out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawStage {
+    /// It decides, counts and logs what it would have done, and lets pass.
+    Observe,
+    /// It acts.
+    #[default]
+    Enforce,
+}
+
+impl From<RawStage> for Rollout {
+    fn from(stage: RawStage) -> Self {
+        match stage {
+            RawStage::Observe => Rollout::Observe,
+            RawStage::Enforce => Rollout::Enforce,
+        }
+    }
+}
+
+/// Compiles what browsers are held to.
+pub(super) fn compile(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Browsers> {
+    let exceptions = exceptions(&config.cookies, faults);
+    let cors = match &config.cors {
+        Some(raw) => Some(cors(raw, faults)?),
+        None => None,
+    };
+    let cookies = CookieRules { rollout: config.rollout.cookies.into(), exceptions };
+    Some(Browsers { cookies, csrf: config.rollout.csrf.into(), cors })
+}
+
+fn exceptions(raw: &RawCookies, faults: &mut Faulty<'_>) -> BTreeMap<String, Exception> {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    let mut exceptions = BTreeMap::new();
+    for (name, attributes) in &raw.exceptions {
+        if name.value.is_empty() || name.value.len() > 128 || !name.value.bytes().all(token) {
+            let hint = "write its exact name, such as `csrftoken`";
+            faults.at(name.span, "cookie", format!("`{}` is no name of a cookie", name.value), hint);
+        }
+        if attributes.is_empty() {
+            let hint = "name `http_only`, `same_site` or both, or leave the cookie out";
+            faults.at(name.span, "cookie", format!("nothing is excepted for `{}`", name.value), hint);
+        }
+        let has = |one| attributes.iter().any(|written| written.value == one);
+        let exception = Exception { http_only: has(RawAttribute::HttpOnly), same_site: has(RawAttribute::SameSite) };
+        exceptions.insert(name.value.clone(), exception);
+    }
+    exceptions
+}
+
+fn cors(raw: &RawCors, faults: &mut Faulty<'_>) -> Option<Cors> {
+    if raw.origins.value.is_empty() {
+        let hint = "name one, such as `https://portal.example`, or leave `cors` out";
+        faults.at(raw.origins.span, "origin", "`cors.origins` is empty", hint);
+        return None;
+    }
+    let origins = each(&raw.origins.value, |written| origin(written, faults))?;
+    let methods = each(&raw.methods, |written| method(written, faults))?;
+    let headers = each(&raw.headers, |written| header(written, faults))?;
+    let expose = each(&raw.expose, |written| header(written, faults))?;
+    let max_age = period(&raw.max_age, LONGEST_PREFLIGHT, faults)?;
+    Some(Cors {
+        allow_methods: joined(methods.iter().map(Method::as_str))?,
+        allow_headers: joined(headers.iter().map(HeaderName::as_str)),
+        expose_headers: joined(expose.iter().map(HeaderName::as_str)),
+        max_age: HeaderValue::from(max_age.as_secs()),
+        credentials: raw.credentials,
+        origins,
+        methods,
+        headers,
+    })
+}
+
+/// Every entry of a list, or nothing where one of them is at fault; all of them are looked at.
+fn each<T>(written: &[Spanned<String>], mut compile: impl FnMut(&Spanned<String>) -> Option<T>) -> Option<Vec<T>> {
+    let compiled: Vec<Option<T>> = written.iter().map(&mut compile).collect();
+    compiled.into_iter().collect()
+}
+
+/// A list as the value of a header; nothing where it is empty.
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Option<HeaderValue> {
+    let names: Vec<&str> = names.collect();
+    if names.is_empty() { None } else { HeaderValue::try_from(names.join(", ")).ok() }
+}
+
+/// An origin as browsers write it.
+fn origin(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<String> {
+    let lower = written.value.to_ascii_lowercase();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':' | b'[' | b']');
+    let host = lower.strip_prefix("https://").filter(|host| !host.is_empty() && host.len() <= 261);
+    if let Some(host) = host.filter(|host| host.bytes().all(plain)) {
+        // A browser leaves the port out where it is that of the scheme.
+        return Some(format!("https://{}", host.strip_suffix(":443").unwrap_or(host)));
+    }
+    let hint = match lower.as_str() {
+        "*" => "name each site: with `*` every page on the internet could ask",
+        "null" => "name each site: any page can make itself `null`",
+        _ if lower.starts_with("http://") => "a page that came without TLS may be anyone's: only `https://` is taken",
+        _ => "write `https://` and a host, with a port where it is not 443, and nothing behind it",
+    };
+    faults.at(written.span, "origin", format!("`{}` cannot be listed as an origin", written.value), hint);
+    None
+}
+
+fn method(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<Method> {
+    const KNOWN: [&str; 6] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
+    let known = KNOWN.contains(&written.value.as_str()).then(|| Method::from_bytes(written.value.as_bytes()).ok());
+    if known.is_none() {
+        let message = format!("`{}` is no method that a page can be allowed", written.value);
+        faults.at(written.span, "method", message, "write GET, HEAD, POST, PUT, PATCH or DELETE");
+    }
+    known.flatten()
+}
+
+fn header(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<HeaderName> {
+    let name = HeaderName::try_from(written.value.to_ascii_lowercase()).ok().filter(|name| name.as_str() != "*");
+    if name.is_none() {
+        let message = format!("`{}` is no name of a header", written.value);
+        faults.at(written.span, "header", message, "name each header, such as `content-type`; `*` is not taken");
+    }
+    name
+}

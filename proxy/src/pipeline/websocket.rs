@@ -1,0 +1,219 @@
+//! WebSockets over HTTP/1.1 (RFC 6455): the one upgrade that passes.
+//!
+//! Decides whether a request asks for one in the one way that the standard knows, and whether the application's `101`
+//! answers that very request. What asks in another way is refused or, where it names no WebSocket, loses its `Upgrade`
+//! and is an ordinary request. It never lets bytes through behind an upgrade that one side believes in and the other
+//! does not: the way opens only when the application has proved, by the hash of the key, that it means to.
+
+use aws_lc_rs::digest;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::header::{
+    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
+};
+use http::{Method, Response, StatusCode, Version};
+use hyper::upgrade::OnUpgrade;
+
+use super::cross_site::Sent;
+use crate::rejection::Rejection;
+use crate::upstream::Tunnel;
+use crate::upstream::body::AnswerBody;
+
+/// What RFC 6455, section 1.3, has both sides append to the key.
+const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// A request for a WebSocket, with what the application must answer to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Handshake {
+    accept: String,
+}
+
+/// Whether a request asks for a WebSocket.
+///
+/// # Errors
+/// `BAD_HEADER` where it does, but not as RFC 6455, section 4.2.1, wants it; `BAD_FRAMING` where it has a body.
+pub(super) fn asked(
+    method: &Method,
+    version: Version,
+    headers: &HeaderMap,
+    has_body: bool,
+) -> Result<Option<Handshake>, Rejection> {
+    let named = matches!(Sent::of(headers, &UPGRADE), Sent::Once(name) if name.eq_ignore_ascii_case("websocket"));
+    if version != Version::HTTP_11 || !named || !connection_names_upgrade(headers) {
+        return Ok(None);
+    }
+    if *method != Method::GET {
+        return Err(Rejection::BadHeader("a WebSocket is asked for with GET"));
+    }
+    if has_body {
+        return Err(Rejection::BadFraming("a request for a WebSocket has no body"));
+    }
+    if Sent::of(headers, &SEC_WEBSOCKET_VERSION) != Sent::Once("13") {
+        return Err(Rejection::BadHeader("`Sec-WebSocket-Version` is not 13"));
+    }
+    match Sent::of(headers, &SEC_WEBSOCKET_KEY) {
+        Sent::Once(key) if STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16) => {
+            Ok(Some(Handshake { accept: accept(key) }))
+        }
+        Sent::Once(_) | Sent::Absent | Sent::Unclear => {
+            Err(Rejection::BadHeader("`Sec-WebSocket-Key` is not one key of 16 bytes"))
+        }
+    }
+}
+
+fn connection_names_upgrade(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|name| name.trim().eq_ignore_ascii_case("upgrade"))
+}
+
+fn accept(key: &str) -> String {
+    // The standard's choice of hash; nothing here rests on its strength.
+    let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+    context.update(key.as_bytes());
+    context.update(GUID);
+    STANDARD.encode(context.finish())
+}
+
+/// Names the upgrade on a head whose hop-by-hop headers were removed: towards the application, and back in its answer.
+pub(super) fn announce(headers: &mut HeaderMap) {
+    headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+}
+
+/// Joins both ends where the application switched protocols; any other answer stays as it is. The tunnel travels with
+/// the answer, so that an answer that is withheld opens nothing.
+///
+/// # Errors
+/// `APP_INVALID` for a `101` that nobody asked for, or that does not answer this request.
+pub(super) fn join(
+    answer: &mut Response<AnswerBody>,
+    handshake: Option<&Handshake>,
+    client: Option<OnUpgrade>,
+    idle: std::time::Duration,
+) -> Result<(), Rejection> {
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(());
+    }
+    let app = answer.extensions_mut().remove::<OnUpgrade>();
+    let (Some(handshake), Some(client), Some(app)) = (handshake, client, app) else {
+        return Err(Rejection::AppInvalid("it switched protocols, and nobody asked for that"));
+    };
+    if !handshake.is_met_by(answer.headers()) {
+        return Err(Rejection::AppInvalid("its `101` does not answer this request for a WebSocket"));
+    }
+    answer.extensions_mut().insert(Tunnel::new(client, app, idle));
+    Ok(())
+}
+
+impl Handshake {
+    /// RFC 6455, section 4.1, as a client checks it.
+    fn is_met_by(&self, headers: &HeaderMap) -> bool {
+        let once = |name: &HeaderName, expected: fn(&str, &str) -> bool, value: &str| match Sent::of(headers, name) {
+            Sent::Once(sent) => expected(sent, value),
+            Sent::Absent | Sent::Unclear => false,
+        };
+        once(&UPGRADE, str::eq_ignore_ascii_case, "websocket")
+            && connection_names_upgrade(headers)
+            && once(&SEC_WEBSOCKET_ACCEPT, |sent, value| sent == value, &self.accept)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of RFC 6455, section 1.3.
+    const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+    const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+    fn head(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    fn request() -> HeaderMap {
+        head(&[
+            ("connection", "keep-alive, Upgrade"),
+            ("upgrade", "WebSocket"),
+            ("sec-websocket-version", "13"),
+            ("sec-websocket-key", KEY),
+        ])
+    }
+
+    fn of(headers: &HeaderMap) -> Result<Option<Handshake>, Rejection> {
+        asked(&Method::GET, Version::HTTP_11, headers, false)
+    }
+
+    #[test]
+    fn the_example_of_the_standard_is_understood() {
+        assert_eq!(of(&request()).unwrap(), Some(Handshake { accept: ACCEPT.to_owned() }));
+    }
+
+    #[test]
+    fn what_asks_for_something_else_is_an_ordinary_request() {
+        for (name, value) in [
+            ("upgrade", "h2c"),
+            ("upgrade", "websocket, h2c"),
+            ("upgrade", "websocket2"),
+            ("connection", "keep-alive"),
+            ("connection", "upgrades"),
+        ] {
+            let mut headers = request();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert_eq!(of(&headers).unwrap(), None, "{name}: {value}");
+        }
+        for version in [Version::HTTP_10, Version::HTTP_2] {
+            assert_eq!(asked(&Method::GET, version, &request(), false).unwrap(), None);
+        }
+        let mut twice = request();
+        twice.append(UPGRADE, HeaderValue::from_static("websocket"));
+        assert_eq!(of(&twice).unwrap(), None);
+    }
+
+    #[test]
+    fn what_asks_for_it_in_another_way_is_refused() {
+        for (name, value) in [
+            ("sec-websocket-version", "8"),
+            ("sec-websocket-version", "13, 8"),
+            ("sec-websocket-key", ""),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ"),
+            ("sec-websocket-key", "c2hvcnQ="),
+            ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZSBhbmQgbW9yZQ=="),
+        ] {
+            let mut headers = request();
+            headers.insert(name, HeaderValue::from_static(value));
+            assert!(of(&headers).is_err(), "{name}: {value}");
+        }
+        for name in ["sec-websocket-version", "sec-websocket-key"] {
+            let mut without = request();
+            without.remove(name);
+            assert!(of(&without).is_err(), "without {name}");
+            let mut twice = request();
+            let value = twice[name].clone();
+            twice.append(name, value);
+            assert!(of(&twice).is_err(), "{name} twice");
+        }
+        assert!(asked(&Method::POST, Version::HTTP_11, &request(), false).is_err());
+        assert!(asked(&Method::GET, Version::HTTP_11, &request(), true).is_err());
+    }
+
+    #[test]
+    fn only_the_answer_to_this_request_counts() {
+        let handshake = Handshake { accept: ACCEPT.to_owned() };
+        let good = head(&[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", ACCEPT)]);
+        assert!(handshake.is_met_by(&good));
+        for (name, value) in
+            [("connection", "close"), ("upgrade", "h2c"), ("sec-websocket-accept", "AAAAAAAAAAAAAAAAAAAAAAAAAAA=")]
+        {
+            let mut bad = good.clone();
+            bad.insert(name, HeaderValue::from_static(value));
+            assert!(!handshake.is_met_by(&bad), "{name}: {value}");
+            bad.remove(name);
+            assert!(!handshake.is_met_by(&bad), "without {name}");
+        }
+    }
+}

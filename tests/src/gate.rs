@@ -44,7 +44,7 @@ pub struct Setup {
     pub drain: String,
     /// The value of `listen.health`.
     pub health: String,
-    /// Whole lines of the top level, beside those above.
+    /// More lines at the end of the configuration.
     pub more: String,
     /// More files, each by its path and its text.
     pub files: Vec<(&'static str, String)>,
@@ -156,7 +156,8 @@ pub fn config(setup: &Setup, app: SocketAddr) -> String {
     writeln!(text, "    {provider}").unwrap();
     writeln!(text, "policies: policies\nlimits: {limits}\nheaders: {headers}\ndrain: {drain}").unwrap();
     writeln!(text, "redact: {{ pseudonym_key: {{ file: pseudonym.key }} }}").unwrap();
-    writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}\n{more}").unwrap();
+    writeln!(text, "audit: {{ directory: audit, size: {audit_size} }}\nlog: {{ level: {log} }}").unwrap();
+    text.push_str(more);
     text
 }
 

@@ -3,8 +3,6 @@
 //! Decides which headers go through. It never lets one pass that a client could have used to speak with the gate's
 //! voice: every spelling of the headers that we set is removed before ours are set, so there is exactly one of each.
 
-use std::time::Duration;
-
 use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
@@ -86,18 +84,14 @@ pub(super) async fn send(
     let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
     let sent = shared.clock.now().monotone;
     let answer = upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await;
-    note(shared, trail, sent, answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code));
+    let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
+    let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
+    trail.app = Some(AppCall { after, took, outcome });
+    shared.metrics.app_answered(trail.method, outcome, took);
     let mut answer = answer?;
     cors::strip(answer.headers_mut());
     websocket::join(&mut answer, admitted.websocket.as_ref(), client, runtime.app.idle)?;
     Ok(answer)
-}
-
-/// Notes how the call to the application went that began at `sent` (monotone).
-fn note(shared: &Shared, trail: &mut Trail, sent: Duration, outcome: Result<u16, &'static str>) {
-    let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
-    trail.app = Some(AppCall { after, took, outcome });
-    shared.metrics.app_answered(trail.method, outcome, took);
 }
 
 /// Removes what is meant for this hop only, and what only a gate may say.

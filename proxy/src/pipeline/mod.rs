@@ -138,7 +138,7 @@ async fn refused(shared: &Shared, runtime: &Runtime, trail: &mut Trail, rejectio
             rejection = Rejection::Limited(full);
         }
     }
-    if trail.unrecorded || record::refusal(shared, trail, &rejection, shared.clock.now()).await {
+    if record::refusal(shared, trail, &rejection, shared.clock.now()).await {
         return rejection;
     }
     Rejection::NotRecorded

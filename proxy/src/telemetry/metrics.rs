@@ -45,7 +45,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: &[MetricEntry] = &[
+pub const METRICS: [MetricEntry; 19] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -178,6 +178,25 @@ pub enum Handshake {
     TimedOut,
 }
 
+/// A control that can be rolled out in observe mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// The attributes of the application's cookies.
+    Cookies,
+    /// The check of requests from other sites.
+    Csrf,
+}
+
+impl Control {
+    /// Its name under `rollout`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Control::Cookies => "cookies",
+            Control::Csrf => "csrf",
+        }
+    }
+}
+
 /// The one gathering behind both forms.
 #[derive(Clone, Debug)]
 struct Reader(Arc<PrometheusExporter>);
@@ -212,25 +231,6 @@ impl Drop for Active<'_> {
     fn drop(&mut self) {
         if let Some(count) = self.0 {
             count.fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
-/// A control that can be rolled out in observe mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Control {
-    /// The attributes of the application's cookies.
-    Cookies,
-    /// The check of requests from other sites.
-    Csrf,
-}
-
-impl Control {
-    /// Its name under `rollout`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Control::Cookies => "cookies",
-            Control::Csrf => "csrf",
         }
     }
 }

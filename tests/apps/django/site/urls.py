@@ -1,0 +1,11 @@
+"""The addresses of the site."""
+
+from django.contrib import admin
+from django.urls import path
+
+from letters.views import file
+
+urlpatterns = [
+    path("admin/", admin.site.urls),
+    path("letters/<int:number>/file", file, name="file"),
+]

@@ -123,6 +123,9 @@ def drive(checks, place, gate, password):
     checks.that("a wrong password", got.status == 200 and "Please enter the correct" in got.text, (got.status, got.code))
     got = visitor.login(password)
     checks.passes("the right one", got, 302)
+    cookie = next((line.lower() for line in got.headers.get("set-cookie", "").split("\n") if line.startswith("sessionid=")), "")
+    checks.that("Django's cookie, which it marks for any connection, leaves for TLS alone",
+                all(word in cookie for word in ("secure", "httponly", "samesite")), cookie.split(";")[1:])
     checks.that("the admin", (got := visitor.get("/admin/")).status == 200 and "Site administration" in got.text, got.status)
     checks.that("Django's cookie came through", "sessionid" in visitor.cookies, list(visitor.cookies))
 

@@ -329,7 +329,7 @@ async fn it_serves_until_it_is_told_to_stop() {
         assert_eq!(served.process.err(), "");
         let log = served.log();
         assert_eq!(log.last().unwrap()["message"], "stopped");
-        assert!(log.iter().any(|line| line["reason"] == format!("SIG{signal}")));
+        assert!(log.iter().any(|line| line["signal"] == format!("SIG{signal}")));
         assert!(!control.exists(), "the control socket goes with the gate");
         assert_eq!(served.files.record().len(), 1);
         let status = run(served.files.root(), &["status", "--control", control.to_str().unwrap()]);

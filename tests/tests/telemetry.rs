@@ -386,9 +386,10 @@ async fn the_list_of_metrics_is_what_is_shown() {
             return After::Close;
         }
         exchange.read_body();
-        exchange.answer("200 OK", "", "ok")
+        exchange.answer("200 OK", "set-cookie: bare=1\r\n", "ok")
     });
-    let gate = Gate::start(Setup::default(), app);
+    // The control that observes has something to observe.
+    let gate = Gate::start(Setup { more: "rollout: { cookies: observe }\n".to_owned(), ..Setup::default() }, app);
     let mut client = Client::open(&gate, Protocol::Http2).await;
     let token = gate.issuer().ada();
     assert_eq!(client.get("/api/patients/1/records/7", &token).await.status, 200);

@@ -76,8 +76,13 @@ impl Process {
 
     /// The first line of standard output that `pick` takes.
     pub fn line<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
+        self.found(what, |out| out.lines().find_map(&pick))
+    }
+
+    /// What `pick` finds in standard output.
+    pub fn found<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> T {
         until(what, || {
-            if let Some(found) = self.out().lines().find_map(&pick) {
+            if let Some(found) = pick(&self.out()) {
                 return Some(found);
             }
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -161,9 +166,16 @@ impl Served {
     /// Runs a gate with these files, which name `health`, before `app`.
     pub fn start_with(files: Files, app: App, health: SocketAddr) -> Self {
         let mut process = Process::start(files.root(), &["run", "--config", "config.yaml"]);
-        let https = process.line("the gate to serve", |line| {
-            let line: Value = serde_json::from_str(line).ok()?;
-            (line["message"] == "serving").then(|| line["address"].as_str().unwrap().parse().unwrap())
+        let control = files.path("control.sock");
+        let https = process.found("the gate to serve", |out| {
+            let lines = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let logged = lines.into_iter().find(|line| line["message"] == "serving");
+            // A log that says only what is wrong does not say where the gate serves; the control socket does.
+            let told = logged.map(|line| line["address"].clone()).or_else(|| {
+                let said = control.exists().then(|| run(files.root(), &["status", "--control", "control.sock"]))?;
+                Some(serde_json::from_str::<Value>(&said.out).ok()?["https"].clone())
+            })?;
+            told.as_str()?.parse().ok()
         });
         Self { files, app, process, https, health }
     }

@@ -23,7 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
-use http::{Request, Response, StatusCode};
+use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::rejection::Rejection;
@@ -77,6 +77,8 @@ pub(crate) async fn handle(
 
 /// Makes an answer of the application one that may leave.
 fn finish(shared: &Shared, runtime: &Runtime, trail: &Trail, answer: &mut Response<AnswerBody>) {
+    // What the application speaks is between it and us.
+    *answer.version_mut() = Version::HTTP_11;
     answer::clean(answer.headers_mut());
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         websocket::announce(answer.headers_mut());

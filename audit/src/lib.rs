@@ -6,7 +6,8 @@
 //! queued, writes it at once, and syncs once for the whole group.
 //!
 //! What it never does: delete, overwrite or reorder a line, drop an event silently, or let a request pass that it
-//! cannot record. A record that is full or cannot be written refuses; it tries again by itself, in a new segment.
+//! cannot record. A record that is full or cannot be written refuses. One that the disk refused tries again by itself,
+//! in a new segment; one that is full stays so until it is opened anew with more room.
 //!
 //! On disk a record is a directory of segments (`audit-00000001.jsonl`, …), each of whole lines, each line one JSON
 //! object of the form in [`Event`]. [`read`] gives the lines back in order, [`Follower`] those that are new.

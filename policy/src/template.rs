@@ -74,7 +74,6 @@ impl Template {
         &self.segments
     }
 
-    /// The names in braces, in order.
     /// Whether it fits the segments of a path.
     pub(crate) fn fits(&self, path: &[Cow<'_, str>]) -> bool {
         let mut path = path.iter();
@@ -92,6 +91,7 @@ impl Template {
         path.next().is_none()
     }
 
+    /// The names in braces, in order.
     pub(crate) fn params(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
             Segment::Param(name) => Some(name.as_str()),

@@ -14,7 +14,8 @@ use std::time::Duration;
 use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 
 use super::files::FileSet;
-use super::raw::{RawConfig, RawJwks, RawProvider};
+use super::providers::raw::{RawJwks, RawProvider};
+use super::raw::RawConfig;
 
 /// The largest file that is read: certificates, key sets and secrets are far smaller. (YAML files: 1 MiB, by the reader.)
 const FILE_LIMIT: u64 = 2 * 1024 * 1024;

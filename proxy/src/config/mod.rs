@@ -2,17 +2,25 @@
 //!
 //! `check` stops after compile; `run` goes on with the very same result, so the two cannot disagree.
 
+mod app;
+mod audit;
 mod browsers;
 mod compile;
+mod drain;
 mod files;
+mod headers;
+mod limits;
+mod listen;
 mod load;
 mod providers;
 pub mod raw;
 mod telemetry;
+mod tls;
 
 use std::path::Path;
 
-pub use compile::{AuditPlan, Plan};
+pub use audit::AuditPlan;
+pub use compile::Plan;
 pub use files::FileSet;
 pub use load::{Faults, Loaded, load};
 pub use providers::KeySource;

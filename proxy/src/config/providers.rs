@@ -3,6 +3,8 @@
 //! Decides what makes a provider unsafe (no audience, a short secret, keys from an unverified address) and refuses it.
 //! It fetches nothing: where keys come from an address, it leaves the source for the fetcher.
 
+pub(super) mod raw;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +14,10 @@ use http::HeaderName;
 use policy::{Span, Spanned, TenantId};
 
 use super::compile::{Faulty, period};
-use super::raw::{RawConfig, RawJwks, RawPlace, RawProvider};
+use super::raw::RawConfig;
 use crate::authn::{self, ClaimMap, ClaimPath, KeySet, KeyStore, ProviderSettings, Source, SourceFault, TenantSource};
 use crate::runtime::{IdentityHeaders, Place, Provider};
+use raw::{RawJwks, RawPlace, RawProvider};
 
 /// Where a provider's keys are fetched from.
 #[derive(Debug)]

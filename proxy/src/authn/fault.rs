@@ -145,7 +145,8 @@ impl TokenFault {
         match self.class() {
             Class::Invalid => {
                 "Look up the finer reason in the log by the request id: a wrong `iss`, `aud`, `typ` or `alg`, an unknown \
-                 key, a bad signature. The caller signs in anew."
+                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody. \
+                 The caller signs in anew."
             }
             Class::Expired => {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."

@@ -79,7 +79,7 @@ const BELIEVED: [&str; 20] = [
 
 /// Families that carry a client's certificate, or what a proxy has found of it, from one hop to the next: our certificate
 /// checks are not the application's, and a header never is a certificate (RFC 9440 included).
-const CERTIFICATES: [&str; 13] = [
+const CERTIFICATES: [&str; 15] = [
     "ssl-client",
     "x-ssl",
     "x-client-cert",
@@ -92,6 +92,8 @@ const CERTIFICATES: [&str; 13] = [
     "x-arr-clientcert",
     "x-amzn-mtls",
     "x-tls-client",
+    "tls-client",
+    "cf-client-cert",
     "x-mtls",
 ];
 

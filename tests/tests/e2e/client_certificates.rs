@@ -48,7 +48,7 @@ impl Asking {
         let ca = DevCa::generate(Validity::days(now(), 30)).unwrap();
         let list = if crl.is_some() { "crl: clients.crl, " } else { "" };
         let written = format!("client_certificates: {{ mode: {mode}, ca: clients.pem, {list}{more} }}");
-        let files = with_tls(&written, &app);
+        let files = with_tls(&Setup::default(), &written, &app);
         files.put("clients.pem", ca.ca_pem());
         if let Some(crl) = crl {
             files.put("clients.crl", &crl(&ca));
@@ -292,6 +292,7 @@ async fn no_header_is_a_certificate() {
         "x-forwarded-tls-client-cert-info",
         "x-arr-clientcert",
         "x-amzn-mtls-clientcert",
+        "cf-client-cert-der-base64",
     ];
     let forged: String = names.iter().map(|name| format!("{name}: canary\r\n")).collect();
     assert_eq!(code(get(&mut raw, "/me", &forged).await), (401, "NO_CREDENTIAL".to_owned()));
@@ -336,7 +337,8 @@ fn what_is_not_clear_is_refused_before_it_runs() {
         ("crl: clients.pem", "`X509 CRL`"),
         ("crl: missing.crl", "cannot read"),
     ] {
-        let files = with_tls(&format!("client_certificates: {{ ca: clients.pem, {written} }}"), &app);
+        let files =
+            with_tls(&Setup::default(), &format!("client_certificates: {{ ca: clients.pem, {written} }}"), &app);
         files.put("clients.pem", ca.ca_pem());
         let faults = anteroom::config::prepare(&files.path("config.yaml")).unwrap_err();
         let text = policy::render(&faults.diagnostics, &faults.sources, false);

@@ -49,8 +49,8 @@ pub(crate) fn now() -> u64 {
 }
 
 /// Files of a gate whose `tls` section has more in it.
-pub(crate) fn with_tls(more: &str, app: &App) -> Files {
-    let files = Files::write(&Setup::default(), app.address);
+pub(crate) fn with_tls(setup: &Setup, more: &str, app: &App) -> Files {
+    let files = Files::write(setup, app.address);
     let config = std::fs::read_to_string(files.path("config.yaml")).unwrap();
     let plain = "tls: { certificates: [{ directory: tls }] }";
     assert!(config.contains(plain));
@@ -78,7 +78,7 @@ async fn an_old_client_is_refused_and_counted_by_its_reason() {
 #[tokio::test]
 async fn tls_1_2_is_served_where_it_is_asked_for_and_1_3_still_wins() {
     let app = App::plain();
-    let files = with_tls("minimum: \"1.2\"", &app);
+    let files = with_tls(&Setup::default(), "minimum: \"1.2\"", &app);
     let gate = Gate::start_with(files, app, Setup::default().clock);
     let old = connect(gate.https, speaking(&gate.files.ca, OLD), HOST).await.unwrap();
     assert_eq!(old.get_ref().1.protocol_version(), Some(ProtocolVersion::TLSv1_2));

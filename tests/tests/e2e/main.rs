@@ -24,3 +24,4 @@ mod telemetry;
 mod tls;
 mod upstream;
 mod websocket;
+mod websocket_h2;

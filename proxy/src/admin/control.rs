@@ -77,7 +77,6 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         "providers": providers,
         "certificates": certificates,
         "client_certificates": clients,
-        "fips": shown.tls.fips(),
         "reload": {
             "done": reloads.done,
             "refused": reloads.failed,

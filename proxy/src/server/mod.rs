@@ -60,8 +60,6 @@ pub enum StartError {
     Metrics(String),
     /// The system gives no randomness.
     Random,
-    /// A build with the feature `fips` found that its cryptography is not in that mode.
-    NotFips,
 }
 
 impl fmt::Display for StartError {
@@ -72,7 +70,6 @@ impl fmt::Display for StartError {
             StartError::Thread(error) => write!(out, "cannot start a thread: {error}"),
             StartError::Metrics(error) => write!(out, "cannot make the counters: {error}"),
             StartError::Random => write!(out, "the system gives no randomness"),
-            StartError::NotFips => write!(out, "this build is for FIPS 140, and its cryptography is not in that mode"),
         }
     }
 }
@@ -97,9 +94,6 @@ pub struct Running {
 /// # Errors
 /// The first thing that could not be opened.
 pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
-    if cfg!(feature = "fips") && !plan.shown.tls.fips() {
-        return Err(StartError::NotFips);
-    }
     let listen = |address: SocketAddr| move |error| StartError::Listen(address.to_string(), error);
     let workers = plan.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
     let listeners = listen::reuse_port(plan.https, workers).map_err(listen(plan.https))?;

@@ -22,6 +22,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod dev_key;
+pub mod framing;
 pub mod limits;
 pub mod manual;
 pub mod phase;

@@ -4,6 +4,8 @@
 //! (`SO_REUSEPORT`) and its own connections to the application; one more thread for probes, the control socket and keys.
 
 mod connection;
+mod guard;
+pub(crate) mod held;
 pub(crate) mod io;
 mod listen;
 mod worker;

@@ -33,7 +33,7 @@ const PIECE: usize = 2 * 1024;
 pub(super) struct Notes {
     /// Why the head was refused whose stand-in hyper was given.
     refused: Mutex<Option<Fault>>,
-    /// Whether something was wrong, so that the connection ends.
+    /// Whether the body that is being read is broken, so that the connection ends with its request.
     broken: AtomicBool,
     /// How a request for another protocol was answered.
     verdict: AtomicU8,
@@ -64,7 +64,7 @@ impl Notes {
         self.verdict.store(if switched { SWITCHED } else { STAYED }, Ordering::Release);
     }
 
-    /// Whether the connection ends because of what the client sent.
+    /// Whether the request that is being answered is the last one, because its body is broken.
     pub(super) fn is_broken(&self) -> bool {
         self.broken.load(Ordering::Acquire)
     }
@@ -112,7 +112,6 @@ impl<S> Guard<S> {
     }
 
     fn breaks(&mut self, broken: Broken, clue: Clue) {
-        self.notes.broken.store(true, Ordering::Release);
         match broken {
             Broken::Head(fault) => self.refuse(fault, clue),
             // hyper ends the body with an error, and the pipeline answers that.
@@ -148,7 +147,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guard<S> {
             }
             match this.end {
                 End::Open => {}
-                End::Cut => return Poll::Ready(Err(io::ErrorKind::InvalidData.into())),
+                End::Cut => {
+                    // ORDER: not before hyper gets there: answers to requests before this one end nothing.
+                    this.notes.broken.store(true, Ordering::Release);
+                    return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+                }
                 // Nobody wakes us: hyper reads again when it has written the answer, and that is when this changes. An end
                 // would make hyper drop the request that it still works on.
                 End::Refused => return Poll::Pending,

@@ -11,6 +11,7 @@ mod drain;
 mod examples;
 mod explain;
 mod framing;
+mod fuzz_corpus;
 mod headers;
 mod hostile_app;
 mod identity;

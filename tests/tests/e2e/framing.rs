@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
 
+use std::time::Duration;
+
 use e2e::app::{After, App};
 use e2e::client::{Client, Protocol};
 use e2e::gate::{Gate, Setup};
@@ -232,6 +234,31 @@ async fn a_person_whose_cookies_are_too_large_gets_a_page() {
     let answer = raw.ask(head).await.unwrap();
     assert_eq!((answer.status(), answer.header("content-type")), (431, "text/html; charset=utf-8"));
     assert!(answer.body.windows(9).any(|text| text == b"TOO_LARGE"));
+}
+
+#[tokio::test]
+async fn whoever_goes_on_sending_still_gets_the_answer() {
+    let gate = Gate::plain();
+    for length in [1_000, 100_000, 200_000] {
+        let mut raw = Raw::open(&gate).await;
+        raw.send(format!("POST /open/x HTTP/1.1\nhost: clinic.example\n\n{}", "x".repeat(length))).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        raw.send("x".repeat(length)).await;
+        assert_eq!(raw.answer().await.map(|answer| answer.code()).as_deref(), Some("BAD_FRAMING"), "{length}");
+    }
+}
+
+#[tokio::test]
+async fn a_broken_body_ends_only_its_own_answer() {
+    let gate = Gate::plain();
+    let mut raw = Raw::open(&gate).await;
+    let good = "GET /open/x HTTP/1.1\r\nhost: clinic.example\r\n\r\n";
+    raw.send(format!("{good}POST /open/x HTTP/1.1\r\nhost: clinic.example\r\ntransfer-encoding: chunked\r\n\r\nx"))
+        .await;
+    let first = raw.answer().await.unwrap();
+    assert_eq!((first.status(), first.header("connection")), (200, ""));
+    let second = raw.answer().await.unwrap();
+    assert_refused(&gate, &mut raw, &second, 400, "BAD_FRAMING", "a bad chunk behind a good request").await;
 }
 
 #[tokio::test]

@@ -136,22 +136,26 @@ async fn assert_refused(gate: &Gate, raw: &mut Raw, answer: &RawAnswer, status: 
 
 #[tokio::test]
 async fn every_head_that_is_read_in_two_ways_is_refused_by_us() {
-    let gate = Gate::plain();
     let large = format!("GET /open/x HTTP/1.1\r\nhost: clinic.example\r\nx: {}\r\n\r\n", "x".repeat(40 * 1024));
     let many = format!("GET /open/x HTTP/1.1\r\nhost: clinic.example\r\n{}\r\n", "x-many: x\r\n".repeat(100));
     let long = format!("GET /open/{} HTTP/1.1\r\nhost: clinic.example\r\n\r\n", "x".repeat(16 * 1024));
     let oversize = [(large.as_str(), 431, "TOO_LARGE"), (&many, 431, "TOO_LARGE"), (&long, 414, "TOO_LARGE")];
-    for (head, status, code) in REFUSED.into_iter().chain(oversize) {
-        let at: String = head.escape_debug().take(120).collect();
-        let mut raw = Raw::open(&gate).await;
-        // What is behind it is never looked at.
-        let answer = raw.ask(format!("{head}GET /open/smuggled HTTP/1.1\r\nhost: clinic.example\r\n\r\n")).await;
-        let answer = answer.unwrap_or_else(|| panic!("no answer: {at}"));
-        assert_refused(&gate, &mut raw, &answer, status, code, &at).await;
-        assert_eq!(gate.app.count(), 0, "{at} reached the application");
+    let cases: Vec<_> = REFUSED.into_iter().chain(oversize).collect();
+    // So few for one gate that each denial has an event of its own.
+    for cases in cases.chunks(15) {
+        let gate = Gate::plain();
+        for &(head, status, code) in cases {
+            let at: String = head.escape_debug().take(120).collect();
+            let mut raw = Raw::open(&gate).await;
+            // What is behind it is never looked at.
+            let answer = raw.ask(format!("{head}GET /open/smuggled HTTP/1.1\r\nhost: clinic.example\r\n\r\n")).await;
+            let answer = answer.unwrap_or_else(|| panic!("no answer: {at}"));
+            assert_refused(&gate, &mut raw, &answer, status, code, &at).await;
+            assert_eq!(gate.app.count(), 0, "{at} reached the application");
+        }
+        let refused = gate.metric("anteroom_requests_total", &[("decision", "deny")]);
+        assert_eq!(refused, cases.len() as f64);
     }
-    let refused = gate.metric("anteroom_requests_total", &[("decision", "deny"), ("code", "BAD_FRAMING")]);
-    assert!(refused > 20.0, "{refused}");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod browser;
 mod canary;
 mod cli;
+mod corpus;
 mod crash;
 mod decide;
 mod demo;

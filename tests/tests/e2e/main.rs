@@ -21,6 +21,7 @@ mod record;
 mod reload;
 mod snippets;
 mod step_up;
+mod takeover;
 mod telemetry;
 mod tls;
 mod upstream;

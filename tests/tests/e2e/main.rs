@@ -5,6 +5,7 @@ mod browser;
 mod canary;
 mod cli;
 mod client_certificates;
+mod corpus;
 mod crash;
 mod decide;
 mod demo;

@@ -20,7 +20,7 @@ mod pair;
 mod provider;
 mod server;
 
-pub use client::{MAX_BUNDLE, client_config};
+pub use client::{ClientIdentity, MAX_BUNDLE, client_config, client_config_for, load_identity};
 pub use error::{CertError, Part};
 pub use pair::{CertifiedPair, MAX_CERTIFICATES, MAX_CHAIN, MAX_KEY, load_pair};
 pub use server::server_config;

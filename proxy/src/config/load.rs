@@ -171,6 +171,11 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
         names.push(folder.join("tls.crt"));
         names.push(folder.join("tls.key"));
     }
+    if let Some(tls) = config.app.tls.as_ref().map(|tls| &tls.value) {
+        names.extend(tls.ca.as_ref().map(|ca| base.join(&ca.value)));
+        let folder = tls.client_certificate.as_ref().map(|ours| base.join(&ours.directory.value));
+        names.extend(folder.into_iter().flat_map(|folder| [folder.join("tls.crt"), folder.join("tls.key")]));
+    }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
     names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
     if let Some(telemetry) = &config.telemetry {

@@ -143,7 +143,10 @@ fn is_encrypted(pem: &[u8]) -> bool {
 }
 
 /// Joins chain and key; refuses a key that is not the leaf's.
-pub(crate) fn certified(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, CertError> {
+pub(crate) fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CertError> {
     let key = provider()
         .key_provider
         .load_private_key(key)

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderName;
-use policy::{Policy, Spanned};
 use policy::units::Period;
+use policy::{Policy, Spanned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

@@ -109,7 +109,7 @@ pub(super) async fn send(
         None => admitted.path,
     };
     parts.uri = Uri::try_from(target).map_err(|_| Rejection::BadPath("not a request target"))?;
-    parts.version = Version::HTTP_11;
+    let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     // The length is said anew by what is really there, once and in one spelling.
     parts.headers.remove(http::header::CONTENT_LENGTH);
     let client = parts.extensions.remove::<OnUpgrade>();
@@ -119,7 +119,7 @@ pub(super) async fn send(
     if websocket.is_some() {
         websocket::announce(&mut parts.headers);
     }
-    let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, app.idle, asked);
+    let (body, fate) = RequestBody::new(admitted.body, version, runtime.limits.body, app.idle, asked);
     let sent = shared.clock.now().monotone;
     let answer = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);

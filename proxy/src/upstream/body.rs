@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
@@ -123,18 +124,27 @@ pub struct Inflow {
     /// How much of the answer had passed when this stood still last.
     answered: u64,
     trailers: Trailers,
+    /// Whether it comes on HTTP/2, where hyper takes a reset without an error for an end.
+    on_http2: bool,
 }
 
 impl RequestBody {
     /// Lets at most `limit` bytes of `body` pass, and ends it when for `idle` neither a piece of it nor one of the answer
     /// moved.
-    pub(crate) fn new(body: Incoming, limit: u64, idle: Duration, trailers: Trailers) -> (Self, BodyFate) {
+    pub(crate) fn new(
+        body: Incoming,
+        version: Version,
+        limit: u64,
+        idle: Duration,
+        trailers: Trailers,
+    ) -> (Self, BodyFate) {
         if body.is_end_stream() {
             return (Self::Empty, BodyFate::default());
         }
         let fate = Arc::new(Fate::default());
         let (stall, told) = (Stall::new(idle), BodyFate(Some(Arc::clone(&fate))));
-        (Self::Stream(Inflow { body, left: limit, stall, fate, answered: 0, trailers }), told)
+        let on_http2 = version == Version::HTTP_2;
+        (Self::Stream(Inflow { body, left: limit, stall, fate, answered: 0, trailers, on_http2 }), told)
     }
 
     /// Whether there is nothing to send, so that the request can be sent again.
@@ -180,8 +190,15 @@ impl Inflow {
             self.stall.moved();
             self.fate.awaiting_client.store(false, Ordering::Release);
             self.fate.pieces.fetch_add(1, Ordering::AcqRel);
-            let Some(frame) = frame else { return Poll::Ready(None) };
-            let Ok(frame) = frame else { return Poll::Ready(Some(Err(self.fate.set(Broken::Cut)))) };
+            let frame = match frame {
+                Some(Ok(frame)) => frame,
+                // What a reset cut short must not look whole, even where the client calls it no error.
+                None if self.on_http2 && !self.body.is_end_stream() => {
+                    return Poll::Ready(Some(Err(self.fate.set(Broken::Cut))));
+                }
+                None => return Poll::Ready(None),
+                Some(Err(_)) => return Poll::Ready(Some(Err(self.fate.set(Broken::Cut)))),
+            };
             let data = match frame.into_data() {
                 Ok(data) => data,
                 Err(frame) => match self.trailers.judge(frame.into_trailers().unwrap_or_default()) {
@@ -251,6 +268,8 @@ pub struct Outflow {
     /// How much of the request had passed when this stood still last.
     asked: u64,
     trailers: Trailers,
+    /// Whether it comes on HTTP/2, where hyper takes a reset without an error for an end.
+    on_http2: bool,
 }
 
 impl AnswerBody {
@@ -268,7 +287,8 @@ impl AnswerBody {
             return Self::Whole(None);
         }
         let stall = Stall::new(idle);
-        Self::Stream(Box::new(Outflow { body, stall, held: Some(held), fate, asked: 0, trailers }))
+        let on_http2 = matches!(held, Held::Seat(_));
+        Self::Stream(Box::new(Outflow { body, stall, held: Some(held), fate, asked: 0, trailers, on_http2 }))
     }
 }
 
@@ -310,6 +330,9 @@ impl Outflow {
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 Some(Err(_)) => return Poll::Ready(Some(Err(Broken::Cut))),
+                None if self.on_http2 && !self.body.is_end_stream() => {
+                    return Poll::Ready(Some(Err(Broken::Cut)));
+                }
                 None => {
                     self.release_at_end();
                     return Poll::Ready(None);

@@ -111,7 +111,10 @@ pub(super) fn tls_fault(error: &io::Error) -> Option<Unreachable> {
     let fault = error.get_ref()?.downcast_ref::<TlsFault>()?;
     Some(match fault {
         TlsFault::InvalidCertificate(fault) => Unreachable::Down(match fault {
-            CertificateError::UnknownIssuer => "the application's certificate is of an authority that is not trusted",
+            // Another authority of the same name shows as a signature that does not hold.
+            CertificateError::UnknownIssuer | CertificateError::BadSignature => {
+                "the application's certificate is of an authority that is not trusted"
+            }
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
                 "the application's certificate is for another name"
             }

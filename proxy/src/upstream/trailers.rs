@@ -180,7 +180,8 @@ mod tests {
 
     #[test]
     fn what_belongs_behind_a_body_passes() {
-        let pairs = [("grpc-status", "0"), ("grpc-message", "ok"), ("x-count-bin", "AA"), ("content-digest", "sha-256=::")];
+        let pairs =
+            [("grpc-status", "0"), ("grpc-message", "ok"), ("x-count-bin", "AA"), ("content-digest", "sha-256=::")];
         assert_eq!(judged(&pairs).unwrap().len(), pairs.len());
         assert_eq!(judged(&[("x-a", "1"), ("x-a", "2")]).unwrap(), ["x-a: 1", "x-a: 2"]);
     }

@@ -245,11 +245,11 @@ async fn what_breaks_on_one_side_breaks_on_the_other() {
     questions.break_off().await;
     assert!(soon("word of the end", hears.recv()).await.unwrap(), "the client breaks off");
 
-    let (_questions, body) = pipe();
+    let (questions, body) = pipe();
     let head = client.head(call(&client, "/open/gone", body)).await.unwrap();
     let mut answers = Frames(head.into_body());
     assert_eq!(answers.piece().await.unwrap(), "one");
-    drop((answers, client));
+    drop((questions, answers, client));
     assert!(soon("word of the end", hears.recv()).await.unwrap(), "the client hangs up");
 }
 
@@ -271,8 +271,10 @@ async fn more_trailers_than_may_be_end_the_stream_alone() {
     });
     let gate = gate_before(&backend, Setup::default());
     let mut client = Client::open(&gate, Protocol::Http2).await;
-    let many = client.head(call(&client, "/open/many", e2e::client::body("x"))).await.unwrap();
-    assert!(Frames(many.into_body()).rest().await.is_err());
+    // The reset may overtake the head.
+    if let Ok(many) = client.head(call(&client, "/open/many", e2e::client::body("x"))).await {
+        assert!(Frames(many.into_body()).rest().await.is_err());
+    }
     let few = client.head(call(&client, "/open/few", e2e::client::body("x"))).await.unwrap();
     assert!(Frames(few.into_body()).rest().await.is_ok(), "the connections still stand");
 

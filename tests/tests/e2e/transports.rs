@@ -234,7 +234,10 @@ async fn an_application_that_wants_to_know_who_asks_is_shown_a_certificate() {
             assert_eq!(ask(&gate, Protocol::Http2).await.status, 200, "{app:?} {version:?}");
             let (status, code, detail) = fails(secured(&pki, &backend, "localhost", app, "ca: app-ca.pem")).await;
             assert_eq!((status, code.as_str()), (502, "APP_DOWN"), "{app:?} {version:?}");
-            assert!(detail.contains("certificate") || detail.contains("TLS"), "{app:?} {version:?}: {detail}");
+            // With TLS 1.3 the application says so only behind the handshake, and h2 keeps no word of it.
+            let lost = app == Protocol::Http2 && version.version == rustls::ProtocolVersion::TLSv1_3;
+            let said = detail.contains("certificate") || detail.contains("TLS") || (lost && detail.contains("hung up"));
+            assert!(said, "{app:?} {version:?}: {detail}");
             assert_eq!(backend.connections(), 1, "only the first was let in");
         }
     }

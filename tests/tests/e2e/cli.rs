@@ -78,7 +78,7 @@ const MALFORMED: [Row; 84] = [
     ("an application far away", CONFIG, "http://127.0.0.1:3000", "http://192.0.2.1:3000", "app-url", "http://192", "same pod"),
     ("an application over TLS with a path", CONFIG, "http://127.0.0.1:3000", "https://app.example/x", "app-url", "https://app", "https://app.example:8443"),
     ("an application at a socket without a path", CONFIG, "http://127.0.0.1:3000", "'unix:'", "app-url", "'unix:'", "unix:/run/app/http.sock"),
-    ("an application over a protocol of no list", CONFIG, "  hosts:", "  protocol: http3\n  hosts:", "unknown-word", "http3", "`http2`"),
+    ("an application over a protocol of no list", CONFIG, "  hosts:", "  protocol: http3\n  hosts:", "unknown-word", "http3", "did you mean"),
     ("TLS for an application in clear", CONFIG, "  hosts:", "  tls: { server_name: app.example }\n  hosts:", "app-tls", "{ server_name", "https://"),
     ("authorities of an application that are not there", CONFIG, "url: http://127.0.0.1:3000", "url: https://app.example\n  tls: { ca: nothing.pem }", "file", "nothing", "relative to the configuration file"),
     ("authorities of an application that are none", CONFIG, "url: http://127.0.0.1:3000", "url: https://app.example\n  tls: { ca: short.key }", "app-tls", "short.key", "PEM"),

@@ -176,6 +176,10 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
         let folder = tls.client_certificate.as_ref().map(|ours| base.join(&ours.directory.value));
         names.extend(folder.into_iter().flat_map(|folder| [folder.join("tls.crt"), folder.join("tls.key")]));
     }
+    if let Some(clients) = &config.tls.client_certificates {
+        names
+            .extend([Some(&clients.ca), clients.crl.as_ref()].into_iter().flatten().map(|name| base.join(&name.value)));
+    }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
     names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
     if let Some(telemetry) = &config.telemetry {

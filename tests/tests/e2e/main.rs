@@ -4,6 +4,7 @@
 mod browser;
 mod canary;
 mod cli;
+mod client_certificates;
 mod crash;
 mod decide;
 mod demo;
@@ -11,6 +12,7 @@ mod drain;
 mod examples;
 mod explain;
 mod grpc;
+mod handshakes;
 mod headers;
 mod identity;
 mod limits;

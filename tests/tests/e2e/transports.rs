@@ -62,13 +62,8 @@ impl Pki {
         let ca = DevCa::generate(Validity::days(now, 3)).unwrap();
         let issue = |names: &[&str]| ca.issue(names, Validity::days(now, 2)).unwrap();
         let app = issue(&["localhost", "app.internal"]);
-        // It names no host: whom it stands for is in its common name.
-        let mut params = rcgen::CertificateParams::default();
-        params.distinguished_name.push(rcgen::DnType::CommonName, "the gate");
-        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
-        let (key, ca_key) = (rcgen::KeyPair::generate().unwrap(), rcgen::KeyPair::from_pem(&ca.key_pem()).unwrap());
-        let leaf = params.signed_by(&key, &rcgen::Issuer::from_ca_cert_pem(ca.ca_pem(), ca_key).unwrap()).unwrap();
-        let client = IssuedPair { cert_pem: leaf.pem(), key_pem: key.serialize_pem() };
+        // It names no host.
+        let client = ca.issue_client(&[], Validity::days(now, 2)).unwrap();
         Self { ca, app, client }
     }
 

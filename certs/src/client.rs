@@ -1,19 +1,42 @@
-//! The client side: whom we believe when we fetch something ourselves, such as an issuer's keys.
+//! The client side: whom we believe when we ask somebody ourselves, such as an issuer for its keys, and who we say that we
+//! are.
 //!
 //! Decides the trust anchors. Verification is always on; there is no switch for it.
 
+use std::fmt;
 use std::sync::Arc;
 
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, RootCertStore};
 
 use crate::error::{CertError, Part};
-use crate::pair::certificates;
+use crate::pair::{MAX_CERTIFICATES, MAX_CHAIN, certificates, certified, private_key};
 use crate::provider::provider;
 
 /// The largest CA bundle that is read, in bytes (the usual public bundle is about 220 KiB).
 pub const MAX_BUNDLE: usize = 1024 * 1024;
 /// The most certificates that a bundle may have.
 const MAX_ROOTS: usize = 1_000;
+
+/// A certificate that we show as a client, with its key. It need not name a host: what it says is read by whoever asks for
+/// it.
+#[derive(Clone)]
+pub struct ClientIdentity(Arc<CertifiedKey>);
+
+impl fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientIdentity").finish_non_exhaustive()
+    }
+}
+
+/// Reads a PEM chain (leaf first) and a PEM key, bounded as those of a server, and checks that they belong together.
+///
+/// # Errors
+/// The first fault found; the texts themselves never appear in it.
+pub fn load_identity(cert_pem: &[u8], key_pem: &[u8]) -> Result<ClientIdentity, CertError> {
+    let chain = certificates(cert_pem, Part::Chain, MAX_CHAIN, MAX_CERTIFICATES)?;
+    certified(chain, private_key(key_pem)?).map(|key| ClientIdentity(Arc::new(key)))
+}
 
 /// A verifying client configuration for HTTP/1.1 (ALPN `http/1.1`), TLS 1.2 or 1.3.
 ///
@@ -23,16 +46,31 @@ const MAX_ROOTS: usize = 1_000;
 /// # Errors
 /// A bundle that is empty, broken or too large ([`MAX_BUNDLE`]); a trust store without any usable certificate.
 pub fn client_config(roots_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, CertError> {
+    client_config_for(roots_pem, None, b"http/1.1")
+}
+
+/// The same for the protocol `alpn`, showing `identity` to a server that asks for a certificate.
+///
+/// # Errors
+/// As [`client_config`].
+pub fn client_config_for(
+    roots_pem: Option<&[u8]>,
+    identity: Option<ClientIdentity>,
+    alpn: &[u8],
+) -> Result<Arc<ClientConfig>, CertError> {
     let roots = match roots_pem {
         Some(pem) => given_roots(pem)?,
         None => native_roots()?,
     };
-    let mut config = ClientConfig::builder_with_provider(provider())
+    let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
         .map_err(|fault| CertError::Tls { detail: fault.to_string() })?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        .with_root_certificates(roots);
+    let mut config = match identity {
+        Some(ClientIdentity(key)) => config.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
+        None => config.with_no_client_auth(),
+    };
+    config.alpn_protocols = vec![alpn.to_vec()];
     Ok(Arc::new(config))
 }
 
@@ -82,6 +120,20 @@ mod tests {
             client_config(Some(&long)).err(),
             Some(CertError::TooLarge { part: Part::Bundle, limit: MAX_BUNDLE })
         );
+    }
+
+    #[test]
+    fn an_identity_needs_no_name_but_its_own_key() {
+        let ca = DevCa::generate(VALID).unwrap();
+        let (one, other) = (ca.issue(&["a.example"], VALID).unwrap(), ca.issue(&["b.example"], VALID).unwrap());
+        let nameless = load_identity(ca.ca_pem().as_bytes(), one.key_pem.as_bytes());
+        assert_eq!(nameless.err(), Some(CertError::KeyMismatch), "and not that it names no host");
+        assert!(load_identity(one.cert_pem.as_bytes(), other.key_pem.as_bytes()).is_err());
+        let identity = load_identity(one.cert_pem.as_bytes(), one.key_pem.as_bytes()).unwrap();
+        assert_eq!(format!("{identity:?}"), "ClientIdentity { .. }");
+        let config = client_config_for(Some(ca.ca_pem().as_bytes()), Some(identity), b"h2").unwrap();
+        assert!(config.client_auth_cert_resolver.has_certs());
+        assert_eq!(config.alpn_protocols, [b"h2".to_vec()]);
     }
 
     #[test]

@@ -23,7 +23,7 @@ mod provider;
 mod refusal;
 mod server;
 
-pub use client::{MAX_BUNDLE, client_config};
+pub use client::{ClientIdentity, MAX_BUNDLE, client_config, client_config_for, load_identity};
 pub use clients::{ClientFault, ClientTrust, MAX_REVOCATIONS};
 pub use error::{CertError, Part};
 pub use names::{ClientNames, NameFault, NameKind, is_name};

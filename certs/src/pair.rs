@@ -118,7 +118,7 @@ pub(crate) fn certificates(
 }
 
 /// The one private key of a PEM text.
-fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertError> {
+pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, CertError> {
     if pem.len() > MAX_KEY {
         return Err(CertError::TooLarge { part: Part::Key, limit: MAX_KEY });
     }
@@ -143,7 +143,10 @@ fn is_encrypted(pem: &[u8]) -> bool {
 }
 
 /// Joins chain and key; refuses a key that is not the leaf's.
-fn certified(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> Result<CertifiedKey, CertError> {
+pub(crate) fn certified(
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+) -> Result<CertifiedKey, CertError> {
     let key = provider()
         .key_provider
         .load_private_key(key)

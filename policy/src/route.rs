@@ -101,6 +101,14 @@ impl Route {
         self.template.text()
     }
 
+    /// The headers in which it finds its resource, in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = &str> {
+        self.patient.iter().chain(&self.tenant).filter_map(|place| match place {
+            Place::Header(name) => Some(name.as_str()),
+            Place::Claim | Place::Path(_) | Place::Query(_) => None,
+        })
+    }
+
     /// Whether requests to it are recorded.
     #[must_use]
     pub fn recorded(&self) -> bool {

@@ -195,19 +195,21 @@ impl Client {
 
     /// Sends a request and waits for the head of the answer.
     pub async fn head(&mut self, request: Request<AnyBody>) -> Result<Response<Incoming>, hyper::Error> {
-        let answer = async {
-            match &mut self.sender {
-                Sender::Http1(sender) => {
-                    sender.ready().await?;
-                    sender.send_request(request).await
-                }
-                Sender::Http2(sender) => {
-                    sender.ready().await?;
-                    sender.send_request(request).await
-                }
+        soon("an answer", self.head_at_last(request)).await
+    }
+
+    /// The same without a bound on the time, for what is large: the caller has one.
+    pub async fn head_at_last(&mut self, request: Request<AnyBody>) -> Result<Response<Incoming>, hyper::Error> {
+        match &mut self.sender {
+            Sender::Http1(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await
             }
-        };
-        soon("an answer", answer).await
+            Sender::Http2(sender) => {
+                sender.ready().await?;
+                sender.send_request(request).await
+            }
+        }
     }
 
     /// Sends a request and reads the whole answer.

@@ -26,6 +26,8 @@ pub const POLICY: &str = include_str!("policy.yaml");
 pub struct Setup {
     /// The policy file.
     pub policy: String,
+    /// The way to the application: `url` and what belongs to it. Left out: the address of the one behind the gate.
+    pub way: Option<String>,
     /// The value of `app.hosts`.
     pub hosts: String,
     /// The value of `app.timeouts`.
@@ -56,6 +58,7 @@ impl Default for Setup {
     fn default() -> Self {
         Self {
             policy: POLICY.to_owned(),
+            way: None,
             hosts: "[clinic.example, other.example]".to_owned(),
             timeouts: "{}".to_owned(),
             provider: "token: [{ header: authorization }, { cookie: __session }]\n    \
@@ -118,8 +121,9 @@ impl Files {
         self.root.path()
     }
 
-    /// Writes a file.
+    /// Writes a file, with the folder that it is in.
     pub fn put(&self, name: &str, text: &str) {
+        std::fs::create_dir_all(self.path(name).parent().unwrap()).unwrap();
         std::fs::write(self.path(name), text).unwrap();
     }
 
@@ -148,7 +152,8 @@ impl Files {
 pub fn config(setup: &Setup, app: SocketAddr) -> String {
     let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, more, .. } = setup;
     let mut text = String::from("apiVersion: anteroom.dev/v1\nkind: Config\nworkers: 2\n");
-    writeln!(text, "app: {{ url: \"http://{app}\", hosts: {hosts}, timeouts: {timeouts} }}").unwrap();
+    let way = setup.way.clone().unwrap_or_else(|| format!("url: \"http://{app}\""));
+    writeln!(text, "app: {{ {way}, hosts: {hosts}, timeouts: {timeouts} }}").unwrap();
     writeln!(text, "listen: {{ https: \"127.0.0.1:0\", health: \"{health}\", control: \"unix:control.sock\" }}")
         .unwrap();
     text.push_str("tls: { certificates: [{ directory: tls }] }\nproviders:\n  clinic:\n");

@@ -12,6 +12,7 @@
 )]
 
 pub mod app;
+pub mod backend;
 pub mod client;
 pub mod collector;
 pub mod gate;

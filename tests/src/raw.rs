@@ -24,6 +24,8 @@ pub struct RawAnswer {
     pub body: Vec<u8>,
     /// Whether the body came to its end.
     pub whole: bool,
+    /// What stands behind the last chunk, line by line.
+    pub trailers: String,
 }
 
 impl RawAnswer {
@@ -96,12 +98,12 @@ impl Raw {
             }
         };
         let head: String = self.buffer.drain(..end).map(char::from).collect();
-        let mut answer = RawAnswer { head, body: Vec::new(), whole: true };
+        let mut answer = RawAnswer { head, body: Vec::new(), whole: true, trailers: String::new() };
         if head_only || matches!(answer.status(), 204 | 304 | 100..=199) {
             return Some(answer);
         }
         if answer.header("transfer-encoding") == "chunked" {
-            answer.whole = self.chunks(&mut answer.body).await.is_some();
+            answer.whole = self.chunks(&mut answer).await.is_some();
         } else if let Ok(length) = answer.header("content-length").parse::<usize>() {
             while self.buffer.len() < length && self.more().await > 0 {}
             answer.whole = self.buffer.len() >= length;
@@ -113,20 +115,29 @@ impl Raw {
         Some(answer)
     }
 
-    async fn chunks(&mut self, body: &mut Vec<u8>) -> Option<()> {
+    async fn chunks(&mut self, answer: &mut RawAnswer) -> Option<()> {
         loop {
             let line = self.line().await?;
             let size = usize::from_str_radix(line.trim(), 16).ok()?;
+            if size == 0 {
+                return self.trailers(&mut answer.trailers).await;
+            }
             while self.buffer.len() < size + 2 {
                 if self.more().await == 0 {
                     return None;
                 }
             }
-            body.extend(self.buffer.drain(..size));
+            answer.body.extend(self.buffer.drain(..size));
             let end: Vec<u8> = self.buffer.drain(..2).collect();
-            assert_eq!(end, b"\r\n", "a chunk ends in its line end, and no trailer follows the last one");
-            if size == 0 {
-                return Some(());
+            assert_eq!(end, b"\r\n", "a chunk ends in its line end");
+        }
+    }
+
+    async fn trailers(&mut self, trailers: &mut String) -> Option<()> {
+        loop {
+            match self.line().await? {
+                end if end == "\r\n" => return Some(()),
+                line => trailers.push_str(&line),
             }
         }
     }

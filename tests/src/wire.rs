@@ -88,7 +88,12 @@ impl Wire {
 
     /// Resets a stream.
     pub async fn reset(&mut self, stream: u32) {
-        self.frame(RST_STREAM, 0, stream, &8_u32.to_be_bytes()).await;
+        self.reset_as(stream, 8).await;
+    }
+
+    /// Resets a stream for this reason (RFC 9113, section 7).
+    pub async fn reset_as(&mut self, stream: u32, reason: u32) {
+        self.frame(RST_STREAM, 0, stream, &reason.to_be_bytes()).await;
     }
 
     /// Waits for the end of a stream.

@@ -1,26 +1,36 @@
 //! `app`: where the application is, under which names it is reached, and how long the gate waits for it. As written, and compiled.
 //!
-//! Decides which addresses are safe to speak to in clear, and refuses the others.
+//! Decides names and times; which ways to it are safe stands in [`super::way`].
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::Uri;
-use policy::Spanned;
+use http::HeaderName;
 use policy::units::Period;
+use policy::{Policy, Spanned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Faulty, period};
 use super::raw::{RawConfig, seconds};
-use crate::upstream::AppTarget;
+use super::way::{RawAppTls, RawProtocol, way};
+use crate::runtime::{AnswerHeaders, IdentityHeaders, Place, Provider};
+use crate::upstream::{AppTarget, TrailerRules};
 
 /// The application behind the gate.
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawApp {
-    /// Where the application listens: `http://` and a loopback address with a port, for example `http://127.0.0.1:3000`.
+    /// Where the application listens: `http://` and a loopback address with a port (`http://127.0.0.1:3000`), `unix:` and
+    /// the path of a socket (`unix:/run/app/http.sock`), or `https://` and any host (`https://app.example:8443`).
     pub url: Spanned<String>,
+    /// What it speaks; nothing else is tried.
+    #[serde(default)]
+    pub protocol: RawProtocol,
+    /// Whom the gate believes there, and who it is itself; for `https` only. Left out: the system's authorities, and no
+    /// certificate of the gate's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Spanned<RawAppTls>>,
     /// The public names, for example `clinic.example`. `Host` must be one of them, and SNI, where sent, must be the
     /// same. A name without a port stands for that name on any port.
     pub hosts: Vec<Spanned<String>>,
@@ -57,36 +67,26 @@ pub(super) fn app_target(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<
     let connect = period(&config.app.timeouts.connect, Duration::from_secs(60), faults);
     let response = period(&config.app.timeouts.response, longest, faults);
     let idle = period(&config.app.timeouts.idle, longest, faults);
-    let url = &config.app.url;
-    let address = match loopback(&url.value) {
-        Ok(address) => Some(address),
-        Err(message) => {
-            faults.at(
-                url.span,
-                "app-url",
-                message,
-                "write it as `http://127.0.0.1:3000`: an application in the same pod",
-            );
-            None
-        }
-    };
-    Some(AppTarget { address: address?, connect: connect?, response: response?, idle: idle? })
+    let way = Arc::new(way(&config.app, faults)?);
+    let trailers = TrailerRules::default();
+    Some(AppTarget { way, connect: connect?, response: response?, idle: idle?, trailers })
 }
 
-/// The address in a URL of the application. Plain HTTP is taken to loopback only: nothing leaves the pod unencrypted.
-fn loopback(url: &str) -> Result<SocketAddr, String> {
-    let rest = url.strip_prefix("http://").ok_or_else(|| format!("`{url}` does not start with `http://`"))?;
-    let uri = url.parse::<Uri>().map_err(|_| format!("`{url}` is not an address"))?;
-    let authority = rest.strip_suffix('/').unwrap_or(rest);
-    if uri.path() != "/" || uri.query().is_some() || authority.contains(['/', '?', '#', '@']) {
-        return Err(format!("`{url}` holds more than a host and a port"));
-    }
-    let authority = authority.replace("localhost:", "127.0.0.1:");
-    let address: SocketAddr = authority.parse().map_err(|_| format!("`{url}` has no loopback address with a port"))?;
-    if address.ip().is_loopback() && address.port() != 0 {
-        return Ok(address);
-    }
-    Err(format!("`{}` is not loopback: the request would leave the pod unencrypted", address.ip()))
+/// Which trailers pass: none by a name that this configuration sets, takes a credential from, or judges by.
+pub(super) fn trailer_rules(
+    policy: &Policy,
+    identity: &IdentityHeaders,
+    answers: &AnswerHeaders,
+    providers: &[Provider],
+) -> TrailerRules {
+    let ours = [&identity.tenant, &identity.subject, &identity.roles, &identity.request, &answers.request];
+    let set = answers.replaced.iter().map(|(name, _)| name);
+    let credentials = providers.iter().flat_map(|provider| &provider.places).filter_map(|place| match place {
+        Place::Header(name) => Some(name),
+        Place::Cookie(_) => None,
+    });
+    let judged = policy.routes().flat_map(policy::Route::headers).filter_map(|name| HeaderName::try_from(name).ok());
+    TrailerRules::new(ours.into_iter().chain(set).chain(credentials).cloned().chain(judged))
 }
 
 pub(super) fn hosts(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<String> {

@@ -21,6 +21,7 @@ use super::raw::LogLevel;
 use super::{app, browsers, headers, limits, listen, telemetry, tls};
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::otlp;
+use crate::upstream::AppTarget;
 
 /// Everything that `run` needs: what judges requests, and what has to be opened.
 #[derive(Debug)]
@@ -96,15 +97,17 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         return Err(Faults { sources, diagnostics });
     }
     let runtime = (|| {
+        let (policy, identity, answer_headers) = (policy?, identity?, answer_headers?);
+        let trailers = app::trailer_rules(&policy, &identity, &answer_headers, &providers);
         Some(Runtime {
-            policy: policy?,
+            policy,
             policy_digest: policy_digest.into(),
-            app: app?,
+            app: AppTarget { trailers, ..app? },
             hosts,
             providers,
             callers: callers?,
-            identity: identity?,
-            answer_headers: answer_headers?,
+            identity,
+            answer_headers,
             browsers: browsers?,
             limits: limits?,
             pseudonym_key,

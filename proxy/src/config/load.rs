@@ -171,6 +171,11 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
         names.push(folder.join("tls.crt"));
         names.push(folder.join("tls.key"));
     }
+    if let Some(tls) = config.app.tls.as_ref().map(|tls| &tls.value) {
+        names.extend(tls.ca.as_ref().map(|ca| base.join(&ca.value)));
+        let folder = tls.client_certificate.as_ref().map(|ours| base.join(&ours.directory.value));
+        names.extend(folder.into_iter().flat_map(|folder| [folder.join("tls.crt"), folder.join("tls.key")]));
+    }
     if let Some(clients) = &config.tls.client_certificates {
         names
             .extend([Some(&clients.ca), clients.crl.as_ref()].into_iter().flatten().map(|name| base.join(&name.value)));

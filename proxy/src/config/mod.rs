@@ -16,6 +16,7 @@ mod providers;
 pub mod raw;
 mod telemetry;
 mod tls;
+mod way;
 
 use std::path::Path;
 

@@ -19,7 +19,7 @@ use crate::runtime::{Place, Runtime};
 use crate::shared::Shared;
 use crate::telemetry::trace::{self, AppCall};
 use crate::upstream::body::{AnswerBody, RequestBody};
-use crate::upstream::{self, Pool};
+use crate::upstream::{self, AppProtocol, Pool, Trailers, trailers};
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1), beside those that `Connection` names.
 const HOP_BY_HOP: [&str; 8] = [
@@ -111,6 +111,12 @@ pub(super) async fn send(
     let Recorded(permitted) = recorded;
     let admitted = permitted.admitted;
     let mut parts = admitted.parts;
+    let app = &runtime.app;
+    let judged = |pass: bool| if pass { Trailers::Judged(app.trailers.clone()) } else { Trailers::Dropped };
+    // Those of a request pass from HTTP/2 to HTTP/2 alone; those of an answer to whoever takes them.
+    let both = parts.version == Version::HTTP_2 && app.way.protocol == AppProtocol::Http2;
+    let taken = trailers::are_taken(parts.version, &parts.headers);
+    let (asked, answered) = (judged(both), judged(taken));
 
     strip(&mut parts.headers, runtime);
     strip_credentials(&mut parts.headers, runtime, permitted.caller.as_ref())?;
@@ -123,24 +129,30 @@ pub(super) async fn send(
         None => admitted.path,
     };
     parts.uri = Uri::try_from(target).map_err(|_| Rejection::BadPath("not a request target"))?;
-    parts.version = Version::HTTP_11;
+    let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     // The length is said anew by what is really there, once and in one spelling.
     parts.headers.remove(http::header::CONTENT_LENGTH);
     let client = parts.extensions.remove::<OnUpgrade>();
     parts.extensions.clear();
     if let Some(handshake) = &admitted.websocket {
+        if app.way.protocol == AppProtocol::Http2 {
+            return Err(Rejection::AppInvalid("it is spoken to on HTTP/2, and a WebSocket needs HTTP/1.1"));
+        }
         websocket::ask(&mut parts.headers, handshake)?;
     }
-    let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
+    let (body, fate) = RequestBody::new(admitted.body, version, runtime.limits.body, app.idle, asked);
     let sent = shared.clock.now().monotone;
-    let answer = upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await;
+    let answer = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
     let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
     let mut answer = answer?;
     cors::strip(answer.headers_mut());
-    websocket::join(&mut answer, admitted.websocket.as_ref(), client, runtime.app.idle)?;
+    if taken {
+        app.trailers.announce(&mut answer);
+    }
+    websocket::join(&mut answer, admitted.websocket.as_ref(), client, app.idle)?;
     Ok(answer)
 }
 
@@ -148,10 +160,7 @@ pub(super) async fn send(
 fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
     let goes = |name: &str| {
         HOP_BY_HOP.contains(&name)
-            || FORWARDING.contains(&name)
-            || name.starts_with("x-forwarded")
-            || BELIEVED.contains(&name)
-            || CERTIFICATES.iter().any(|family| name.starts_with(family))
+            || speaks_for_a_gate(name)
             || runtime.identity.is_reserved(name)
             // A second spelling of a header is one that a CGI-like reader cannot tell from the first.
             || !is_folded(name)
@@ -161,6 +170,14 @@ fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
         headers.remove(name);
     }
     headers.remove(EXPECT);
+}
+
+/// Whether a header of this name would be taken for the word of a proxy that is trusted.
+pub(crate) fn speaks_for_a_gate(name: &str) -> bool {
+    FORWARDING.contains(&name)
+        || name.starts_with("x-forwarded")
+        || BELIEVED.contains(&name)
+        || CERTIFICATES.iter().any(|family| name.starts_with(family))
 }
 
 /// Takes credentials out: a token that the gate has judged is no business of the application, unless the provider says so.

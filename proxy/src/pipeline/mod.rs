@@ -23,6 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::Poll;
 
+use http::header::TRAILER;
 use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
@@ -34,8 +35,10 @@ use crate::telemetry::log;
 use crate::telemetry::metrics::Control;
 use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
+use crate::upstream::trailers::Announced;
 pub(crate) use admit::METHODS;
 use admit::Understood;
+pub(crate) use forward::speaks_for_a_gate;
 pub(crate) use trail::Trail;
 
 /// Serves one request: always with an answer, always with a record of it or a refusal because there is none.
@@ -81,6 +84,9 @@ fn finish(shared: &Shared, runtime: &Runtime, trail: &Trail, answer: &mut Respon
     // What the application speaks is between it and us.
     *answer.version_mut() = Version::HTTP_11;
     answer::clean(answer.headers_mut());
+    if let Some(Announced(names)) = answer.extensions_mut().remove() {
+        answer.headers_mut().insert(TRAILER, names);
+    }
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         websocket::announce(answer.headers_mut());
     }

@@ -43,6 +43,11 @@ const LINGER: Duration = Duration::from_secs(1);
 const STREAMS: u32 = 100;
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
+/// Bytes of one request that wait on HTTP/2 for an application that does not read, and of all requests of a connection
+/// together: so a few that stand still do not hold the others up. h2 also counts small frames against the second one:
+/// streams of many small messages need a large one.
+const STREAM_WINDOW: u32 = 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Bytes that wait on one HTTP/2 stream for a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
 
@@ -191,6 +196,8 @@ async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stages: Stages
         .max_header_list_size(list)
         .enable_connect_protocol() // WebSockets (RFC 8441)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)

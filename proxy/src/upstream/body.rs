@@ -1,8 +1,8 @@
 //! The two bodies that pass through: what the client sends, and what the application answers.
 //!
 //! Both are streamed, piece by piece, as fast as the slower side takes them; neither is ever held whole. They decide only
-//! when to stop: over the size limit, or when nothing moved for too long. Trailers are dropped in both directions, so no
-//! header can arrive after the ones that were judged.
+//! when to stop: over the size limit, or when nothing moved for too long. What passes of the trailers behind them,
+//! [`Trailers`] decides.
 
 use std::fmt;
 use std::pin::Pin;
@@ -12,11 +12,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 
-use super::pool::{Pool, Sender};
+use super::http1::Line;
+use super::http2::Seat;
+use super::pool::Pool;
 use super::stall::Stall;
+use super::trailers::{TooMany, Trailers};
 
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +31,8 @@ pub enum Broken {
     Stalled,
     /// Its sender hung up, or broke the framing.
     Cut,
+    /// More stands behind it than may.
+    Trailers,
 }
 
 impl fmt::Display for Broken {
@@ -35,6 +41,7 @@ impl fmt::Display for Broken {
             Broken::TooLarge => "the body is larger than allowed",
             Broken::Stalled => "the body stopped arriving",
             Broken::Cut => "the body ended early",
+            Broken::Trailers => "the trailers are larger than allowed",
         })
     }
 }
@@ -51,6 +58,8 @@ struct Fate {
     broken: AtomicU8,
     pieces: AtomicU64,
     awaiting_client: AtomicBool,
+    /// Pieces of the answer that have passed meanwhile.
+    answered: AtomicU64,
 }
 
 impl BodyFate {
@@ -60,6 +69,7 @@ impl BodyFate {
             1 => Some(Broken::TooLarge),
             2 => Some(Broken::Stalled),
             3 => Some(Broken::Cut),
+            4 => Some(Broken::Trailers),
             _ => None,
         }
     }
@@ -67,6 +77,13 @@ impl BodyFate {
     /// How many pieces have passed.
     pub fn pieces(&self) -> u64 {
         self.0.as_ref().map_or(0, |fate| fate.pieces.load(Ordering::Acquire))
+    }
+
+    /// A piece of the answer has passed.
+    fn answer_moved(&self) {
+        if let Some(fate) = &self.0 {
+            fate.answered.fetch_add(1, Ordering::AcqRel);
+        }
     }
 
     /// Whether the next thing to happen is up to the client.
@@ -81,6 +98,7 @@ impl Fate {
             Broken::TooLarge => 1,
             Broken::Stalled => 2,
             Broken::Cut => 3,
+            Broken::Trailers => 4,
         };
         self.broken.store(mark, Ordering::Release);
         broken
@@ -103,19 +121,30 @@ pub struct Inflow {
     left: u64,
     stall: Stall,
     fate: Arc<Fate>,
+    /// How much of the answer had passed when this stood still last.
+    answered: u64,
+    trailers: Trailers,
+    /// Whether it comes on HTTP/2, where hyper takes a reset without an error for an end.
+    on_http2: bool,
 }
 
 impl RequestBody {
-    /// Lets at most `limit` bytes of `body` pass, and ends it when nothing arrived for `idle`.
-    pub fn new(body: Incoming, limit: u64, idle: Duration) -> (Self, BodyFate) {
+    /// Lets at most `limit` bytes of `body` pass, and ends it when for `idle` neither a piece of it nor one of the answer
+    /// moved.
+    pub(crate) fn new(
+        body: Incoming,
+        version: Version,
+        limit: u64,
+        idle: Duration,
+        trailers: Trailers,
+    ) -> (Self, BodyFate) {
         if body.is_end_stream() {
             return (Self::Empty, BodyFate::default());
         }
         let fate = Arc::new(Fate::default());
-        (
-            Self::Stream(Inflow { body, left: limit, stall: Stall::new(idle), fate: Arc::clone(&fate) }),
-            BodyFate(Some(fate)),
-        )
+        let (stall, told) = (Stall::new(idle), BodyFate(Some(Arc::clone(&fate))));
+        let on_http2 = version == Version::HTTP_2;
+        (Self::Stream(Inflow { body, left: limit, stall, fate, answered: 0, trailers, on_http2 }), told)
     }
 
     /// Whether there is nothing to send, so that the request can be sent again.
@@ -131,7 +160,7 @@ impl Body for RequestBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             RequestBody::Empty => Poll::Ready(None),
-            RequestBody::Stream(inflow) => inflow.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
+            RequestBody::Stream(inflow) => inflow.poll_piece(cx),
         }
     }
 
@@ -151,26 +180,53 @@ impl Body for RequestBody {
 }
 
 impl Inflow {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
                 self.fate.awaiting_client.store(true, Ordering::Release);
-                ready!(self.stall.poll_waiting(cx));
+                ready!(self.poll_stalled(cx));
                 return Poll::Ready(Some(Err(self.fate.set(Broken::Stalled))));
             };
             self.stall.moved();
             self.fate.awaiting_client.store(false, Ordering::Release);
             self.fate.pieces.fetch_add(1, Ordering::AcqRel);
-            let Some(frame) = frame else { return Poll::Ready(None) };
-            let Ok(frame) = frame else { return Poll::Ready(Some(Err(self.fate.set(Broken::Cut)))) };
-            // Trailers are passed over.
-            let Ok(data) = frame.into_data() else { continue };
+            let frame = match frame {
+                Some(Ok(frame)) => frame,
+                // What a reset cut short must not look whole, even where the client calls it no error.
+                None if self.on_http2 && !self.body.is_end_stream() => {
+                    return Poll::Ready(Some(Err(self.fate.set(Broken::Cut))));
+                }
+                None => return Poll::Ready(None),
+                Some(Err(_)) => return Poll::Ready(Some(Err(self.fate.set(Broken::Cut)))),
+            };
+            let data = match frame.into_data() {
+                Ok(data) => data,
+                Err(frame) => match self.trailers.judge(frame.into_trailers().unwrap_or_default()) {
+                    Ok(Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                    Ok(None) => continue,
+                    Err(TooMany) => return Poll::Ready(Some(Err(self.fate.set(Broken::Trailers)))),
+                },
+            };
             let size = data.remaining() as u64;
             let Some(left) = self.left.checked_sub(size) else {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::TooLarge))));
             };
             self.left = left;
-            return Poll::Ready(Some(Ok(data)));
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    /// Ready once nothing moved for the whole limit, in either direction: a client that only listens for a while, as in a
+    /// stream both ways, has not gone.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.stall.poll_waiting(cx));
+            let answered = self.fate.answered.load(Ordering::Acquire);
+            if answered == self.answered {
+                return Poll::Ready(());
+            }
+            self.answered = answered;
+            self.stall.moved();
         }
     }
 }
@@ -184,13 +240,36 @@ pub enum AnswerBody {
     Stream(Box<Outflow>),
 }
 
+/// What carries an answer, until it has been read to its end.
+#[derive(Debug)]
+pub(super) enum Held {
+    /// A connection of its own, which then goes back into the pool.
+    Line(Line, Pool),
+    /// A place on a shared one.
+    Seat(Seat),
+}
+
+impl Held {
+    fn release(self) {
+        match self {
+            Held::Line(line, pool) => pool.put(line),
+            Held::Seat(seat) => drop(seat),
+        }
+    }
+}
+
 /// The body that the application sends; gives the connection back once it has been read to its end.
 #[derive(Debug)]
 pub struct Outflow {
     body: Incoming,
     stall: Stall,
-    sender: Option<Sender>,
-    pool: Pool,
+    held: Option<Held>,
+    fate: BodyFate,
+    /// How much of the request had passed when this stood still last.
+    asked: u64,
+    trailers: Trailers,
+    /// Whether it comes on HTTP/2, where hyper takes a reset without an error for an end.
+    on_http2: bool,
 }
 
 impl AnswerBody {
@@ -200,13 +279,16 @@ impl AnswerBody {
         Self::Whole(if bytes.is_empty() { None } else { Some(bytes) })
     }
 
-    /// Streams `body`, ends it when nothing arrived for `idle`, and puts `sender` into `pool` at its end.
-    pub(crate) fn stream(body: Incoming, idle: Duration, sender: Sender, pool: Pool) -> Self {
+    /// Streams `body`, ends it when for `idle` neither a piece of it nor one of the request moved, and gives back what it
+    /// came on at its end.
+    pub(super) fn stream(body: Incoming, idle: Duration, held: Held, fate: BodyFate, trailers: Trailers) -> Self {
         if body.is_end_stream() {
-            pool.put(sender);
+            held.release();
             return Self::Whole(None);
         }
-        Self::Stream(Box::new(Outflow { body, stall: Stall::new(idle), sender: Some(sender), pool }))
+        let stall = Stall::new(idle);
+        let on_http2 = matches!(held, Held::Seat(_));
+        Self::Stream(Box::new(Outflow { body, stall, held: Some(held), fate, asked: 0, trailers, on_http2 }))
     }
 }
 
@@ -217,7 +299,7 @@ impl Body for AnswerBody {
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
             AnswerBody::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            AnswerBody::Stream(outflow) => outflow.poll_data(cx).map(|data| data.map(|data| data.map(Frame::data))),
+            AnswerBody::Stream(outflow) => outflow.poll_piece(cx),
         }
     }
 
@@ -237,34 +319,61 @@ impl Body for AnswerBody {
 }
 
 impl Outflow {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
-                ready!(self.stall.poll_waiting(cx));
+                ready!(self.poll_stalled(cx));
                 return Poll::Ready(Some(Err(Broken::Stalled)));
             };
             self.stall.moved();
-            match frame {
-                Some(Ok(frame)) => {
-                    let Ok(data) = frame.into_data() else { continue };
-                    // With a known length hyper may never ask again after the last piece.
-                    self.keep_connection_at_end();
-                    return Poll::Ready(Some(Ok(data)));
-                }
+            self.fate.answer_moved();
+            let frame = match frame {
+                Some(Ok(frame)) => frame,
                 Some(Err(_)) => return Poll::Ready(Some(Err(Broken::Cut))),
+                None if self.on_http2 && !self.body.is_end_stream() => {
+                    return Poll::Ready(Some(Err(Broken::Cut)));
+                }
                 None => {
-                    self.keep_connection_at_end();
+                    self.release_at_end();
                     return Poll::Ready(None);
+                }
+            };
+            match frame.into_data() {
+                Ok(data) => {
+                    // With a known length hyper may never ask again after the last piece.
+                    self.release_at_end();
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Err(frame) => {
+                    // Nothing stands behind trailers, and nobody may ask for it.
+                    self.held.take().into_iter().for_each(Held::release);
+                    match self.trailers.judge(frame.into_trailers().unwrap_or_default()) {
+                        Ok(Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
+                        Ok(None) => {}
+                        Err(TooMany) => return Poll::Ready(Some(Err(Broken::Trailers))),
+                    }
                 }
             }
         }
     }
 
-    fn keep_connection_at_end(&mut self) {
-        if self.body.is_end_stream()
-            && let Some(sender) = self.sender.take()
-        {
-            self.pool.put(sender);
+    /// Ready once nothing moved for the whole limit, in either direction: an application that only listens for a while,
+    /// as to an upload that it has begun to answer, has not gone.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.stall.poll_waiting(cx));
+            let asked = self.fate.pieces();
+            if asked == self.asked {
+                return Poll::Ready(());
+            }
+            self.asked = asked;
+            self.stall.moved();
+        }
+    }
+
+    fn release_at_end(&mut self) {
+        if self.body.is_end_stream() {
+            self.held.take().into_iter().for_each(Held::release);
         }
     }
 }

@@ -55,7 +55,7 @@ fn folder() -> TempDir {
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]
-const MALFORMED: [Row; 76] = [
+const MALFORMED: [Row; 84] = [
     ("a key that is not known", CONFIG, "hosts:", "hots:", "unknown-key", "hots", "did you mean `hosts`?"),
     ("a key twice", CONFIG, "policies: policies\n", "policies: policies\npolicies: other\n", "duplicate-key", "policies: other", "line 17, column 1"),
     ("a key that is missing", CONFIG, "audit:\n  directory: audit\n", "", "missing-key", "apiVersion", ""),
@@ -74,8 +74,16 @@ const MALFORMED: [Row; 76] = [
     ("a list", CONFIG, "", "- a\n", "wrong-type", "- a", ""),
     ("an unknown version", CONFIG, "anteroom.dev/v1", "anteroom.dev/v2", "unknown-word", "anteroom.dev/v2", "`anteroom.dev/v1`"),
     ("a policy as a configuration", CONFIG, "kind: Config", "kind: Policy", "unknown-word", "Policy", "`Config`"),
-    ("an application over TLS", CONFIG, "http://127.0.0.1:3000", "https://127.0.0.1:3000", "app-url", "https://127", "http://127.0.0.1:3000"),
+    ("an application of another kind", CONFIG, "http://127.0.0.1:3000", "tcp://127.0.0.1:3000", "app-url", "tcp://127", "http://127.0.0.1:3000"),
     ("an application far away", CONFIG, "http://127.0.0.1:3000", "http://192.0.2.1:3000", "app-url", "http://192", "same pod"),
+    ("an application over TLS with a path", CONFIG, "http://127.0.0.1:3000", "https://app.example/x", "app-url", "https://app", "https://app.example:8443"),
+    ("an application at a socket without a path", CONFIG, "http://127.0.0.1:3000", "'unix:'", "app-url", "'unix:'", "unix:/run/app/http.sock"),
+    ("an application over a protocol of no list", CONFIG, "  hosts:", "  protocol: http3\n  hosts:", "unknown-word", "http3", "did you mean"),
+    ("TLS for an application in clear", CONFIG, "  hosts:", "  tls: { server_name: app.example }\n  hosts:", "app-tls", "{ server_name", "https://"),
+    ("authorities of an application that are not there", CONFIG, "url: http://127.0.0.1:3000", "url: https://app.example\n  tls: { ca: nothing.pem }", "file", "nothing", "relative to the configuration file"),
+    ("authorities of an application that are none", CONFIG, "url: http://127.0.0.1:3000", "url: https://app.example\n  tls: { ca: short.key }", "app-tls", "short.key", "PEM"),
+    ("a certificate for an application without its key", CONFIG, "url: http://127.0.0.1:3000", "url: https://app.example\n  tls: { client_certificate: { directory: nowhere } }", "file", "nowhere", "relative"),
+    ("a name for an application that is none", CONFIG, "url: http://127.0.0.1:3000", "url: https://app.example\n  tls: { server_name: 'a b' }", "app-tls", "'a b'", "app.internal"),
     ("an application without a port", CONFIG, "http://127.0.0.1:3000", "http://127.0.0.1", "app-url", "http://127", "http://127.0.0.1:3000"),
     ("an application with a path", CONFIG, "http://127.0.0.1:3000", "http://127.0.0.1:3000/app", "app-url", "http://127", "http://127.0.0.1:3000"),
     ("no host", CONFIG, "[clinic.example]", "[]", "hosts", "http://127", "[clinic.example]"),

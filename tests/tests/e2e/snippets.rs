@@ -98,9 +98,13 @@ fn folder() -> TempDir {
     let validity = Validity { not_before: 1_700_000_000, not_after: 4_000_000_000 };
     let ca = DevCa::generate(validity).unwrap();
     let pair = ca.issue(&["clinic.example", "localhost"], validity).unwrap();
-    fs::write(at("tls/tls.crt"), pair.cert_pem).unwrap();
-    fs::write(at("tls/tls.key"), pair.key_pem).unwrap();
+    fs::write(at("tls/tls.crt"), &pair.cert_pem).unwrap();
+    fs::write(at("tls/tls.key"), &pair.key_pem).unwrap();
     fs::write(at("keys/issuer-ca.pem"), ca.ca_pem()).unwrap();
+    fs::write(at("keys/app-ca.pem"), ca.ca_pem()).unwrap();
+    fs::create_dir(at("keys/app")).unwrap();
+    fs::write(at("keys/app/tls.crt"), &pair.cert_pem).unwrap();
+    fs::write(at("keys/app/tls.key"), &pair.key_pem).unwrap();
     fs::write(at("keys/devices-ca.pem"), ca.ca_pem()).unwrap();
     fs::write(at("keys/devices.crl"), ca.revoke(&[], validity).unwrap()).unwrap();
     fs::write(at("keys/collector-ca.pem"), ca.ca_pem()).unwrap();

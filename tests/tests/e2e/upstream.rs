@@ -302,23 +302,27 @@ async fn answers_without_a_body_stay_without_one() {
 }
 
 #[tokio::test]
-async fn trailers_of_the_application_are_dropped() {
+async fn trailers_of_the_application_pass_to_whoever_takes_them_but_for_those_of_a_head() {
     let gate = Gate::start(
         Setup::default(),
         App::start(|exchange| {
             let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: x-late\r\n\r\n";
-            exchange.send(format!("{head}2\r\nok\r\n0\r\nx-late: evil\r\nset-cookie: late=1\r\n\r\n"));
+            exchange.send(format!("{head}2\r\nok\r\n0\r\nx-late: fine\r\nset-cookie: late=1\r\n\r\n"));
             After::Keep
         }),
     );
     let mut raw = Raw::open(&gate).await;
     let answer = raw.ask("GET /open/x HTTP/1.1\r\nhost: clinic.example\r\nte: trailers\r\n\r\n").await.unwrap();
-    assert_eq!((answer.status(), answer.body.as_slice(), answer.header("trailer")), (200, &b"ok"[..], ""));
-    assert_eq!(raw.ask(GET).await.unwrap().body, b"ok");
+    assert_eq!((answer.status(), answer.body.as_slice(), answer.header("trailer")), (200, &b"ok"[..], "x-late"));
+    assert_eq!(answer.trailers, "x-late: fine\r\n");
+    let silent = raw.ask(GET).await.unwrap();
+    assert_eq!((silent.body.as_slice(), silent.header("trailer"), silent.trailers.as_str()), (&b"ok"[..], "", ""));
     let mut client = Client::open(&gate, Protocol::Http2).await;
     let head = client.head(client.request("GET", "/open/x").header("te", "trailers").body(body("")).unwrap()).await;
     let collected = head.unwrap().into_body().collect().await.unwrap();
-    assert!(collected.trailers().is_none());
+    let trailers = collected.trailers().unwrap();
+    assert_eq!((trailers.len(), &trailers["x-late"]), (1, &http::HeaderValue::from_static("fine")));
+    assert!(gate.app.connections() <= 2, "one for each worker: it goes on behind trailers");
 }
 
 #[tokio::test]
@@ -394,6 +398,12 @@ async fn a_client_that_hangs_up_in_its_body_leaves_no_whole_request() {
     let count = gate.app.count();
     until("the request to arrive", || (gate.app.count() >= count.max(3)).then_some(()));
     wire.reset(stream).await;
+    assert!(!ended.recv_timeout(PATIENCE).unwrap());
+    // hyper takes this one for the end of the body.
+    let stream = wire.start(&fields, false).await;
+    wire.data(stream, b"half", false).await;
+    until("the request to arrive", || (gate.app.count() > count.max(3)).then_some(()));
+    wire.reset_as(stream, 0).await;
     assert!(!ended.recv_timeout(PATIENCE).unwrap());
 }
 

@@ -30,6 +30,8 @@ pub struct Setup {
     pub hosts: String,
     /// The value of `app.timeouts`.
     pub timeouts: String,
+    /// More keys of `app`, a comma before each.
+    pub app: String,
     /// The keys of the one provider, beside issuer, audience and keys.
     pub provider: String,
     /// The value of `limits`.
@@ -58,6 +60,7 @@ impl Default for Setup {
             policy: POLICY.to_owned(),
             hosts: "[clinic.example, other.example]".to_owned(),
             timeouts: "{}".to_owned(),
+            app: String::new(),
             provider: "token: [{ header: authorization }, { cookie: __session }]\n    \
                        claims: { tenant: org_id, roles: roles, patient: patient, npi: npi }"
                 .to_owned(),
@@ -146,9 +149,22 @@ impl Files {
 
 /// The configuration file.
 pub fn config(setup: &Setup, app: SocketAddr) -> String {
-    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, more, .. } = setup;
+    let Setup {
+        hosts,
+        timeouts,
+        app: more_of_app,
+        provider,
+        limits,
+        headers,
+        audit_size,
+        log,
+        drain,
+        health,
+        more,
+        ..
+    } = setup;
     let mut text = String::from("apiVersion: anteroom.dev/v1\nkind: Config\nworkers: 2\n");
-    writeln!(text, "app: {{ url: \"http://{app}\", hosts: {hosts}, timeouts: {timeouts} }}").unwrap();
+    writeln!(text, "app: {{ url: \"http://{app}\", hosts: {hosts}, timeouts: {timeouts}{more_of_app} }}").unwrap();
     writeln!(text, "listen: {{ https: \"127.0.0.1:0\", health: \"{health}\", control: \"unix:control.sock\" }}")
         .unwrap();
     text.push_str("tls: { certificates: [{ directory: tls }] }\nproviders:\n  clinic:\n");

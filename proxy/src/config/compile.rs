@@ -104,6 +104,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             identity: identity?,
             answer_headers: answer_headers?,
             browsers: browsers?,
+            reading: app::reading(&config.app),
             limits: limits?,
             pseudonym_key,
             drain: drain?,

@@ -19,6 +19,7 @@ mod tls;
 
 use std::path::Path;
 
+pub(crate) use app::reading;
 pub use audit::AuditPlan;
 pub use compile::Plan;
 pub use files::FileSet;

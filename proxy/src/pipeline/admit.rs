@@ -9,7 +9,8 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 use policy::{Found, Match};
 
-use super::canonical;
+use super::canonical::{self, method};
+use super::decide::Request as Asked;
 use super::trail::Trail;
 use super::websocket::{self, Handshake};
 use crate::limits::Full;
@@ -21,6 +22,8 @@ use crate::shared::Shared;
 /// A request that can be read in one way only.
 #[derive(Debug)]
 pub(super) struct Understood {
+    /// The one that the application will run.
+    method: Method,
     path: String,
     query: Option<String>,
     host: String,
@@ -33,6 +36,7 @@ pub(super) struct Understood {
 #[derive(Debug)]
 pub(super) struct Admitted<'r> {
     pub(super) found: Match<'r>,
+    /// The one that the application will run; what is sent keeps its own.
     pub(super) method: Method,
     /// The canonical path: what was judged is what is sent.
     pub(super) path: String,
@@ -65,20 +69,22 @@ pub(super) fn request(
     let pressed = shared.limits.look_refused(trail.peer, runtime.limits.refused_per_address, now).err();
 
     let (mut parts, body) = request.into_parts();
-    let Named { host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
-    Ok(Understood { path, query, host, parts, body, pressed })
+    let Named { method, host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
+    trail.method = named_method(&method);
+    Ok(Understood { method, path, query, host, parts, body, pressed })
 }
 
 /// Notes where a request went that no route is asked about.
 pub(super) fn unrouted(runtime: &Runtime, understood: &Understood, trail: &mut Trail) {
-    match runtime.policy.find(understood.parts.method.as_str(), &understood.path) {
+    let asked = Asked { headers: &understood.parts.headers, query: understood.query.as_deref() };
+    match runtime.policy.find(understood.method.as_str(), &understood.path, &asked) {
         Found::Route(found) => trail.matched(&found),
         Found::MethodNotAllowed { route, .. } => {
             trail.rule = Some(route.id().into());
             trail.template = Some(route.template().into());
             trail.unrecorded = !route.recorded();
         }
-        Found::NoRoute => trail.shape = Some(redact::shape(&understood.path)),
+        Found::NoRoute | Found::Unclear(_) => trail.shape = Some(redact::shape(&understood.path)),
     }
 }
 
@@ -91,8 +97,9 @@ pub(super) fn route<'r>(
     understood: Understood,
     trail: &mut Trail,
 ) -> Result<Admitted<'r>, Rejection> {
-    let Understood { path, query, host, parts, body, pressed } = understood;
-    let found = match runtime.policy.find(parts.method.as_str(), &path) {
+    let Understood { method, path, query, host, parts, body, pressed } = understood;
+    let asked = Asked { headers: &parts.headers, query: query.as_deref() };
+    let found = match runtime.policy.find(method.as_str(), &path, &asked) {
         Found::Route(found) if trail.method.is_some() => found,
         Found::Route(found) => return Err(unknown_method(trail, &found)),
         Found::MethodNotAllowed { route, allow } => {
@@ -104,6 +111,7 @@ pub(super) fn route<'r>(
             trail.shape = Some(redact::shape(&path));
             return Err(Rejection::NoRoute);
         }
+        Found::Unclear(reason) => return Err(Rejection::BadPath(reason)),
     };
     trail.matched(&found);
     if hyper::body::Body::size_hint(&body).lower() > runtime.limits.body {
@@ -116,11 +124,12 @@ pub(super) fn route<'r>(
         return Err(Rejection::BadFraming("a body of unknown length on a method that has none"));
     }
     let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, has_body)?;
-    Ok(Admitted { found, method: parts.method.clone(), path, query, host, parts, body, websocket, pressed })
+    Ok(Admitted { found, method, path, query, host, parts, body, websocket, pressed })
 }
 
 /// What a request names, read in the one way in which it can be.
 pub(super) struct Named {
+    pub(super) method: Method,
     pub(super) host: String,
     pub(super) path: String,
     pub(super) query: Option<String>,
@@ -128,7 +137,7 @@ pub(super) struct Named {
 
 /// Reads what a request names: one of our hosts, and a path. Takes out the headers that `Connection` names.
 pub(super) fn named(runtime: &Runtime, server_name: Option<&str>, parts: &mut Parts) -> Result<Named, Rejection> {
-    canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers)?;
+    canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers, runtime.reading.unclear_headers)?;
     canonical::remove_connection_named(&mut parts.headers);
     let host = canonical::host(&parts.uri, parts.version, &parts.headers)?;
     if !runtime.serves(&host) {
@@ -141,7 +150,10 @@ pub(super) fn named(runtime: &Runtime, server_name: Option<&str>, parts: &mut Pa
         return Err(Rejection::BadPath("CONNECT names no path"));
     }
     let (path, query) = canonical::target(&parts.uri)?;
-    Ok(Named { host, path, query })
+    // ORDER: what `Connection` names is gone by now, so that what is read here is what the application gets.
+    let allowed = runtime.reading.method_override;
+    let method = method::effective(allowed, &parts.method, &parts.headers, query.as_deref())?;
+    Ok(Named { method, host, path, query })
 }
 
 fn unknown_method(trail: &mut Trail, found: &Match<'_>) -> Rejection {

@@ -14,6 +14,7 @@ mod headers;
 mod identity;
 mod limits;
 mod manual;
+mod one_reading;
 mod path;
 mod policy_tests;
 mod record;

@@ -38,6 +38,11 @@ impl Group {
         self.names.extend(parameters.keys().cloned());
     }
 
+    /// Every parameter that one of them asks for.
+    pub(crate) fn names(&self) -> &BTreeSet<String> {
+        &self.names
+    }
+
     /// The route that a request means: of those whose parameters it has, the one that asks for most. The compiler refuses
     /// groups in which that could be two.
     pub(crate) fn pick(&self, routes: &[Route], request: &dyn RequestFacts) -> Picked {

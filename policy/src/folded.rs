@@ -17,6 +17,9 @@ const SCRIPTS: [&str; 17] = [
     "pl", "py",
 ];
 
+/// A last segment with so many dots is nobody's: each of them could begin a format.
+const MOST_DOTS: usize = 64;
+
 /// Names of files that servers show for the folder that they stand in, without their suffix.
 const INDEXES: [&str; 2] = ["index", "default"];
 
@@ -71,19 +74,20 @@ impl Folded {
         self.is_of_another(exact, &path)
     }
 
-    /// Whether the path without its format belongs to another route. The first dot and the last are looked at.
+    /// Whether the path without its format belongs to another route. Some take what stands behind the last dot for one, some
+    /// what stands behind any.
     fn has_stricter_stem(&self, exact: usize, template: &Template, path: &[String]) -> bool {
         let Some((last, folder)) = path.split_last() else { return false };
         if template.names(folder.len()) {
             return false;
         }
-        let stems = [last.split_once('.'), last.rsplit_once('.')];
-        let mut stems = stems.into_iter().flatten().map(|(stem, _)| stem).filter(|stem| !stem.is_empty());
+        let dots: Vec<usize> = last.match_indices('.').map(|(at, _)| at).filter(|at| *at > 0).take(MOST_DOTS).collect();
+        let mut stems = dots.iter().filter_map(|at| last.get(..*at));
         let mut another = |stem: &str| {
             let short: Vec<String> = folder.iter().cloned().chain([stem.to_owned()]).collect();
             !self.root.find(&short).contains(&exact)
         };
-        stems.any(&mut another) || (is_index(last) && self.is_of_another(exact, folder))
+        dots.len() == MOST_DOTS || stems.any(&mut another) || (is_index(last) && self.is_of_another(exact, folder))
     }
 
     /// Whether the path names a script, and the script or what stands behind it belongs to another route.
@@ -217,6 +221,14 @@ mod tests {
         }
         assert!(!stricter(&table, 3, "/app/list.php"));
         assert!(!stricter(&table, 5, "/cgi/run.cgi/admin"), "its own path says so");
+    }
+
+    #[test]
+    fn each_dot_could_begin_a_format() {
+        let table = table(&["/**", "/a.b"]);
+        assert!(stricter(&table, 0, "/a.b.c.d"));
+        assert!(stricter(&table, 0, &format!("/x{}", ".".repeat(MOST_DOTS) + "y")));
+        assert!(!stricter(&table, 0, "/a.c.b.d"));
     }
 
     #[test]

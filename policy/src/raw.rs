@@ -162,7 +162,7 @@ pub struct RawRoute {
     #[serde(default)]
     pub query: Named<Spanned<String>>,
     /// Odd forms of the path that the application of this route needs and reads as it is said here: `encoded_slash`,
-    /// `encoded_percent`, `path_parameters`. All others are refused.
+    /// `encoded_percent`, `path_parameters`, `dotted_names`. All others are refused.
     #[serde(default)]
     pub allow: Vec<PathForm>,
     /// What each method demands: `public`, `authenticated` or an act. `*` is every method that is not listed; `GET`

@@ -22,6 +22,9 @@ pub enum PathForm {
     /// `;jsessionid=1` at the end: the application drops it, as servlet containers do. Refused all the same anywhere else,
     /// and with an escape in it.
     PathParameters,
+    /// A dot in the last `{name}` of a path that a rule reads, as in `/studies/1.2.840` or `/people/a@b.example`: the
+    /// application takes it for a part of the name, and what stands behind it for no format.
+    DottedNames,
 }
 
 impl PathForm {
@@ -31,6 +34,7 @@ impl PathForm {
             Self::EncodedSlash => "encoded slash",
             Self::EncodedPercent => "encoded percent sign",
             Self::PathParameters => "path parameter",
+            Self::DottedNames => "dot in a name that a rule reads",
         }
     }
 }

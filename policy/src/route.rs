@@ -10,10 +10,10 @@ use crate::facts::{Place, RequestFacts};
 use crate::folded::Folded;
 use crate::raw::Mode;
 use crate::reading::{PathForm, Reading};
-use crate::roles::{Act, Charge};
+use crate::roles::{Act, Charge, Scope};
 use crate::template::{Segment, Template};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What a policy says of a path and a method.
@@ -43,6 +43,8 @@ pub struct Match<'p> {
     params: Vec<String>,
     /// What the roles of the policy demand of those who hold them.
     charges: &'p [Charge],
+    /// The parameters of the query by which the route was picked among those of its path.
+    picked_by: &'p BTreeSet<String>,
 }
 
 impl<'p> Match<'p> {
@@ -60,6 +62,17 @@ impl<'p> Match<'p> {
 
     pub(crate) fn charges(&self) -> &'p [Charge] {
         self.charges
+    }
+
+    /// Every parameter of the query that was read to pick the route, or is read to decide: an application that finds one of
+    /// them in another place of the request reads another request.
+    pub fn query_names(&self) -> impl Iterator<Item = &'p str> {
+        let route = self.route;
+        let places = route.patient.iter().chain(&route.tenant).filter_map(|place| match place {
+            Place::Query(name) => Some(name.as_str()),
+            Place::Claim | Place::Path(_) | Place::Header(_) => None,
+        });
+        self.picked_by.iter().map(String::as_str).chain(places)
     }
 
     /// The segment that stands for `{name}`, decoded and not empty.
@@ -125,6 +138,33 @@ impl Route {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether the path ends in a `{name}` that a rule reads, and that holds a dot: Rails and Spring take what follows for
+    /// a format, and the rest for the name.
+    fn reads_dotted(&self, params: &[String]) -> bool {
+        let slash = |segment: &&Segment| matches!(segment, Segment::Literal(text) if text.is_empty());
+        let last = self.template.segments().iter().rfind(|segment| !slash(segment));
+        let (Some(Segment::Param(name)), Some(value)) = (last, params.last()) else {
+            return false;
+        };
+        value.contains('.') && self.reads(name)
+    }
+
+    /// Whether a place or a condition reads `{name}`.
+    fn reads(&self, name: &str) -> bool {
+        let is_it = |place: &Place| matches!(place, Place::Path(one) if one == name);
+        let in_condition = |condition: &Condition| condition.reads().params.iter().any(|one| one == name);
+        let in_scope = |demand: &Demand| match demand {
+            Demand::Public | Demand::Authenticated => false,
+            Demand::Act(act) => act.grants().iter().any(|grant| match &grant.scope {
+                Scope::Tenant => false,
+                Scope::Named(scope) => in_condition(scope.condition()),
+            }),
+        };
+        self.patient.iter().chain(&self.tenant).any(is_it)
+            || self.when.as_ref().is_some_and(in_condition)
+            || self.methods.each().any(|(_, demand)| in_scope(demand))
     }
 
     pub(crate) fn patient_place(&self) -> Option<&Place> {
@@ -240,8 +280,8 @@ impl RouteTable {
     pub(crate) fn find(&self, method: &str, path: &str, request: &dyn RequestFacts) -> Found<'_> {
         let Some(reading) = Reading::of(path) else { return Found::Unclear("path with more than one reading") };
         match (self.located(&reading, request), reading.forms.first()) {
-            (Ok((route, params)), _) => match route.methods.demand(method) {
-                Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges }),
+            (Ok((route, picked_by, params)), _) => match route.methods.demand(method) {
+                Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges, picked_by }),
                 None => Found::MethodNotAllowed { route, allow: &route.methods.allow },
             },
             // What no route allows is refused as what it is, whether there is a route or not.
@@ -251,7 +291,7 @@ impl RouteTable {
     }
 
     /// The route that a path and a query mean, with what stands for its names.
-    fn located(&self, reading: &Reading<'_>, request: &dyn RequestFacts) -> Result<(&Route, Vec<String>), Found<'_>> {
+    fn located(&self, reading: &Reading<'_>, request: &dyn RequestFacts) -> Result<Located<'_>, Found<'_>> {
         let (at, params) = self.group(&reading.segments).ok().flatten().ok_or(Found::NoRoute)?;
         let group = self.groups.get(at).ok_or(Found::NoRoute)?;
         let route = match group.pick(&self.routes, request) {
@@ -261,6 +301,9 @@ impl RouteTable {
         };
         if let Some(form) = reading.forms.iter().find(|form| !route.allow.contains(form)) {
             return Err(Found::Unclear(form.refusal()));
+        }
+        if route.reads_dotted(&params) && !route.allow.contains(&PathForm::DottedNames) {
+            return Err(Found::Unclear(PathForm::DottedNames.refusal()));
         }
         // INVARIANT: a reader that splits at an encoded slash comes to the same route with the same names, or to none.
         if let Some(split) = reading.split() {
@@ -272,7 +315,7 @@ impl RouteTable {
                 }
             }
         }
-        Ok((route, params))
+        Ok((route, group.names(), params))
     }
 
     /// The group of the most specific path for these segments, with what stands for the names.
@@ -286,6 +329,9 @@ impl RouteTable {
         Ok(Some((at, params)))
     }
 }
+
+/// A route, the parameters by which it was picked, and what stands for the names in its path.
+type Located<'p> = (&'p Route, &'p BTreeSet<String>, Vec<String>);
 
 /// The path fits a route, and looks like a stricter one.
 struct LookAlike;

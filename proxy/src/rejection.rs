@@ -245,14 +245,17 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         Rejection::BadFraming(_) => {
             "The body ended early, stopped arriving, or is framed in two ways: look at the client, or at the proxy in \
-             front of the gate."
+             front of the gate. Or it names another method, or a parameter that the policy reads from the query; the log \
+             says which."
         }
         Rejection::BadPath(_) => {
             "The path or query holds what two readers could take for two things (`//`, dot segments, `;`, an encoded \
-             slash, a method override); the log names it. The client sends it in its plain form."
+             slash, a method override, two of a parameter that a rule reads); the log names it. The client sends it in its \
+             plain form, or the route allows it by name ([policies](policies.md#routes))."
         }
         Rejection::BadHeader(_) => {
-            "A header that may stand once is repeated, is no text, or overrides the method; the log names it."
+            "A header that may stand once is repeated, is no text, overrides the method, has a name that servers read as another \
+             (`app.unclear_headers`), or names a form that cannot be looked into; the log names which."
         }
         Rejection::BadHost(_) => "Add the name to `app.hosts`, or mend the client's `Host`.",
         Rejection::TooLarge(_) => {

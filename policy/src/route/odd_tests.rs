@@ -54,6 +54,40 @@ fn an_odd_form_passes_where_its_route_allows_it() {
     assert_eq!(found.param("name"), Some("a/5%"));
 }
 
+/// What Rails and Spring take for a format is a part of the name only where the route says so.
+#[test]
+fn a_dot_in_a_name_that_a_rule_reads_needs_to_be_allowed() {
+    let policy = policy(
+        "
+roles: { some: { can: { a.b: mine, a.c: tenant } } }
+scopes: { mine: path.id == principal.subject }
+routes:
+  patient: { path: '/a/{id}', resource: { patient: path.id }, methods: { GET: authenticated } }
+  when: { path: '/b/{id}', when: path.id != '7', methods: { GET: public } }
+  scope: { path: '/c/{id}', methods: { GET: a.b } }
+  study: { path: '/d/{id}', resource: { patient: path.id }, methods: { GET: a.c }, allow: [dotted_names] }
+  file: { path: '/e/{id}', methods: { GET: public } }
+  slash: { path: '/g/{id}/', resource: { patient: path.id }, methods: { GET: a.c } }
+  below: { path: '/f/{id}/**', resource: { patient: path.id }, methods: { GET: a.c } }
+",
+    );
+    let plain = Request::default();
+    for (path, expected) in [
+        ("/a/7", "patient"),
+        ("/a/7.json", "400 dot in a name that a rule reads"),
+        ("/a/7%2ejson", "400 dot in a name that a rule reads"),
+        ("/a/7.", "400 dot in a name that a rule reads"),
+        ("/g/7.json/", "400 dot in a name that a rule reads"),
+        ("/b/7.json", "400 dot in a name that a rule reads"),
+        ("/c/7.json", "400 dot in a name that a rule reads"),
+        ("/d/1.2.840", "study"),
+        ("/e/scan.pdf", "file"),
+        ("/f/1.2/x.pdf", "below"),
+    ] {
+        assert_eq!(found(&policy, path, &plain), expected, "{path}");
+    }
+}
+
 #[test]
 fn what_may_be_allowed_is_a_closed_list() {
     for form in ["dot_segments", "backslash", "empty_segments", "encoded_slashes"] {

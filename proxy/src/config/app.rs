@@ -48,6 +48,8 @@ pub enum RawMethodOverride {
     Header,
     /// In the parameter `_method` of the query.
     Query,
+    /// In the field `_method` of a plain form, within its first `64KiB`, of a caller who is signed in.
+    Form,
 }
 
 /// What becomes of headers whose names servers read as others.
@@ -128,6 +130,7 @@ pub(crate) fn reading(raw: &RawApp) -> Reading {
             RawMethodOverride::Refuse => MethodOverride::Refuse,
             RawMethodOverride::Header => MethodOverride::Header,
             RawMethodOverride::Query => MethodOverride::Query,
+            RawMethodOverride::Form => MethodOverride::Form,
         },
         unclear_headers: match raw.unclear_headers {
             RawUnclearHeaders::Refuse => UnclearHeaders::Refuse,

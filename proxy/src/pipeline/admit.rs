@@ -18,18 +18,22 @@ use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::server::Connection;
 use crate::shared::Shared;
+use crate::upstream::body::Arriving;
+use crate::upstream::watch::Watch;
 
 /// A request that can be read in one way only.
 #[derive(Debug)]
 pub(super) struct Understood {
     /// The one that the application will run.
-    method: Method,
+    pub(super) method: Method,
     path: String,
     query: Option<String>,
     host: String,
     pub(super) parts: Parts,
-    body: Incoming,
-    pressed: Option<Full>,
+    pub(super) body: Arriving,
+    /// Whether its form has named the method, so that the one `_method` in it is no other.
+    pub(super) excused: bool,
+    pub(super) pressed: Option<Full>,
 }
 
 /// A request with the route that its path picked.
@@ -45,7 +49,9 @@ pub(super) struct Admitted<'r> {
     /// In lower case, with the port if one was sent.
     pub(super) host: String,
     pub(super) parts: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Arriving,
+    /// Looks at the body as it passes.
+    pub(super) watch: Watch,
     /// Set where it asks for a WebSocket.
     pub(super) websocket: Option<Handshake>,
     /// Set while the address has used up its refusals: only credentials that were verified before are looked at then.
@@ -71,7 +77,7 @@ pub(super) fn request(
     let (mut parts, body) = request.into_parts();
     let Named { method, host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
     trail.method = named_method(&method);
-    Ok(Understood { method, path, query, host, parts, body, pressed })
+    Ok(Understood { method, path, query, host, parts, body: body.into(), excused: false, pressed })
 }
 
 /// Notes where a request went that no route is asked about.
@@ -91,13 +97,14 @@ pub(super) fn unrouted(runtime: &Runtime, understood: &Understood, trail: &mut T
 /// Finds the route of a request.
 ///
 /// # Errors
-/// `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `TOO_LARGE`; `BAD_HEADER` and `BAD_FRAMING` where it asks for a WebSocket amiss.
+/// `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `TOO_LARGE`; `BAD_HEADER` and `BAD_FRAMING` where it asks for a WebSocket amiss,
+/// and where its body is a form that cannot be read in one way.
 pub(super) fn route<'r>(
     runtime: &'r Runtime,
     understood: Understood,
     trail: &mut Trail,
 ) -> Result<Admitted<'r>, Rejection> {
-    let Understood { method, path, query, host, parts, body, pressed } = understood;
+    let Understood { method, path, query, host, parts, body, excused, pressed } = understood;
     let asked = Asked { headers: &parts.headers, query: query.as_deref() };
     let found = match runtime.policy.find(method.as_str(), &path, &asked) {
         Found::Route(found) if trail.method.is_some() => found,
@@ -114,17 +121,21 @@ pub(super) fn route<'r>(
         Found::Unclear(reason) => return Err(Rejection::BadPath(reason)),
     };
     trail.matched(&found);
-    if hyper::body::Body::size_hint(&body).lower() > runtime.limits.body {
+    if body.size().lower() > runtime.limits.body {
         return Err(Rejection::TooLarge(Oversize::Body));
     }
-    let has_body = !hyper::body::Body::is_end_stream(&body);
+    let has_body = !body.is_end();
     // HTTP/1.1 clients send such a body in chunks or not at all, and ours would leave it out (RFC 9110, section 9.3.1).
-    let lengthless = has_body && hyper::body::Body::size_hint(&body).exact().is_none();
+    let lengthless = has_body && body.size().exact().is_none();
     if lengthless && matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Rejection::BadFraming("a body of unknown length on a method that has none"));
     }
     let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, has_body)?;
-    Ok(Admitted { found, method, path, query, host, parts, body, websocket, pressed })
+    // A body of another method is no form to frameworks that override methods; parameters they read from any.
+    let names = if has_body { found.query_names().map(str::to_owned).collect() } else { Vec::new() };
+    let watch = Watch::new(&parts.headers, has_body && parts.method == Method::POST, names)?;
+    let watch = if excused { watch.excusing() } else { watch };
+    Ok(Admitted { found, method, path, query, host, parts, body, watch, websocket, pressed })
 }
 
 /// What a request names, read in the one way in which it can be.

@@ -137,6 +137,19 @@ pub fn loosely(name: &str) -> String {
     name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// Whether some reader takes a parameter of the name `key` for the one called `name`, or for a part of it: `Clinic`,
+/// `[clinic]`, `clinic[]`, `clinic[0]`, `clinic[$ne]` and `clinic.x` are `clinic` to one framework or another.
+pub fn is_spelling_of(key: &str, name: &str) -> bool {
+    let wanted = loosely(name);
+    let mut so_far = String::new();
+    let mut pieces = key.split(['[', ']', '.']).map(loosely);
+    loosely(key) == wanted
+        || pieces.any(|piece| {
+            so_far.push_str(&piece);
+            so_far == wanted
+        })
+}
+
 /// A name or value of a query as forms write it: `+` is a space, escapes decoded. `None`: not UTF-8.
 pub fn form_decoded(text: &str) -> Option<String> {
     percent_decoded(&text.replace('+', " "))

@@ -117,12 +117,11 @@ impl RequestFacts for Request<'_> {
     }
 
     fn query(&self, name: &str) -> Occurs<'_> {
-        let wanted = canonical::loosely(name);
         let mut found = Occurs::Absent;
         for pair in canonical::loose_pairs(self.query.unwrap_or_default()) {
             // A name or value that cannot be decoded could be read as anything.
             let Some(key) = canonical::form_decoded(pair.name) else { return Occurs::Repeated };
-            if canonical::loosely(&key) != wanted {
+            if !canonical::is_spelling_of(&key, name) {
                 continue;
             }
             found = match (found, canonical::form_decoded(pair.value)) {

@@ -12,6 +12,7 @@ use policy::{Demand, Principal};
 use super::admit::Admitted;
 use super::trail::Trail;
 use crate::authn::{self, TokenFault};
+use crate::limits::Full;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime};
 use crate::shared::Shared;
@@ -42,7 +43,8 @@ pub(super) fn caller<'r>(
     admitted: Admitted<'r>,
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
-    let proved = prove(shared, runtime, &admitted, trail.started.unix_seconds());
+    let headers = &admitted.parts.headers;
+    let proved = prove(shared, runtime, headers, admitted.pressed, trail.started.unix_seconds());
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -53,14 +55,16 @@ pub(super) fn caller<'r>(
     Ok(Identified { admitted, caller })
 }
 
-fn prove<'r>(
+/// What the credential of a request proves; nothing where there is none.
+pub(super) fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
-    admitted: &Admitted<'_>,
+    headers: &HeaderMap,
+    pressed: Option<Full>,
     now: u64,
 ) -> Result<Option<Caller<'r>>, Rejection> {
-    let Some((provider, place, token)) = credential(runtime, &admitted.parts.headers)? else { return Ok(None) };
-    let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), admitted.pressed) {
+    let Some((provider, place, token)) = credential(runtime, headers)? else { return Ok(None) };
+    let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), pressed) {
         (Some(known), _) => known,
         // ORDER: an address that has used up its refusals costs no more signature checks.
         (None, Some(full)) => return Err(Rejection::Limited(full)),

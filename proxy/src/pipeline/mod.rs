@@ -11,6 +11,7 @@ mod cors;
 mod cross_site;
 mod decide;
 pub(crate) mod explain;
+mod form;
 mod forward;
 mod identify;
 mod record;
@@ -36,6 +37,7 @@ use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
 pub(crate) use admit::METHODS;
 use admit::Understood;
+pub(crate) use form::ROOM as FORMS;
 pub(crate) use trail::Trail;
 
 /// Serves one request: always with an answer, always with a record of it or a refusal because there is none.
@@ -103,6 +105,7 @@ async fn serve(
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
     }
+    let understood = form::read(shared, runtime, understood, trail).await?; //       the method that a form names, if it may
     let admitted = admit::route(runtime, understood, trail)?; //                     the most specific path
     let identified = identify::caller(shared, runtime, admitted, trail)?; //         credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page

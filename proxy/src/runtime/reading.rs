@@ -19,6 +19,8 @@ pub enum MethodOverride {
     Header,
     /// In the parameter `_method` of the query.
     Query,
+    /// In the field `_method` of a plain form.
+    Form,
 }
 
 /// What becomes of headers whose names servers read as others.

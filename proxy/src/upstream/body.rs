@@ -4,6 +4,7 @@
 //! when to stop: over the size limit, or when nothing moved for too long. Trailers are dropped in both directions, so no
 //! header can arrive after the ones that were judged.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,9 +15,11 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::pool::{Pool, Sender};
 use super::stall::Stall;
+use super::watch::Watch;
 
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +30,8 @@ pub enum Broken {
     Stalled,
     /// Its sender hung up, or broke the framing.
     Cut,
+    /// It names what would make another request of it.
+    Unclear,
 }
 
 impl fmt::Display for Broken {
@@ -35,6 +40,7 @@ impl fmt::Display for Broken {
             Broken::TooLarge => "the body is larger than allowed",
             Broken::Stalled => "the body stopped arriving",
             Broken::Cut => "the body ended early",
+            Broken::Unclear => "the body makes another request of it",
         })
     }
 }
@@ -60,6 +66,7 @@ impl BodyFate {
             1 => Some(Broken::TooLarge),
             2 => Some(Broken::Stalled),
             3 => Some(Broken::Cut),
+            4 => Some(Broken::Unclear),
             _ => None,
         }
     }
@@ -81,9 +88,58 @@ impl Fate {
             Broken::TooLarge => 1,
             Broken::Stalled => 2,
             Broken::Cut => 3,
+            Broken::Unclear => 4,
         };
         self.broken.store(mark, Ordering::Release);
         broken
+    }
+}
+
+/// A request's body as it arrives, with what of it was read before it is passed on.
+#[derive(Debug)]
+pub struct Arriving {
+    held: VecDeque<Bytes>,
+    rest: Incoming,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Incoming> for Arriving {
+    fn from(rest: Incoming) -> Self {
+        Self { held: VecDeque::new(), rest, room: None }
+    }
+}
+
+impl Arriving {
+    /// Whether there is nothing, or nothing more.
+    pub(crate) fn is_end(&self) -> bool {
+        self.held.is_empty() && self.rest.is_end_stream()
+    }
+
+    /// How many bytes are still to be passed on.
+    pub(crate) fn size(&self) -> SizeHint {
+        let held: u64 = self.held.iter().map(|piece| piece.len() as u64).sum();
+        let rest = self.rest.size_hint();
+        let mut whole = SizeHint::new();
+        whole.set_lower(held.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper() {
+            whole.set_upper(held.saturating_add(upper));
+        }
+        whole
+    }
+
+    /// Keeps a place among the bodies that are held, as long as this one is there.
+    pub(crate) fn keep_room(&mut self, room: OwnedSemaphorePermit) {
+        self.room = Some(room);
+    }
+
+    /// What was not read yet.
+    pub(crate) fn rest_mut(&mut self) -> &mut Incoming {
+        &mut self.rest
+    }
+
+    /// Holds the next piece that was read.
+    pub(crate) fn hold(&mut self, piece: Bytes) {
+        self.held.push_back(piece);
     }
 }
 
@@ -99,21 +155,23 @@ pub enum RequestBody {
 /// The body that a client sends.
 #[derive(Debug)]
 pub struct Inflow {
-    body: Incoming,
+    body: Arriving,
     left: u64,
     stall: Stall,
+    watch: Watch,
     fate: Arc<Fate>,
 }
 
 impl RequestBody {
-    /// Lets at most `limit` bytes of `body` pass, and ends it when nothing arrived for `idle`.
-    pub fn new(body: Incoming, limit: u64, idle: Duration) -> (Self, BodyFate) {
-        if body.is_end_stream() {
+    /// Lets at most `limit` bytes of `body` pass, and ends it when nothing arrived for `idle`, or when `watch` finds what
+    /// must not stand there.
+    pub fn new(body: Arriving, limit: u64, idle: Duration, watch: Watch) -> (Self, BodyFate) {
+        if body.is_end() {
             return (Self::Empty, BodyFate::default());
         }
         let fate = Arc::new(Fate::default());
         (
-            Self::Stream(Inflow { body, left: limit, stall: Stall::new(idle), fate: Arc::clone(&fate) }),
+            Self::Stream(Inflow { body, left: limit, stall: Stall::new(idle), watch, fate: Arc::clone(&fate) }),
             BodyFate(Some(fate)),
         )
     }
@@ -138,14 +196,14 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             RequestBody::Empty => true,
-            RequestBody::Stream(inflow) => inflow.body.is_end_stream(),
+            RequestBody::Stream(inflow) => inflow.body.is_end(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Stream(inflow) => inflow.body.size_hint(),
+            RequestBody::Stream(inflow) => inflow.body.size(),
         }
     }
 }
@@ -153,7 +211,11 @@ impl Body for RequestBody {
 impl Inflow {
     fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let next = match self.body.held.pop_front() {
+                Some(held) => Poll::Ready(Some(Ok(Frame::data(held)))),
+                None => Pin::new(&mut self.body.rest).poll_frame(cx),
+            };
+            let Poll::Ready(frame) = next else {
                 self.fate.awaiting_client.store(true, Ordering::Release);
                 ready!(self.stall.poll_waiting(cx));
                 return Poll::Ready(Some(Err(self.fate.set(Broken::Stalled))));
@@ -170,6 +232,10 @@ impl Inflow {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::TooLarge))));
             };
             self.left = left;
+            // ORDER: a piece is passed on only once it was looked at.
+            if self.watch.finds(&data) {
+                return Poll::Ready(Some(Err(self.fate.set(Broken::Unclear))));
+            }
             return Poll::Ready(Some(Ok(data)));
         }
     }

@@ -7,6 +7,7 @@ pub mod body;
 mod pool;
 mod stall;
 mod tunnel;
+pub(crate) mod watch;
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -137,6 +138,9 @@ impl Failed {
             (Some(Broken::TooLarge), _) => Rejection::TooLarge(Oversize::Body),
             (Some(Broken::Stalled), _) => Rejection::BadFraming("the body stopped arriving"),
             (Some(Broken::Cut), _) => Rejection::BadFraming("the body ended early"),
+            (Some(Broken::Unclear), _) => {
+                Rejection::BadFraming("a method override, or a parameter that a rule reads, in the body")
+            }
             (None, Why::HungUp) => Rejection::AppDown("the application hung up before it answered"),
             (None, Why::TimedOut) => Rejection::AppTimeout,
             (None, Why::Invalid) => Rejection::AppInvalid("the answer is not HTTP/1.1"),

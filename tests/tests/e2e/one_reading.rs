@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
 
 use e2e::app::App;
-use e2e::client::{BOTH, Client, Protocol};
+use e2e::client::{BOTH, Client, Protocol, body, whole};
 use e2e::gate::{Gate, Setup};
+use e2e::until;
 use serde_json::json;
 
 const POLICY: &str = r#"apiVersion: anteroom.dev/v1
@@ -101,6 +102,9 @@ async fn the_query_picks_the_route_and_what_is_ambiguous_picks_none() {
         ("GET /index.php?page=view&page=edit", "BAD_PATH", "BAD_PATH"),
         ("GET /index.php?page=edit&page=view", "BAD_PATH", "BAD_PATH"),
         ("GET /index.php?page[]=edit", "BAD_PATH", "BAD_PATH"),
+        ("GET /index.php?page[0]=edit", "BAD_PATH", "BAD_PATH"),
+        ("GET /index.php?page[$ne]=view", "BAD_PATH", "BAD_PATH"),
+        ("GET /index.php?page[x]=edit&page=view", "BAD_PATH", "BAD_PATH"),
         ("GET /index.php?Page=edit", "BAD_PATH", "BAD_PATH"),
         ("GET /index.php?+page=edit", "BAD_PATH", "BAD_PATH"),
         ("GET /index.php?p.age=edit", "BAD_PATH", "BAD_PATH"),
@@ -173,13 +177,19 @@ async fn every_other_override_is_refused_whichever_is_allowed() {
             for name in ["x-http-method", "x-method-override"] {
                 assert_eq!(ask(&gate, protocol, "POST /notes", &[(name, "PUT")]).await, "BAD_HEADER", "{app} {name}");
             }
-            for query in
-                ["_method[]=PUT", "_METHOD=PUT", "+_method=PUT", "a=1;_method=PUT", "_method=put", "_method=GET"]
-            {
+            for query in [
+                "_method[]=PUT",
+                "_method[0]=PUT",
+                "_METHOD=PUT",
+                "+_method=PUT",
+                "a=1;_method=PUT",
+                "_method=Put",
+                "_method=GET",
+            ] {
                 let came = ask(&gate, protocol, &format!("POST /notes?{query}"), &[]).await;
                 assert_eq!(came, "BAD_PATH", "{app} {query}");
             }
-            for value in ["put", "GET", "CONNECT", "PUT, PUT", ""] {
+            for value in ["Put", "GET", "CONNECT", "PUT, PUT", ""] {
                 assert_eq!(
                     ask(&gate, protocol, "POST /notes", &[(OVERRIDE, value)]).await,
                     "BAD_HEADER",
@@ -190,4 +200,111 @@ async fn every_other_override_is_refused_whichever_is_allowed() {
             assert_eq!(ask(&gate, protocol, "POST /notes", &twice).await, "BAD_HEADER", "{app}");
         }
     }
+}
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+
+/// Posts, and tells the code; `ok` where the application got the whole body.
+async fn post(gate: &Gate, protocol: Protocol, target: &str, headers: &[(&str, &str)], text: &str) -> String {
+    let mut client = Client::open(gate, protocol).await;
+    let request =
+        headers.iter().fold(client.request("POST", target), |request, (name, value)| request.header(*name, *value));
+    // Whoever is still sending may be cut off before the answer arrives.
+    let Ok(answer) = client.head(request.body(body(text.to_owned())).unwrap()).await else { return "cut".to_owned() };
+    let answer = whole(answer).await.unwrap();
+    if answer.status == 200 {
+        until("the whole body", || (gate.app.last().body == text.as_bytes()).then_some(()));
+        return "ok".to_owned();
+    }
+    answer.code()
+}
+
+#[tokio::test]
+async fn no_body_makes_another_request_of_it() {
+    let part = "--b\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\nPUT\r\n--b--\r\n";
+    let long = format!("{}&_method=PUT", "a=b&".repeat(20_000));
+    for protocol in BOTH {
+        let gate = gate("");
+        for (kind, body) in [
+            ("application/x-www-form-urlencoded", "_method=PUT"),
+            ("application/x-www-form-urlencoded", "title=x&%5fmethod=PUT"),
+            ("application/x-www-form-urlencoded; charset=utf-8", "_method[]=PUT"),
+            ("application/x-www-form-urlencoded", long.as_str()),
+            ("multipart/form-data; boundary=b", part),
+            ("application/json", "{\"_method\": \"PUT\"}"),
+        ] {
+            let came = post(&gate, protocol, "/notes", &[("content-type", kind)], body).await;
+            assert!(came == "BAD_FRAMING" || (came == "cut" && body.len() > 10_000), "{kind} {protocol:?}: {came}");
+            assert!(
+                gate.app.seen().iter().all(|seen| !String::from_utf8_lossy(&seen.body).contains("method")),
+                "{kind}"
+            );
+        }
+        assert_eq!(post(&gate, protocol, "/notes", &[], "_method=PUT").await, "BAD_FRAMING");
+        for (kind, body) in [
+            ("application/x-www-form-urlencoded", "title=_method&text=a"),
+            ("text/plain", "_method=PUT"),
+            ("application/json", "{\"note\": {\"_method\": 1}}"),
+        ] {
+            assert_eq!(post(&gate, protocol, "/notes", &[("content-type", kind)], body).await, "ok", "{kind} {body}");
+        }
+        for kind in ["application/x-www-form-urlencoded; charset=utf-16", "multipart/form-data"] {
+            assert_eq!(post(&gate, protocol, "/notes", &[("content-type", kind)], "a=b").await, "BAD_HEADER", "{kind}");
+        }
+        let gzip = [FORM, ("content-encoding", "gzip")];
+        assert_eq!(post(&gate, protocol, "/notes", &gzip, "a=b").await, "BAD_HEADER");
+    }
+    // What picked the route stands in the query alone.
+    let gate = gate("");
+    let bearer = format!("Bearer {}", gate.issuer().ada());
+    let sent = [FORM, ("authorization", bearer.as_str())];
+    for (body, code) in [("text=a", "ok"), ("page=delete", "BAD_FRAMING"), ("do[]=delete", "BAD_FRAMING")] {
+        assert_eq!(post(&gate, Protocol::Http1, "/index.php?page=edit", &sent, body).await, code, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_method_of_a_form_is_judged_where_it_is_allowed_and_the_form_arrives_as_it_was() {
+    let gate = gate(", method_override: form");
+    let bearer = format!("Bearer {}", gate.issuer().ada());
+    let front = format!("Bearer {}", gate.issuer().token("x", "a", &["front_desk"]));
+    let long = format!("_method=put&{}", "a=b&".repeat(20_000));
+    let late = format!("{}_method=put", "a=b&".repeat(20_000));
+    for protocol in BOTH {
+        for (body, provider, front_desk) in [
+            ("text=a", "ok", "ok"),
+            ("_method=put&text=a", "ok", "NOT_GRANTED"),
+            ("text=a&_method=PUT", "ok", "NOT_GRANTED"),
+            (long.as_str(), "ok", "NOT_GRANTED"),
+            ("_method=delete", "METHOD_NOT_ALLOWED", "METHOD_NOT_ALLOWED"),
+            ("_method=put&_method=delete", "BAD_FRAMING", "NOT_GRANTED"),
+            ("_method=put&text=a;_method=delete", "BAD_FRAMING", "NOT_GRANTED"),
+            ("_method=Put", "BAD_FRAMING", "BAD_FRAMING"),
+            ("_method=get", "BAD_FRAMING", "BAD_FRAMING"),
+            ("_method", "BAD_FRAMING", "BAD_FRAMING"),
+            ("%5fmethod=put", "BAD_FRAMING", "BAD_FRAMING"),
+            ("_method[]=put", "BAD_FRAMING", "BAD_FRAMING"),
+            (late.as_str(), "BAD_FRAMING", "BAD_FRAMING"),
+        ] {
+            for (token, code) in [(&bearer, provider), (&front, front_desk)] {
+                let came = post(&gate, protocol, "/notes", &[FORM, ("authorization", token)], body).await;
+                let start = body.get(..20).unwrap_or(body);
+                assert!(
+                    came == code || (came == "cut" && code != "ok" && body.len() > 10_000),
+                    "{start} {protocol:?}: {came}"
+                );
+            }
+        }
+        // Nothing is read for a caller whom nobody knows.
+        assert_eq!(post(&gate, protocol, "/notes", &[FORM], "_method=put").await, "BAD_FRAMING");
+        assert_eq!(post(&gate, protocol, "/notes", &[FORM], "text=a").await, "ok");
+        assert_eq!(ask(&gate, protocol, "POST /notes?_method=PUT", &[]).await, "BAD_PATH");
+        assert_eq!(ask(&gate, protocol, "POST /notes", &[(OVERRIDE, "PUT")]).await, "BAD_HEADER");
+    }
+    let sent = [FORM, ("authorization", bearer.as_str())];
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    let answer = client.post("POST", "/notes", &sent, "_method=put&text=a").await;
+    assert_eq!(gate.files.event(answer.header("x-request-id"))["route"], "PUT /notes");
+    let seen = gate.app.last();
+    assert_eq!((seen.line(), seen.header("content-length")), ("POST /notes HTTP/1.1", Some("18")));
 }

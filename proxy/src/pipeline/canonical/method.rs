@@ -6,7 +6,7 @@
 use http::Method;
 use http::header::HeaderMap;
 
-use super::{folded, form_decoded, loose_pairs, loosely};
+use super::{folded, form_decoded, is_spelling_of, loose_pairs};
 use crate::rejection::Rejection;
 use crate::runtime::MethodOverride;
 
@@ -64,19 +64,23 @@ fn named(pairs: &str, allowed: bool) -> Result<Option<&str>, &'static str> {
     Ok(Some(pair.value))
 }
 
-fn become_of(method: &Method, name: &str) -> Result<Method, &'static str> {
+/// What a request with this method becomes by naming another one.
+pub(crate) fn become_of(method: &Method, name: &str) -> Result<Method, &'static str> {
     if method != Method::POST {
         return Err("method override on another method than POST");
     }
-    let made = EFFECTIVE.into_iter().find(|one| one.as_str() == name);
+    // Forms write it in lower case, and every framework reads it so.
+    let is_named = |one: &Method| one.as_str() == name || one.as_str().to_ascii_lowercase() == name;
+    let made = EFFECTIVE.into_iter().find(is_named);
     made.ok_or("method override that names neither PUT nor PATCH nor DELETE")
 }
 
-/// Whether a parameter's name could be read as `_method`: PHP makes it of `.method` and ` method`, others of `_method[]`.
-fn is_method_override(name: &str) -> bool {
+/// Whether a parameter's name could be read as `_method`: PHP makes it of `.method` and ` method`, others of `_method[]`
+/// and `_method[0]`.
+pub(crate) fn is_method_override(name: &str) -> bool {
     let marked = !name.trim_start_matches([' ', '+']).starts_with(|first: char| first.is_alphanumeric());
     let spaced = name.starts_with([' ', '+']) && name.trim_start().starts_with('_');
-    loosely(name) == "method" && (marked || spaced)
+    is_spelling_of(name, PARAMETER) && (marked || spaced)
 }
 
 #[cfg(test)]
@@ -93,8 +97,11 @@ mod tests {
         effective(allowed, method, &map, Some(query)).ok().map(|method| method.to_string())
     }
 
-    const SPELLINGS: [&str; 10] = [
+    const SPELLINGS: [&str; 13] = [
         "_method=PUT",
+        "_method[0]=PUT",
+        "_method[x][y]=PUT",
+        "%EF%BB%BF_method=PUT",
         "%20_method=PUT",
         ".method=PUT",
         "[_method]=PUT",
@@ -124,8 +131,9 @@ mod tests {
         assert_eq!(header(&[], "").as_deref(), Some("POST"));
         for made in ["PUT", "PATCH", "DELETE"] {
             assert_eq!(header(&[(HEADER, made)], "").as_deref(), Some(made));
+            assert_eq!(header(&[(HEADER, &made.to_lowercase())], "").as_deref(), Some(made));
         }
-        for made in ["put", "GET", "HEAD", "POST", "OPTIONS", "CONNECT", "TRACE", "", " ", "PUT,DELETE", "PURGE"] {
+        for made in ["Put", "GET", "HEAD", "POST", "OPTIONS", "CONNECT", "TRACE", "", " ", "PUT,DELETE", "PURGE"] {
             assert_eq!(header(&[(HEADER, made)], ""), None, "{made:?}");
         }
         assert_eq!(header(&[(HEADER, "PUT"), (HEADER, "PUT")], ""), None);

@@ -149,7 +149,7 @@ pub enum RequestBody {
     /// There is none.
     Empty,
     /// What the client sends, as it comes.
-    Stream(Inflow),
+    Stream(Box<Inflow>),
 }
 
 /// The body that a client sends.
@@ -171,7 +171,13 @@ impl RequestBody {
         }
         let fate = Arc::new(Fate::default());
         (
-            Self::Stream(Inflow { body, left: limit, stall: Stall::new(idle), watch, fate: Arc::clone(&fate) }),
+            Self::Stream(Box::new(Inflow {
+                body,
+                left: limit,
+                stall: Stall::new(idle),
+                watch,
+                fate: Arc::clone(&fate),
+            })),
             BodyFate(Some(fate)),
         )
     }

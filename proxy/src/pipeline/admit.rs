@@ -130,7 +130,7 @@ pub(super) fn route<'r>(
     if lengthless && matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Rejection::BadFraming("a body of unknown length on a method that has none"));
     }
-    let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, has_body)?;
+    let websocket = websocket::asked(&parts, has_body, trail.id)?;
     // A body of another method is no form to frameworks that override methods; parameters they read from any.
     let names = if has_body { found.query_names().map(str::to_owned).collect() } else { Vec::new() };
     let watch = Watch::new(&parts.headers, has_body && parts.method == Method::POST, names)?;

@@ -20,6 +20,7 @@ use super::identify;
 use super::trail::Trail;
 use crate::rejection::Rejection;
 use crate::runtime::{MethodOverride, Runtime};
+use crate::server::Connection;
 use crate::shared::Shared;
 use crate::upstream::body::Arriving;
 use crate::upstream::watch::Finder;
@@ -39,6 +40,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub(super) async fn read(
     shared: &Shared,
     runtime: &Runtime,
+    connection: &Connection,
     understood: Understood,
     trail: &mut Trail,
 ) -> Result<Understood, Rejection> {
@@ -49,8 +51,8 @@ pub(super) async fn read(
         return Ok(understood);
     }
     // ORDER: the body is asked for only once the caller is known; a token that was verified now is remembered for later.
-    let proved = identify::prove(shared, runtime, &parts.headers, understood.pressed, trail.started.unix_seconds());
-    if !matches!(proved, Ok(Some(_))) {
+    let sent = (&parts.headers, understood.pressed);
+    if !identify::is_known(shared, runtime, connection, sent, trail.started.unix_seconds()) {
         return Ok(understood);
     }
     let room = Arc::clone(&shared.forms).try_acquire_owned().map_err(|_| Rejection::Overloaded)?;

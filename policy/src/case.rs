@@ -175,26 +175,27 @@ impl Case {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// What the policy makes of it at `now`, in Unix seconds. `path` is the canonical path of its target, and `request`
-    /// its headers and its query.
-    pub fn run(&self, policy: &Policy, path: &str, request: &dyn RequestFacts, now: u64) -> Came {
+    /// What the policy makes of it at `now`, in Unix seconds. `method` is the one that the application will run, `path` the
+    /// canonical path of its target, and `request` its headers and its query.
+    pub fn run(&self, policy: &Policy, method: &str, path: &str, request: &dyn RequestFacts, now: u64) -> Came {
         let came = |code, says: String, rule| Came { code, observed: false, says, rule };
-        let found = match policy.find(&self.method, path) {
+        let found = match policy.find(method, path, request) {
             Found::Route(found) => found,
             Found::MethodNotAllowed { route, allow } => {
                 return came("METHOD_NOT_ALLOWED", format!("route `{}` has {allow}", route.id()), None);
             }
-            Found::NoRoute => return came("NO_ROUTE", "no route fits the path".to_owned(), None),
+            Found::NoRoute => return came("NO_ROUTE", "no route fits it".to_owned(), None),
+            Found::Unclear(reason) => return Came::unread(reason),
         };
         let mut principal = self.principal.clone();
         if let (Some(principal), Some(age)) = (&mut principal, self.age_s) {
             principal.factors.at = Some(now.saturating_sub(age));
         }
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        let facts = Facts { method: &self.method, request, principal: principal.as_ref(), peer, now };
+        let facts = Facts { method, request, principal: principal.as_ref(), peer, now };
         let trace = explain(&found, &facts);
         let says = trace.steps.last().map(|step| step.says.clone()).unwrap_or_default();
-        let rule = Some((found.route().id().to_owned(), self.method.clone()));
+        let rule = Some((found.route().id().to_owned(), method.to_owned()));
         match trace.decision.verdict {
             Verdict::Granted(_) => came(ALLOW, says, rule),
             Verdict::Denied(denial) => came(denial.code(), says, rule),
@@ -290,7 +291,7 @@ tests:
             for (name, value) in case.headers() {
                 request = request.header(name, value);
             }
-            let came = case.run(&policy, case.target(), &request, NOW);
+            let came = case.run(&policy, case.method(), case.target(), &request, NOW);
             (case, came)
         });
         let ran = ran.collect();

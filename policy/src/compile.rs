@@ -11,11 +11,12 @@ mod tests;
 use crate::case;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
+use crate::facts::RequestFacts;
 use crate::raw::{Named, RawAct, RawPolicy, RawRole, RawRoute};
+use crate::reading::Reading;
 use crate::roles::{is_name, is_role_name};
 use crate::route::{Found, Route, RouteTable};
 use crate::span::FileId;
-use crate::template::segments;
 use std::collections::BTreeMap;
 
 /// Who may do what: all policy files as one, checked. It never changes.
@@ -26,19 +27,20 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The route for a method and a path.
+    /// The route for a method, a path and what `request` says in its query.
     ///
     /// `path` is canonical: it begins with `/` and has neither query nor empty or dot segments. A path that could be
-    /// read in two ways finds nothing. Takes time linear in the path and the number of routes, at worst.
+    /// read in two ways is [`Found::Unclear`], unless its route says how the application reads it. Takes time linear in the path
+    /// and the number of routes, at worst.
     #[must_use]
-    pub fn find<'p>(&'p self, method: &str, path: &str) -> Found<'p> {
-        self.table.find(method, path)
+    pub fn find<'p>(&'p self, method: &str, path: &str, request: &dyn RequestFacts) -> Found<'p> {
+        self.table.find(method, path, request)
     }
 
     /// All routes whose path fits, by file and id: [`find`](Self::find) asks the most specific of them, alone.
     pub fn fitting<'p>(&'p self, path: &'p str) -> impl Iterator<Item = &'p Route> {
-        let segments = segments(path);
-        self.routes().filter(move |route| segments.as_ref().is_some_and(|path| route.template.fits(path)))
+        let reading = Reading::of(path);
+        self.routes().filter(move |route| reading.as_ref().is_some_and(|one| route.template.fits(&one.segments)))
     }
 
     /// The roles that grant something, by name.

@@ -196,7 +196,7 @@ fn header(name: &str) -> Result<Place, PlaceFault> {
     Ok(Place::Header(lower))
 }
 
-fn query_name(name: &str) -> bool {
+pub(crate) fn query_name(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
     !name.is_empty() && name.len() <= 64 && name.bytes().all(known)
 }

@@ -1,16 +1,27 @@
-//! Routes as a careless application tells them apart: without case, trailing slashes, dots, spaces and format suffixes.
+//! Routes as a careless application tells them apart: without case, trailing slashes, dots, spaces and format suffixes,
+//! and with what stands behind the name of a script taken for a path of its own.
 //!
-//! Decides whether a path is the look-alike of a route that is more specific than the one it fits: `/admin/`, `/Admin` and
-//! `/admin.json` beside a route `/admin` and a wider `/**`. Many frameworks would run the stricter page for them, so the
-//! wider route must not judge them. It never finds a route: that is done by the exact path alone.
+//! Decides whether a path is the look-alike of a route that is more specific than the one it fits: `/admin/`, `/Admin`,
+//! `/admin.json` and `/index.php/admin` beside a route `/admin` and a wider `/**`. Many frameworks would run the stricter
+//! page for them, so the wider route must not judge them. It never finds a route: that is done by the exact path alone. What
+//! a route's path writes out is that route's own, whatever it looks like.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
 use crate::template::{Segment, Template};
 
-/// The longest part behind a dot that frameworks take for a format, in bytes.
-const LONGEST_SUFFIX: usize = 5;
+/// Suffixes of scripts behind which servers pass on the rest of the path (`PATH_INFO`, RFC 3875, section 4.1.5).
+const SCRIPTS: [&str; 17] = [
+    "php", "php3", "php4", "php5", "php7", "php8", "phtml", "asp", "aspx", "ashx", "asmx", "cfm", "cfc", "cgi", "fcgi",
+    "pl", "py",
+];
+
+/// A last segment with so many dots is nobody's: each of them could begin a format.
+const MOST_DOTS: usize = 64;
+
+/// Names of files that servers show for the folder that they stand in, without their suffix.
+const INDEXES: [&str; 2] = ["index", "default"];
 
 /// The routes by their folded paths.
 #[derive(Debug, Default)]
@@ -43,20 +54,57 @@ impl Folded {
         branch.here.push(at);
     }
 
-    /// Whether a careless reader would take `path` for a route that is more specific than `exact`, which it fits.
-    pub(crate) fn has_stricter(&self, exact: usize, path: &[Cow<'_, str>]) -> bool {
-        let mut path: Vec<String> = path.iter().map(|segment| folded(segment)).collect();
-        while path.last().is_some_and(String::is_empty) {
-            path.pop();
-        }
-        if !self.root.find(&path).contains(&exact) {
+    /// Whether a careless reader would take `path` for a route that is more specific than `exact`, which it fits and whose
+    /// path is `template`.
+    pub(crate) fn has_stricter(&self, exact: usize, template: &Template, path: &[Cow<'_, str>]) -> bool {
+        let path = careless(path);
+        !self.root.find(&path).contains(&exact)
+            || self.has_stricter_stem(exact, template, &path)
+            || self.has_script_of_another(exact, template, &path)
+    }
+
+    /// Whether a careless reader finds a route for `path`, and it is not `exact`.
+    pub(crate) fn leads_elsewhere(&self, exact: usize, path: &[Cow<'_, str>]) -> bool {
+        let mut path = careless(path);
+        if self.is_of_another(exact, &path) {
             return true;
         }
-        let Some(stem) = path.last().and_then(|last| without_suffix(last)).map(str::to_owned) else { return false };
-        if let Some(last) = path.last_mut() {
-            *last = stem;
+        let stem = path.pop().and_then(|last| last.rsplit_once('.').map(|(stem, _)| stem.to_owned()));
+        path.extend(stem);
+        self.is_of_another(exact, &path)
+    }
+
+    /// Whether the path without its format belongs to another route. Some take what stands behind the last dot for one, some
+    /// what stands behind any.
+    fn has_stricter_stem(&self, exact: usize, template: &Template, path: &[String]) -> bool {
+        let Some((last, folder)) = path.split_last() else { return false };
+        if template.names(folder.len()) {
+            return false;
         }
-        !self.root.find(&path).contains(&exact)
+        let dots: Vec<usize> = last.match_indices('.').map(|(at, _)| at).filter(|at| *at > 0).take(MOST_DOTS).collect();
+        let mut stems = dots.iter().filter_map(|at| last.get(..*at));
+        let mut another = |stem: &str| {
+            let short: Vec<String> = folder.iter().cloned().chain([stem.to_owned()]).collect();
+            !self.root.find(&short).contains(&exact)
+        };
+        dots.len() == MOST_DOTS || stems.any(&mut another) || (is_index(last) && self.is_of_another(exact, folder))
+    }
+
+    /// Whether the path names a script, and the script or what stands behind it belongs to another route.
+    fn has_script_of_another(&self, exact: usize, template: &Template, path: &[String]) -> bool {
+        let script = path.iter().position(|segment| is_script(segment));
+        let Some(at) = script.filter(|at| at + 1 < path.len() && !template.names(*at)) else { return false };
+        let (before, behind) = path.split_at(at);
+        let Some((name, behind)) = behind.split_first() else { return false };
+        let script: Vec<String> = before.iter().chain([name]).cloned().collect();
+        let within: Vec<String> = before.iter().chain(behind).cloned().collect();
+        self.is_of_another(exact, &script) || self.is_of_another(exact, &within) || self.is_of_another(exact, behind)
+    }
+
+    /// Whether there is a route for this path, and it is not `exact`.
+    fn is_of_another(&self, exact: usize, path: &[String]) -> bool {
+        let found = self.root.find(path);
+        !found.is_empty() && !found.contains(&exact)
     }
 }
 
@@ -74,42 +122,61 @@ impl Branch {
     }
 }
 
+/// The segments of a path as a careless reader sees them.
+fn careless(path: &[Cow<'_, str>]) -> Vec<String> {
+    let mut path: Vec<String> = path.iter().map(|segment| folded(segment)).collect();
+    while path.last().is_some_and(String::is_empty) {
+        path.pop();
+    }
+    path
+}
+
 /// A segment without case, and without the dots and spaces at its end that some file systems drop.
 fn folded(segment: &str) -> String {
     segment.trim_end_matches(['.', ' ']).to_lowercase()
 }
 
-/// A segment without what looks like a format: `7.json` is `7`.
-fn without_suffix(segment: &str) -> Option<&str> {
-    let (stem, suffix) = segment.rsplit_once('.')?;
-    let format =
-        (1..=LONGEST_SUFFIX).contains(&suffix.len()) && suffix.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    (format && !stem.is_empty()).then_some(stem)
+fn is_script(segment: &str) -> bool {
+    segment.rsplit_once('.').is_some_and(|(stem, suffix)| !stem.is_empty() && SCRIPTS.contains(&suffix))
+}
+
+fn is_index(segment: &str) -> bool {
+    segment.split_once('.').is_some_and(|(stem, _)| INDEXES.contains(&stem))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn table(templates: &[&str]) -> Folded {
+    fn table(templates: &[&str]) -> (Folded, Vec<Template>) {
         let mut table = Folded::default();
-        for (at, text) in templates.iter().enumerate() {
-            table.insert(at, &Template::parse(text).unwrap_or_else(|_| panic!("{text}")));
+        let templates: Vec<Template> =
+            templates.iter().map(|text| Template::parse(text).unwrap_or_else(|_| panic!("{text}"))).collect();
+        for (at, template) in templates.iter().enumerate() {
+            table.insert(at, template);
         }
-        table
+        (table, templates)
     }
 
-    fn stricter(table: &Folded, exact: usize, path: &str) -> bool {
+    fn stricter(table: &(Folded, Vec<Template>), exact: usize, path: &str) -> bool {
         let path: Vec<_> = path.split('/').skip(1).map(Cow::Borrowed).collect();
-        table.has_stricter(exact, &path)
+        table.0.has_stricter(exact, &table.1[exact], &path)
     }
 
     #[test]
     fn a_look_alike_of_a_stricter_route_is_seen() {
         let table = table(&["/w/**", "/w/admin", "/w/admin/{id}/del"]);
-        for path in
-            ["/w/admin/", "/w/Admin", "/w/ADMIN/7/del", "/w/admin/7/del/", "/w/admin.json", "/w/admin ", "/w/admin."]
-        {
+        for path in [
+            "/w/admin/",
+            "/w/Admin",
+            "/w/ADMIN/7/del",
+            "/w/admin/7/del/",
+            "/w/admin.json",
+            "/w/admin ",
+            "/w/admin.",
+            "/w/admin.a.b",
+            "/w/admin.calendar",
+        ] {
             assert!(stricter(&table, 0, path), "{path}");
         }
         for path in ["/w", "/w/", "/w/other", "/w/Other/", "/w/administrator", "/w/admin/7", "/w/x.json", "/w/a/admin"]
@@ -136,5 +203,39 @@ mod tests {
         for exact in 0..3 {
             assert!(!stricter(&table, exact, "/a"));
         }
+    }
+
+    #[test]
+    fn what_stands_behind_a_script_is_seen() {
+        let table = table(&["/**", "/", "/admin", "/app/list.php", "/app/**", "/cgi/run.cgi/**"]);
+        for path in
+            ["/index.php", "/index.php/", "/Index.html", "/index.php/admin", "/x.php/admin", "/index.php/Admin/"]
+        {
+            assert!(stricter(&table, 0, path), "{path}");
+        }
+        for path in ["/app/list.php/x", "/app/LIST.php/x/y", "/app/x.php/list.php"] {
+            assert!(stricter(&table, 4, path), "{path}");
+        }
+        for path in ["/other", "/x.php", "/index", "/indexes.html"] {
+            assert!(!stricter(&table, 0, path), "{path}");
+        }
+        assert!(!stricter(&table, 3, "/app/list.php"));
+        assert!(!stricter(&table, 5, "/cgi/run.cgi/admin"), "its own path says so");
+    }
+
+    #[test]
+    fn each_dot_could_begin_a_format() {
+        let table = table(&["/**", "/a.b"]);
+        assert!(stricter(&table, 0, "/a.b.c.d"));
+        assert!(stricter(&table, 0, &format!("/x{}", ".".repeat(MOST_DOTS) + "y")));
+        assert!(!stricter(&table, 0, "/a.c.b.d"));
+    }
+
+    #[test]
+    fn a_route_that_writes_a_suffix_out_is_the_exact_one() {
+        let table = table(&["/**", "/logo", "/logo.png", "/index.php", "/"]);
+        assert!(!stricter(&table, 2, "/logo.png"));
+        assert!(!stricter(&table, 3, "/index.php"));
+        assert!(stricter(&table, 0, "/logo.gif"));
     }
 }

@@ -8,8 +8,8 @@
 //! 2. **Compile.** [`compile`] makes one [`Policy`] of all files, or reports every fault of their meaning: a scope that
 //!    nobody defined, an act that no route demands, two routes for one path, a condition that could never be answered.
 //!    What it lets through needs no second look when a request arrives.
-//! 3. **Find.** [`Policy::find`] gives the one route for a method and a path: the most specific path wins, and it alone
-//!    is asked for the method. No route, no entry.
+//! 3. **Find.** [`Policy::find`] gives the one route for a method, a path and what the query says: the most specific path
+//!    wins, and it alone is asked for the method. No route, no entry.
 //! 4. **Decide.** [`decide`] looks at the match and the [`Facts`], in one order: who is asking, for which tenant, with
 //!    which factors, by which role, on whose record, under which condition. It answers with a [`Passage`], which nothing else can make and
 //!    which forwarding consumes, or with a [`Denial`] that has one stable [`code`](Denial::code).
@@ -61,7 +61,7 @@
 //!         Occurs::Absent
 //!     }
 //! }
-//! let Found::Route(found) = policy.find("GET", "/api/patients/p1/records/7") else { return Err("no route".into()) };
+//! let Found::Route(found) = policy.find("GET", "/api/patients/p1/records/7", &Clinic("a")) else { return Err("no route".into()) };
 //! let ask = |request: &Clinic| {
 //!     let (peer, now) = ([203, 0, 113, 9].into(), 1_800_000_000);
 //!     policy::decide(&found, &Facts { method: "GET", request, principal: Some(&provider), peer, now }).verdict
@@ -95,12 +95,14 @@ mod de;
 mod decide;
 mod decision;
 mod diagnostic;
+mod dispatch;
 mod explain;
 mod expr;
 mod facts;
 mod folded;
 mod principal;
 mod raw;
+mod reading;
 mod roles;
 mod route;
 #[cfg(test)]
@@ -130,6 +132,7 @@ pub use raw::{
     RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawWho, RouteAudit,
     WordOrMap,
 };
+pub use reading::PathForm;
 pub use roles::{Act, ActLimit};
 pub use route::{Demand, Found, Match, Route};
 pub use schema::{check_tree, schema_of};

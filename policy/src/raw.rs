@@ -7,6 +7,7 @@ mod mfa;
 mod word;
 
 use crate::de::Spanned;
+use crate::reading::PathForm;
 use crate::units::Rate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -155,6 +156,15 @@ pub enum Per {
 pub struct RawRoute {
     /// The path, with `{name}` for one segment and `**` at the end for any number.
     pub path: Spanned<String>,
+    /// Parameters of the query that a request must have for this route, each once and with exactly this value: for one
+    /// path that does many things, such as `/index.php?page=edit`. Of the routes of a path the one that asks for most is
+    /// taken.
+    #[serde(default)]
+    pub query: Named<Spanned<String>>,
+    /// Odd forms of the path that the application of this route needs and reads as it is said here: `encoded_slash`,
+    /// `encoded_percent`, `path_parameters`, `dotted_names`. All others are refused.
+    #[serde(default)]
+    pub allow: Vec<PathForm>,
     /// What each method demands: `public`, `authenticated` or an act. `*` is every method that is not listed; `GET`
     /// covers `HEAD`.
     pub methods: Named<Spanned<String>>,

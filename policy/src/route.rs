@@ -1,16 +1,19 @@
 //! Which route a path and a method belong to.
 //!
-//! The most specific path wins, compared segment by segment from the left: a literal before `{name}` before `**`.
-//! The winner alone is asked for the method, so that a wider route never answers for a narrower one.
+//! The most specific path wins, compared segment by segment from the left: a literal before `{name}` before `**`. Of the
+//! routes of that path the query picks one, where they ask for parameters. The winner alone is asked for the method, so
+//! that a wider route never answers for a narrower one. A path in an odd form needs a route that allows it.
 
+use crate::dispatch::{Group, Parameters, Picked};
 use crate::expr::Condition;
-use crate::facts::Place;
+use crate::facts::{Place, RequestFacts};
 use crate::folded::Folded;
 use crate::raw::Mode;
-use crate::roles::{Act, Charge};
-use crate::template::{Segment, Template, segments};
+use crate::reading::{PathForm, Reading};
+use crate::roles::{Act, Charge, Scope};
+use crate::template::{Segment, Template};
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// What a policy says of a path and a method.
@@ -27,6 +30,8 @@ pub enum Found<'p> {
     },
     /// Nothing: it may not pass.
     NoRoute,
+    /// The path or a parameter that picks the route could be read in two ways; holds by what that is seen.
+    Unclear(&'static str),
 }
 
 /// A request's path and method, matched.
@@ -38,6 +43,8 @@ pub struct Match<'p> {
     params: Vec<String>,
     /// What the roles of the policy demand of those who hold them.
     charges: &'p [Charge],
+    /// The parameters of the query by which the route was picked among those of its path.
+    picked_by: &'p BTreeSet<String>,
 }
 
 impl<'p> Match<'p> {
@@ -55,6 +62,17 @@ impl<'p> Match<'p> {
 
     pub(crate) fn charges(&self) -> &'p [Charge] {
         self.charges
+    }
+
+    /// Every parameter of the query that was read to pick the route, or is read to decide: an application that finds one of
+    /// them in another place of the request reads another request.
+    pub fn query_names(&self) -> impl Iterator<Item = &'p str> {
+        let route = self.route;
+        let places = route.patient.iter().chain(&route.tenant).filter_map(|place| match place {
+            Place::Query(name) => Some(name.as_str()),
+            Place::Claim | Place::Path(_) | Place::Header(_) => None,
+        });
+        self.picked_by.iter().map(String::as_str).chain(places)
     }
 
     /// The segment that stands for `{name}`, decoded and not empty.
@@ -86,6 +104,10 @@ pub struct Route {
     pub(crate) patient: Option<Place>,
     pub(crate) tenant: Vec<Place>,
     pub(crate) when: Option<Condition>,
+    /// Those of the query that it asks for.
+    pub(crate) parameters: Parameters,
+    /// The odd forms in which its path may be written.
+    pub(crate) allow: Vec<PathForm>,
 }
 
 impl Route {
@@ -109,6 +131,11 @@ impl Route {
         })
     }
 
+    /// The parameters of the query that it asks for, by name, each with its value.
+    pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// Whether requests to it are recorded.
     #[must_use]
     pub fn recorded(&self) -> bool {
@@ -119,6 +146,33 @@ impl Route {
     #[must_use]
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether the path ends in a `{name}` that a rule reads, and that holds a dot: Rails and Spring take what follows for
+    /// a format, and the rest for the name.
+    fn reads_dotted(&self, params: &[String]) -> bool {
+        let slash = |segment: &&Segment| matches!(segment, Segment::Literal(text) if text.is_empty());
+        let last = self.template.segments().iter().rfind(|segment| !slash(segment));
+        let (Some(Segment::Param(name)), Some(value)) = (last, params.last()) else {
+            return false;
+        };
+        value.contains('.') && self.reads(name)
+    }
+
+    /// Whether a place or a condition reads `{name}`.
+    fn reads(&self, name: &str) -> bool {
+        let is_it = |place: &Place| matches!(place, Place::Path(one) if one == name);
+        let in_condition = |condition: &Condition| condition.reads().params.iter().any(|one| one == name);
+        let in_scope = |demand: &Demand| match demand {
+            Demand::Public | Demand::Authenticated => false,
+            Demand::Act(act) => act.grants().iter().any(|grant| match &grant.scope {
+                Scope::Tenant => false,
+                Scope::Named(scope) => in_condition(scope.condition()),
+            }),
+        };
+        self.patient.iter().chain(&self.tenant).any(is_it)
+            || self.when.as_ref().is_some_and(in_condition)
+            || self.methods.each().any(|(_, demand)| in_scope(demand))
     }
 
     pub(crate) fn patient_place(&self) -> Option<&Place> {
@@ -175,8 +229,12 @@ impl Methods {
 #[derive(Debug, Default)]
 pub(crate) struct RouteTable {
     routes: Vec<Route>,
+    /// The routes of each path.
+    groups: Vec<Group>,
+    /// The paths of the groups.
+    templates: Vec<Template>,
     root: Branch,
-    /// The same routes as a careless application tells them apart.
+    /// The same paths as a careless application tells them apart.
     folded: Folded,
     charges: Vec<Charge>,
 }
@@ -185,14 +243,14 @@ pub(crate) struct RouteTable {
 struct Branch {
     literals: HashMap<String, Branch>,
     param: Option<Box<Branch>>,
-    /// The route that ends here, by its place in the table.
+    /// The group that ends here, by its place in the table.
     here: Option<usize>,
-    /// The route whose `**` begins here.
+    /// The group whose `**` begins here.
     rest: Option<usize>,
 }
 
 impl RouteTable {
-    /// Adds a route. Of two with the same shape the later one would win: the compiler refuses such pairs before.
+    /// Adds a route. Of two for the same requests one would win: the compiler refuses such pairs before.
     pub(crate) fn insert(&mut self, route: Route) {
         let at = self.routes.len();
         let mut branch = &mut self.root;
@@ -205,8 +263,16 @@ impl RouteTable {
             }
         }
         let end = if rest { &mut branch.rest } else { &mut branch.here };
-        *end = Some(at);
-        self.folded.insert(at, &route.template);
+        let group = *end.get_or_insert_with(|| {
+            let group = self.groups.len();
+            self.folded.insert(group, &route.template);
+            self.templates.push(route.template.clone());
+            self.groups.push(Group::default());
+            group
+        });
+        if let Some(group) = self.groups.get_mut(group) {
+            group.insert(at, &route.parameters);
+        }
         self.routes.push(route);
     }
 
@@ -219,24 +285,67 @@ impl RouteTable {
         &self.routes
     }
 
-    pub(crate) fn find(&self, method: &str, path: &str) -> Found<'_> {
-        let Some(path) = segments(path) else { return Found::NoRoute };
+    pub(crate) fn find(&self, method: &str, path: &str, request: &dyn RequestFacts) -> Found<'_> {
+        let Some(reading) = Reading::of(path) else { return Found::Unclear("path with more than one reading") };
+        match (self.located(&reading, request), reading.forms.first()) {
+            (Ok((route, picked_by, params)), _) => match route.methods.demand(method) {
+                Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges, picked_by }),
+                None => Found::MethodNotAllowed { route, allow: &route.methods.allow },
+            },
+            // What no route allows is refused as what it is, whether there is a route or not.
+            (Err(Found::NoRoute), Some(form)) => Found::Unclear(form.refusal()),
+            (Err(other), _) => other,
+        }
+    }
+
+    /// The route that a path and a query mean, with what stands for its names.
+    fn located(&self, reading: &Reading<'_>, request: &dyn RequestFacts) -> Result<Located<'_>, Found<'_>> {
+        let (at, params) = self.group(&reading.segments).ok().flatten().ok_or(Found::NoRoute)?;
+        let group = self.groups.get(at).ok_or(Found::NoRoute)?;
+        let route = match group.pick(&self.routes, request) {
+            Picked::Route(route) => self.routes.get(route).ok_or(Found::NoRoute)?,
+            Picked::Nothing => return Err(Found::NoRoute),
+            Picked::Unclear => return Err(Found::Unclear("parameter that picks the route")),
+        };
+        if let Some(form) = reading.forms.iter().find(|form| !route.allow.contains(form)) {
+            return Err(Found::Unclear(form.refusal()));
+        }
+        if route.reads_dotted(&params) && !route.allow.contains(&PathForm::DottedNames) {
+            return Err(Found::Unclear(PathForm::DottedNames.refusal()));
+        }
+        // INVARIANT: a reader that splits at an encoded slash comes to the same route with the same names, or to none.
+        if let Some(split) = reading.split() {
+            match self.group(&split) {
+                Ok(None) if !self.folded.leads_elsewhere(at, &split) => {}
+                Ok(Some(other)) if other == (at, params.clone()) => {}
+                Ok(Some(_) | None) | Err(LookAlike) => {
+                    return Err(Found::Unclear("encoded slash that leads to another route"));
+                }
+            }
+        }
+        Ok((route, group.names(), params))
+    }
+
+    /// The group of the most specific path for these segments, with what stands for the names.
+    fn group(&self, path: &[Cow<'_, str>]) -> Result<Option<(usize, Vec<String>)>, LookAlike> {
         let mut params = Vec::new();
-        let Some(at) = self.root.find(&path, &mut params) else { return Found::NoRoute };
+        let Some(at) = self.root.find(path, &mut params) else { return Ok(None) };
         // A look-alike of a stricter path is not judged by the wider route that happens to cover it.
-        if self.folded.has_stricter(at, &path) {
-            return Found::NoRoute;
+        if self.templates.get(at).is_none_or(|template| self.folded.has_stricter(at, template, path)) {
+            return Err(LookAlike);
         }
-        let Some(route) = self.routes.get(at) else { return Found::NoRoute };
-        match route.methods.demand(method) {
-            Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges }),
-            None => Found::MethodNotAllowed { route, allow: &route.methods.allow },
-        }
+        Ok(Some((at, params)))
     }
 }
 
+/// A route, the parameters by which it was picked, and what stands for the names in its path.
+type Located<'p> = (&'p Route, &'p BTreeSet<String>, Vec<String>);
+
+/// The path fits a route, and looks like a stricter one.
+struct LookAlike;
+
 impl Branch {
-    /// The most specific route for these segments. Visits each branch at most once and goes no deeper than the longest
+    /// The group of the most specific path for these segments. Visits each branch at most once and goes no deeper than the longest
     /// template; `params` holds what stands for the names on the way.
     fn find(&self, path: &[Cow<'_, str>], params: &mut Vec<String>) -> Option<usize> {
         let Some((first, others)) = path.split_first() else { return self.here.or(self.rest) };
@@ -254,5 +363,7 @@ impl Branch {
     }
 }
 
+#[cfg(test)]
+mod odd_tests;
 #[cfg(test)]
 mod tests;

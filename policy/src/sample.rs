@@ -108,7 +108,7 @@ pub(crate) const NOW: u64 = 1_800_000_000;
 /// The route of `GET /path`.
 pub(crate) fn find<'p>(policy: &'p Policy, send: &str) -> Match<'p> {
     let (method, path) = send.split_once(' ').unwrap();
-    match policy.find(method, path) {
+    match policy.find(method, path, &Request::default()) {
         Found::Route(found) => found,
         other => panic!("{send}: {other:?}"),
     }

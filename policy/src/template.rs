@@ -1,7 +1,7 @@
-//! What a route's path looks like, and the segments of a request's path.
+//! What a route's path looks like.
 //!
-//! Both are compared segment by segment and decoded, so that `%41` and `A` are one. A path that could be read in two
-//! ways fits no template; making one path of the many spellings is the caller's job, done before.
+//! It is compared with a request's path segment by segment, both decoded, so that `%41` and `A` are one. What those segments
+//! are is decided where the request's path is read.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -91,6 +91,11 @@ impl Template {
         path.next().is_none()
     }
 
+    /// Whether the segment at place `at` is written out.
+    pub(crate) fn names(&self, at: usize) -> bool {
+        matches!(self.segments.get(at), Some(Segment::Literal(_)))
+    }
+
     /// The names in braces, in order.
     pub(crate) fn params(&self) -> impl Iterator<Item = &str> {
         self.segments.iter().filter_map(|segment| match segment {
@@ -167,46 +172,6 @@ fn param(name: &str, before: &[Segment]) -> Result<Segment, (String, String)> {
     Ok(segment)
 }
 
-/// The segments of a request's path, decoded. `None` when the path could be read in another way too: then it fits
-/// nothing.
-pub(crate) fn segments(path: &str) -> Option<Vec<Cow<'_, str>>> {
-    let rest = path.strip_prefix('/')?;
-    let mut found = Vec::with_capacity(8);
-    let mut parts = rest.split('/').peekable();
-    while let Some(part) = parts.next() {
-        let segment = decode(part)?;
-        let hidden = segment.contains(|c: char| c.is_control() || matches!(c, '/' | '\\'));
-        let empty = segment.is_empty() && parts.peek().is_some();
-        if hidden || empty || matches!(segment.as_ref(), "." | "..") {
-            return None;
-        }
-        found.push(segment);
-    }
-    Some(found)
-}
-
-/// Percent-decodes (RFC 3986, section 2.1) into UTF-8.
-fn decode(text: &str) -> Option<Cow<'_, str>> {
-    if !text.contains('%') {
-        return Some(Cow::Borrowed(text));
-    }
-    let mut bytes = text.bytes();
-    let mut decoded = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        if byte == b'%' {
-            let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
-            decoded.push(high * 16 + low);
-        } else {
-            decoded.push(byte);
-        }
-    }
-    String::from_utf8(decoded).ok().map(Cow::Owned)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,32 +214,5 @@ mod tests {
         let long = format!("/{}", "a/".repeat(64));
         assert!(Template::parse(&long).is_err());
         assert_eq!(Template::parse("//{}/**/x").unwrap_err().len(), 3, "all at once");
-    }
-
-    #[test]
-    fn a_path_that_reads_in_two_ways_has_no_segments() {
-        assert_eq!(segments("/a%20b/%C3%BC/").unwrap(), ["a b", "ü", ""]);
-        assert_eq!(segments("/").unwrap(), [""]);
-        for bad in [
-            "",
-            "a",
-            "//",
-            "//a",
-            "/a//b",
-            "/a//",
-            "/.",
-            "/a/../b",
-            "/%2e%2E/b",
-            "/a%2fb",
-            "/a%5Cb",
-            "/a%00",
-            "/a%",
-            "/a%4",
-            "/a%zz",
-            "/%ff",
-            "/a\u{7f}",
-        ] {
-            assert_eq!(segments(bad), None, "{bad}");
-        }
     }
 }

@@ -194,7 +194,10 @@ pub fn codes() -> Vec<CodeEntry> {
     let mut codes: Vec<CodeEntry> = Vec::new();
     for one in std::iter::successors(Some(Rejection::BadFraming("")), next).flat_map(entries) {
         match codes.iter_mut().find(|known| known.code == one.code) {
-            Some(known) => known.statuses.extend(one.statuses),
+            Some(known) => {
+                let new = one.statuses.into_iter().filter(|status| !known.statuses.contains(status));
+                known.statuses.extend(new.collect::<Vec<_>>());
+            }
             None => codes.push(one),
         }
     }
@@ -249,15 +252,18 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         Rejection::BadFraming(_) => {
             "The body ended early, stopped arriving, or the request is framed in two ways (a length beside chunks, a bare \
-             line feed, a folded header, bytes behind a request for a WebSocket); the log names it: look at the client, or \
-             at the proxy in front of the gate. The connection is closed."
+             line feed, a folded header, bytes behind a request for a WebSocket): look at the client, or at the proxy in \
+             front of the gate. Or the body names another method, or a parameter that the policy reads from the query. The \
+             log says which; the connection is closed."
         }
         Rejection::BadPath(_) => {
             "The path or query holds what two readers could take for two things (`//`, dot segments, `;`, an encoded \
-             slash, a method override); the log names it. The client sends it in its plain form."
+             slash, a method override, two of a parameter that a rule reads); the log names it. The client sends it in its \
+             plain form, or the route allows it by name ([policies](policies.md#routes))."
         }
         Rejection::BadHeader(_) => {
-            "A header that may stand once is repeated, is no text, or overrides the method; the log names it."
+            "A header that may stand once is repeated, is no text, overrides the method, has a name that servers read as another \
+             (`app.unclear_headers`), or names a form that cannot be looked into; the log names which."
         }
         Rejection::BadHost(_) => "Add the name to `app.hosts`, or mend the client's `Host`.",
         Rejection::TooLarge(_) => {

@@ -4,6 +4,7 @@
 //! [`crate::shared`] instead.
 
 mod browsers;
+mod reading;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,6 +20,7 @@ use crate::limits::Quota;
 use crate::pipeline::canonical;
 use crate::upstream::AppTarget;
 pub use browsers::{Browsers, CookieRules, Cors, Exception, Rollout};
+pub use reading::{MethodOverride, Reading, UnclearHeaders};
 
 /// What runs, as opposed to what was written.
 #[derive(Debug)]
@@ -41,6 +43,8 @@ pub struct Runtime {
     pub answer_headers: AnswerHeaders,
     /// What browsers are held to.
     pub browsers: Browsers,
+    /// How requests are read that two readers could see in two ways.
+    pub reading: Reading,
     /// What a client may ask.
     pub limits: Bounds,
     /// Turns patients into pseudonyms; without it the record names none.

@@ -51,6 +51,8 @@ pub struct Shared {
     pub outbox: Option<Arc<Outbox>>,
     /// Room for connections, over all workers.
     pub connections: Arc<Semaphore>,
+    /// Room for forms that are held before they are passed on, over all workers.
+    pub forms: Arc<Semaphore>,
     /// Where the process stands in its life.
     pub phase: Phase,
 }

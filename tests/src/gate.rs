@@ -32,6 +32,8 @@ pub struct Setup {
     pub hosts: String,
     /// The value of `app.timeouts`.
     pub timeouts: String,
+    /// More keys of `app`, a comma before each.
+    pub app: String,
     /// The keys of the one provider, beside issuer, audience and keys.
     pub provider: String,
     /// The value of `limits`.
@@ -61,6 +63,7 @@ impl Default for Setup {
             way: None,
             hosts: "[clinic.example, other.example]".to_owned(),
             timeouts: "{}".to_owned(),
+            app: String::new(),
             provider: "token: [{ header: authorization }, { cookie: __session }]\n    \
                        claims: { tenant: org_id, roles: roles, patient: patient, npi: npi }"
                 .to_owned(),
@@ -150,10 +153,23 @@ impl Files {
 
 /// The configuration file.
 pub fn config(setup: &Setup, app: SocketAddr) -> String {
-    let Setup { hosts, timeouts, provider, limits, headers, audit_size, log, drain, health, more, .. } = setup;
+    let Setup {
+        hosts,
+        timeouts,
+        app: more_of_app,
+        provider,
+        limits,
+        headers,
+        audit_size,
+        log,
+        drain,
+        health,
+        more,
+        ..
+    } = setup;
     let mut text = String::from("apiVersion: anteroom.dev/v1\nkind: Config\nworkers: 2\n");
     let way = setup.way.clone().unwrap_or_else(|| format!("url: \"http://{app}\""));
-    writeln!(text, "app: {{ {way}, hosts: {hosts}, timeouts: {timeouts} }}").unwrap();
+    writeln!(text, "app: {{ {way}, hosts: {hosts}, timeouts: {timeouts}{more_of_app} }}").unwrap();
     writeln!(text, "listen: {{ https: \"127.0.0.1:0\", health: \"{health}\", control: \"unix:control.sock\" }}")
         .unwrap();
     text.push_str("tls: { certificates: [{ directory: tls }] }\nproviders:\n  clinic:\n");

@@ -3,8 +3,9 @@
 use super::Written;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
+use crate::dispatch::{Parameters, loosely, tie};
 use crate::expr::{Condition, within};
-use crate::facts::Place;
+use crate::facts::{Place, query_name};
 use crate::raw::{Mode, RawResource, RawRoute, RouteAudit};
 use crate::roles::{Act, is_act_name};
 use crate::route::{Demand, METHODS, Methods, Route, RouteTable};
@@ -24,6 +25,7 @@ pub(super) struct Draft<'r> {
     tenant: Vec<Place>,
     when: Option<Condition>,
     mode: Mode,
+    parameters: Parameters,
 }
 
 /// What is written on the left of a method.
@@ -69,7 +71,8 @@ fn draft<'r>(id: &'r Spanned<String>, raw: &'r RawRoute, mode: Mode, faults: &mu
             None
         }
     });
-    let draft = Draft { id, raw, template, methods, patient, tenant, when, mode };
+    let parameters = parameters(raw, faults);
+    let draft = Draft { id, raw, template, methods, patient, tenant, when, mode, parameters };
     public(&draft, faults);
     condition(&draft, faults);
     draft
@@ -87,6 +90,29 @@ fn template(text: &Spanned<String>, faults: &mut Vec<Diagnostic>) -> Option<Temp
             None
         }
     }
+}
+
+/// The longest value of a parameter that a route asks for, in bytes.
+const LONGEST_VALUE: usize = 256;
+
+fn parameters(raw: &RawRoute, faults: &mut Vec<Diagnostic>) -> Parameters {
+    for (name, value) in &raw.query {
+        if !query_name(name) {
+            let message = format!("{} is no name of a query parameter", quoted(name));
+            faults.push(
+                Diagnostic::error("bad-name", name.span, message)
+                    .help("1 to 64 letters, digits, `_`, `-`, `.`, `[` and `]`"),
+            );
+        }
+        if value.len() > LONGEST_VALUE || value.chars().any(char::is_control) {
+            let message = format!("{} is no value of a query parameter", quoted(value));
+            faults.push(
+                Diagnostic::error("bad-value", value.span, message)
+                    .help("at most 256 bytes without control characters, as the application reads it: decoded"),
+            );
+        }
+    }
+    raw.query.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect()
 }
 
 fn methods<'r>(id: &Spanned<String>, raw: &'r RawRoute, faults: &mut Vec<Diagnostic>) -> Vec<(Verb, Word<'r>)> {
@@ -221,23 +247,40 @@ pub(super) fn lacks(condition: &Condition, draft: &Draft<'_>) -> Vec<Missing> {
     missing
 }
 
-/// Reports routes that fit the same paths: at both.
+/// Reports routes that fit the same requests, and those of one path that spell one parameter in two ways: at both.
 pub(super) fn ties(drafts: &[Draft<'_>], faults: &mut Vec<Diagnostic>) {
-    let mut shapes: BTreeMap<String, &Draft<'_>> = BTreeMap::new();
+    let mut shapes: BTreeMap<String, Vec<&Draft<'_>>> = BTreeMap::new();
     for draft in drafts {
         let Some(template) = &draft.template else { continue };
-        let Some(first) = shapes.get(&template.shape()) else {
-            shapes.insert(template.shape(), draft);
-            continue;
-        };
-        for (one, other) in [(*first, draft), (draft, *first)] {
-            let message = format!("route {} fits the same paths as route {}", quoted(one.id), quoted(other.id));
-            faults.push(
-                Diagnostic::error("route-tie", one.raw.path.span, message)
-                    .help("one path is one route: put all its methods under one, or make one path more specific"),
-            );
+        let same = shapes.entry(template.shape()).or_default();
+        for first in same.iter() {
+            for (one, other) in [(*first, draft), (draft, *first)] {
+                faults.extend(tied(one, other).or_else(|| respelt(one, other)));
+            }
         }
+        same.push(draft);
     }
+}
+
+fn tied(one: &Draft<'_>, other: &Draft<'_>) -> Option<Diagnostic> {
+    let (help, what) = if one.parameters.is_empty() && other.parameters.is_empty() {
+        ("one path is one route: put all its methods under one, or make one path more specific", "paths")
+    } else {
+        ("ask for one parameter more in one of them, or for another value of the same one", "requests")
+    };
+    let message = format!("route {} fits the same {what} as route {}", quoted(one.id), quoted(other.id));
+    let fault = Diagnostic::error("route-tie", one.raw.path.span, message).help(help);
+    tie(&one.parameters, &other.parameters).then_some(fault)
+}
+
+fn respelt(one: &Draft<'_>, other: &Draft<'_>) -> Option<Diagnostic> {
+    let alike = |name: &str| other.parameters.keys().any(|their| their != name && loosely(their) == loosely(name));
+    let name = one.raw.query.keys().find(|name| alike(name))?;
+    let message = format!("route {} spells {} in another way", quoted(other.id), quoted(name));
+    Some(
+        Diagnostic::error("bad-name", name.span, message)
+            .help("two spellings of one parameter are ambiguous: write it as the application does, in all of them"),
+    )
 }
 
 /// The table of all routes that are whole. Used only when there was no fault.
@@ -270,6 +313,8 @@ pub(super) fn table(drafts: Vec<Draft<'_>>, acts: &BTreeMap<&str, Arc<Act>>) -> 
             patient: draft.patient,
             tenant: draft.tenant,
             when: draft.when,
+            parameters: draft.parameters,
+            allow: draft.raw.allow.clone(),
         });
     }
     table

@@ -190,7 +190,7 @@ fn what_acts_says_holds_on_every_route() {
          acts: { records.*: { phi: true, audit: strict }, '*.write': { limit: { per: address, rate: 60/m, burst: 5 } } }\n\
          routes: { r: { path: /r, methods: { GET: records.read, POST: records.write } }, u: { path: /u, methods: { POST: users.write } } }",
     );
-    let act = |method: &str, path: &str| match policy.find(method, path) {
+    let act = |method: &str, path: &str| match policy.find(method, path, &crate::sample::Request::default()) {
         Found::Route(found) => match found.demand() {
             Demand::Act(act) => {
                 let limit = act.limit().map(|limit| (limit.per, limit.rate.count, limit.burst));

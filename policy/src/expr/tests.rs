@@ -32,7 +32,7 @@ fn principal() -> Principal {
 
 fn answer(text: &str) -> Result<bool, Unanswered> {
     let policy = policy("routes: { r: { path: '/p/{patient}', methods: { GET: authenticated } } }");
-    let Found::Route(found) = policy.find("GET", "/p/p1") else { panic!("no route") };
+    let Found::Route(found) = policy.find("GET", "/p/p1", &Request::default()) else { panic!("no route") };
     let principal = principal();
     let request = Request::default();
     let facts = Facts {
@@ -127,7 +127,7 @@ fn what_has_no_answer() {
 #[test]
 fn without_a_caller_nothing_of_one_is_answered() {
     let policy = policy("routes: { r: { path: /p, methods: { GET: public } } }");
-    let Found::Route(found) = policy.find("GET", "/p") else { panic!("no route") };
+    let Found::Route(found) = policy.find("GET", "/p", &Request::default()) else { panic!("no route") };
     let request = Request::default();
     let facts = Facts { method: "GET", request: &request, principal: None, peer: "192.0.2.1".parse().unwrap(), now: 0 };
     let env = Env { found: &found, facts: &facts, tenant: None, patient: None };

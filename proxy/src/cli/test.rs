@@ -29,11 +29,12 @@ pub(super) fn run(args: &TestArgs) -> Exit {
             return show(&Faults { sources: loaded.sources, diagnostics });
         }
     };
+    let reading = config::reading(&loaded.config.app);
     let now = Clock::system().now().unix_seconds();
     let ran: Vec<(Case, Came)> = cases
         .into_iter()
         .map(|one| {
-            let came = case(&policy, &one, now);
+            let came = case(&policy, reading, &one, now);
             (one, came)
         })
         .collect();

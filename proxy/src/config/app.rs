@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::compile::{Faulty, period};
 use super::raw::{RawConfig, seconds};
 use super::way::{RawAppTls, RawProtocol, way};
-use crate::runtime::{AnswerHeaders, IdentityHeaders, Place, Provider};
+use crate::runtime::{AnswerHeaders, IdentityHeaders, MethodOverride, Place, Provider, Reading, UnclearHeaders};
 use crate::upstream::{AppTarget, TrailerRules};
 
 /// The application behind the gate.
@@ -37,6 +37,39 @@ pub struct RawApp {
     /// How long the gate waits for the application.
     #[serde(default)]
     pub timeouts: RawTimeouts,
+    /// Where a POST may name another method, for an application that runs that one: it is then judged as PUT, PATCH or
+    /// DELETE. Everywhere else such a request is refused.
+    #[serde(default)]
+    pub method_override: RawMethodOverride,
+    /// What becomes of headers with `_`, `.` or another sign in their names that servers read as `-`.
+    #[serde(default)]
+    pub unclear_headers: RawUnclearHeaders,
+}
+
+/// Where a request may name another method than its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawMethodOverride {
+    /// Nowhere.
+    #[default]
+    Refuse,
+    /// In the header `X-HTTP-Method-Override`.
+    Header,
+    /// In the parameter `_method` of the query.
+    Query,
+    /// In the field `_method` of a plain form, within its first `64KiB`, of a caller who is signed in.
+    Form,
+}
+
+/// What becomes of headers whose names servers read as others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawUnclearHeaders {
+    /// The request is refused.
+    #[default]
+    Refuse,
+    /// The application does not get them, and the rest passes.
+    Strip,
 }
 
 /// How long the gate waits for the application.
@@ -87,6 +120,22 @@ pub(super) fn trailer_rules(
     });
     let judged = policy.routes().flat_map(policy::Route::headers).filter_map(|name| HeaderName::try_from(name).ok());
     TrailerRules::new(ours.into_iter().chain(set).chain(credentials).cloned().chain(judged))
+}
+
+/// How requests are read.
+pub(crate) fn reading(raw: &RawApp) -> Reading {
+    Reading {
+        method_override: match raw.method_override {
+            RawMethodOverride::Refuse => MethodOverride::Refuse,
+            RawMethodOverride::Header => MethodOverride::Header,
+            RawMethodOverride::Query => MethodOverride::Query,
+            RawMethodOverride::Form => MethodOverride::Form,
+        },
+        unclear_headers: match raw.unclear_headers {
+            RawUnclearHeaders::Refuse => UnclearHeaders::Refuse,
+            RawUnclearHeaders::Strip => UnclearHeaders::Strip,
+        },
+    }
 }
 
 pub(super) fn hosts(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<String> {

@@ -109,6 +109,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             identity,
             answer_headers,
             browsers: browsers?,
+            reading: app::reading(&config.app),
             limits: limits?,
             pseudonym_key,
             drain: drain?,

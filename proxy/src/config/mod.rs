@@ -20,6 +20,7 @@ mod way;
 
 use std::path::Path;
 
+pub(crate) use app::reading;
 pub use audit::AuditPlan;
 pub use compile::Plan;
 pub use files::FileSet;

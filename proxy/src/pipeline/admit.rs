@@ -9,7 +9,8 @@ use http::{Method, Request};
 use hyper::body::Incoming;
 use policy::{Found, Match};
 
-use super::canonical;
+use super::canonical::{self, method};
+use super::decide::Request as Asked;
 use super::trail::Trail;
 use super::websocket::{self, Handshake};
 use crate::framing::Fault;
@@ -18,22 +19,29 @@ use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::server::Connection;
 use crate::shared::Shared;
+use crate::upstream::body::Arriving;
+use crate::upstream::watch::Watch;
 
 /// A request that can be read in one way only.
 #[derive(Debug)]
 pub(super) struct Understood {
+    /// The one that the application will run.
+    pub(super) method: Method,
     path: String,
     query: Option<String>,
     host: String,
     pub(super) parts: Parts,
-    body: Incoming,
-    pressed: Option<Full>,
+    pub(super) body: Arriving,
+    /// Whether its form has named the method, so that the one `_method` in it is no other.
+    pub(super) excused: bool,
+    pub(super) pressed: Option<Full>,
 }
 
 /// A request with the route that its path picked.
 #[derive(Debug)]
 pub(super) struct Admitted<'r> {
     pub(super) found: Match<'r>,
+    /// The one that the application will run; what is sent keeps its own.
     pub(super) method: Method,
     /// The canonical path: what was judged is what is sent.
     pub(super) path: String,
@@ -42,7 +50,9 @@ pub(super) struct Admitted<'r> {
     /// In lower case, with the port if one was sent.
     pub(super) host: String,
     pub(super) parts: Parts,
-    pub(super) body: Incoming,
+    pub(super) body: Arriving,
+    /// Looks at the body as it passes.
+    pub(super) watch: Watch,
     /// Set where it asks for a WebSocket.
     pub(super) websocket: Option<Handshake>,
     /// Set while the address has used up its refusals: only credentials that were verified before are looked at then.
@@ -70,34 +80,38 @@ pub(super) fn request(
     if let Some(fault) = parts.extensions.remove::<Fault>() {
         return Err(fault.of_request());
     }
-    let Named { host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
-    Ok(Understood { path, query, host, parts, body, pressed })
+    let Named { method, host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
+    trail.method = named_method(&method);
+    Ok(Understood { method, path, query, host, parts, body: body.into(), excused: false, pressed })
 }
 
 /// Notes where a request went that no route is asked about.
 pub(super) fn unrouted(runtime: &Runtime, understood: &Understood, trail: &mut Trail) {
-    match runtime.policy.find(understood.parts.method.as_str(), &understood.path) {
+    let asked = Asked { headers: &understood.parts.headers, query: understood.query.as_deref() };
+    match runtime.policy.find(understood.method.as_str(), &understood.path, &asked) {
         Found::Route(found) => trail.matched(&found),
         Found::MethodNotAllowed { route, .. } => {
             trail.rule = Some(route.id().into());
             trail.template = Some(route.template().into());
             trail.unrecorded = !route.recorded();
         }
-        Found::NoRoute => trail.shape = Some(redact::shape(&understood.path)),
+        Found::NoRoute | Found::Unclear(_) => trail.shape = Some(redact::shape(&understood.path)),
     }
 }
 
 /// Finds the route of a request.
 ///
 /// # Errors
-/// `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `TOO_LARGE`; `BAD_HEADER` and `BAD_FRAMING` where it asks for a WebSocket amiss.
+/// `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `TOO_LARGE`; `BAD_HEADER` and `BAD_FRAMING` where it asks for a WebSocket amiss,
+/// and where its body is a form that cannot be read in one way.
 pub(super) fn route<'r>(
     runtime: &'r Runtime,
     understood: Understood,
     trail: &mut Trail,
 ) -> Result<Admitted<'r>, Rejection> {
-    let Understood { path, query, host, parts, body, pressed } = understood;
-    let found = match runtime.policy.find(parts.method.as_str(), &path) {
+    let Understood { method, path, query, host, parts, body, excused, pressed } = understood;
+    let asked = Asked { headers: &parts.headers, query: query.as_deref() };
+    let found = match runtime.policy.find(method.as_str(), &path, &asked) {
         Found::Route(found) if trail.method.is_some() => found,
         Found::Route(found) => return Err(unknown_method(trail, &found)),
         Found::MethodNotAllowed { route, allow } => {
@@ -109,23 +123,29 @@ pub(super) fn route<'r>(
             trail.shape = Some(redact::shape(&path));
             return Err(Rejection::NoRoute);
         }
+        Found::Unclear(reason) => return Err(Rejection::BadPath(reason)),
     };
     trail.matched(&found);
-    if hyper::body::Body::size_hint(&body).lower() > runtime.limits.body {
+    if body.size().lower() > runtime.limits.body {
         return Err(Rejection::TooLarge(Oversize::Body));
     }
-    let has_body = !hyper::body::Body::is_end_stream(&body);
+    let has_body = !body.is_end();
     // HTTP/1.1 clients send such a body in chunks or not at all, and ours would leave it out (RFC 9110, section 9.3.1).
-    let lengthless = has_body && hyper::body::Body::size_hint(&body).exact().is_none();
+    let lengthless = has_body && body.size().exact().is_none();
     if lengthless && matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Rejection::BadFraming("a body of unknown length on a method that has none"));
     }
     let websocket = websocket::asked(&parts, has_body, trail.id)?;
-    Ok(Admitted { found, method: parts.method.clone(), path, query, host, parts, body, websocket, pressed })
+    // A body of another method is no form to frameworks that override methods; parameters they read from any.
+    let names = if has_body { found.query_names().map(str::to_owned).collect() } else { Vec::new() };
+    let watch = Watch::new(&parts.headers, has_body && parts.method == Method::POST, names)?;
+    let watch = if excused { watch.excusing() } else { watch };
+    Ok(Admitted { found, method, path, query, host, parts, body, watch, websocket, pressed })
 }
 
 /// What a request names, read in the one way in which it can be.
 pub(super) struct Named {
+    pub(super) method: Method,
     pub(super) host: String,
     pub(super) path: String,
     pub(super) query: Option<String>,
@@ -133,7 +153,7 @@ pub(super) struct Named {
 
 /// Reads what a request names: one of our hosts, and a path. Takes out the headers that `Connection` names.
 pub(super) fn named(runtime: &Runtime, server_name: Option<&str>, parts: &mut Parts) -> Result<Named, Rejection> {
-    canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers)?;
+    canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers, runtime.reading.unclear_headers)?;
     canonical::remove_connection_named(&mut parts.headers);
     let host = canonical::host(&parts.uri, parts.version, &parts.headers)?;
     if !runtime.serves(&host) {
@@ -146,7 +166,10 @@ pub(super) fn named(runtime: &Runtime, server_name: Option<&str>, parts: &mut Pa
         return Err(Rejection::BadPath("CONNECT names no path"));
     }
     let (path, query) = canonical::target(&parts.uri)?;
-    Ok(Named { host, path, query })
+    // ORDER: what `Connection` names is gone by now, so that what is read here is what the application gets.
+    let allowed = runtime.reading.method_override;
+    let method = method::effective(allowed, &parts.method, &parts.headers, query.as_deref())?;
+    Ok(Named { method, host, path, query })
 }
 
 fn unknown_method(trail: &mut Trail, found: &Match<'_>) -> Rejection {

@@ -3,22 +3,22 @@
 //! Decides what can be read in one way only, and refuses the rest. It never repairs: the only changes are that escapes
 //! of unreserved characters are decoded and that the hexadecimal digits of the others are upper case (RFC 3986, section
 //! 6.2.2). Peers were bypassed by dot segments, encoded slashes, `//` and `;` (CVE-2026-33494, CVE-2021-29492,
-//! CVE-2026-15573): none of them passes.
+//! CVE-2026-15573). None of them passes but the few that a route of the policy allows by name; those are kept here as they
+//! are, and judged where the route is known.
+
+pub(crate) mod headers;
+pub(crate) mod method;
 
 use http::header::{
-    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING,
-    UPGRADE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, TRANSFER_ENCODING, UPGRADE,
 };
 use http::{Uri, Version};
 
-use crate::framing;
 use crate::rejection::{Oversize, Rejection};
+use crate::runtime::UnclearHeaders;
 
 /// The longest request target, path and query together, in bytes.
 pub const TARGET_LIMIT: usize = 16 * 1024;
-
-/// Header names by which frameworks let a client change the method that was judged.
-const METHOD_OVERRIDES: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// The canonical path of a request target, and its query as sent.
 ///
@@ -36,7 +36,10 @@ pub fn target(uri: &Uri) -> Result<(String, Option<String>), Rejection> {
     Ok((path, whole.query().map(str::to_owned)))
 }
 
-/// The canonical form of a path, or what in it can be read in two ways.
+/// The canonical form of a path, or what in it can be read in two ways whatever the route.
+///
+/// `%2F`, `%25` and `;` stay: [`policy::PathForm`] says which routes can allow them, and [`policy::Policy::find`] refuses
+/// them everywhere else.
 pub fn path(raw: &str) -> Result<String, &'static str> {
     if !raw.starts_with('/') {
         return Err("path does not start with a slash");
@@ -47,14 +50,15 @@ pub fn path(raw: &str) -> Result<String, &'static str> {
         match byte {
             b'%' => push_escape(&mut canonical, &mut bytes)?,
             b'/' if canonical.ends_with('/') => return Err("empty path segment"),
-            b'/' | b':' | b'@' => canonical.push(char::from(byte)),
-            b';' => return Err("path parameter"),
+            b'/' | b':' | b'@' | b';' => canonical.push(char::from(byte)),
             b'\\' => return Err("backslash"),
             _ if is_unreserved(byte) || is_sub_delimiter(byte) => canonical.push(char::from(byte)),
             _ => return Err("character that a path cannot hold"),
         }
     }
-    if canonical.split('/').any(|segment| segment == "." || segment == "..") {
+    // Behind a `;` is a parameter to some, so `..;` is `..` to them (CVE-2021-29492).
+    let bare = |segment: &str| segment.split(';').next().unwrap_or_default().replace("%2F", "/");
+    if canonical.split('/').any(|segment| bare(segment).split('/').any(|piece| piece == "." || piece == "..")) {
         return Err("dot segment");
     }
     if percent_decoded(&canonical).is_none() { Err("escapes that are not UTF-8") } else { Ok(canonical) }
@@ -65,8 +69,7 @@ pub fn path(raw: &str) -> Result<String, &'static str> {
 fn push_escape(canonical: &mut String, bytes: &mut std::str::Bytes<'_>) -> Result<(), &'static str> {
     let byte = escaped(bytes).ok_or("malformed escape")?;
     match byte {
-        b'/' | b'\\' => Err("encoded slash"),
-        b'%' => Err("double encoding"),
+        b'\\' => Err("encoded backslash"),
         b';' => Err("encoded path parameter"),
         0..=0x1f | 0x7f => Err("encoded control character"),
         _ if is_unreserved(byte) => {
@@ -82,7 +85,7 @@ fn push_escape(canonical: &mut String, bytes: &mut std::str::Bytes<'_>) -> Resul
     }
 }
 
-/// Refuses a query with characters that a query cannot hold, with malformed escapes, or with a method override.
+/// Refuses a query with characters that a query cannot hold, or with malformed escapes.
 pub fn check_query(raw: &str) -> Result<(), &'static str> {
     let mut bytes = raw.bytes();
     while let Some(byte) = bytes.next() {
@@ -99,16 +102,33 @@ pub fn check_query(raw: &str) -> Result<(), &'static str> {
             _ => return Err("character that a query cannot hold"),
         }
     }
-    if loose_pairs(raw).any(|(name, _)| form_decoded(name).is_none_or(|name| is_method_override(&name))) {
-        return Err("method override in the query");
+    if loose_pairs(raw).any(|pair| form_decoded(pair.name).is_none()) {
+        return Err("name in the query that is not UTF-8");
     }
     Ok(())
 }
 
-/// The pairs of a query as the loosest readers see them: old ones split at `;` too. A value with a `;` in it is then
-/// followed by a name that nobody meant, which is what makes it ambiguous.
-pub fn loose_pairs(query: &str) -> impl Iterator<Item = (&str, &str)> {
-    query.split(['&', ';']).filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+/// One pair of a query, as the loosest readers see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LoosePair<'a> {
+    /// What stands before the first `=`.
+    pub name: &'a str,
+    /// What stands behind it.
+    pub value: &'a str,
+    /// Whether a `;` is one of its ends: old readers split there, new ones take it for a part of the name or value.
+    pub unclear: bool,
+}
+
+/// The pairs of a query as the loosest readers see them: old ones split at `;` too.
+pub fn loose_pairs(query: &str) -> impl Iterator<Item = LoosePair<'_>> {
+    query.split('&').flat_map(|pair| {
+        let unclear = pair.contains(';');
+        let pieces = pair.split(';').filter(|piece| !piece.is_empty());
+        pieces.map(move |piece| {
+            let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
+            LoosePair { name, value, unclear }
+        })
+    })
 }
 
 /// A parameter's name as the loosest readers see it: letters and digits alone, in lower case. PHP turns spaces, dots and
@@ -117,11 +137,17 @@ pub fn loosely(name: &str) -> String {
     name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Whether a parameter's name could be read as `_method`: PHP makes it of `.method` and ` method`, others of `_method[]`.
-fn is_method_override(name: &str) -> bool {
-    let marked = !name.trim_start_matches([' ', '+']).starts_with(|first: char| first.is_alphanumeric());
-    let spaced = name.starts_with([' ', '+']) && name.trim_start().starts_with('_');
-    loosely(name) == "method" && (marked || spaced)
+/// Whether some reader takes a parameter of the name `key` for the one called `name`, or for a part of it: `Clinic`,
+/// `[clinic]`, `clinic[]`, `clinic[0]`, `clinic[$ne]` and `clinic.x` are `clinic` to one framework or another.
+pub fn is_spelling_of(key: &str, name: &str) -> bool {
+    let wanted = loosely(name);
+    let mut so_far = String::new();
+    let mut pieces = key.split(['[', ']', '.']).map(loosely);
+    loosely(key) == wanted
+        || pieces.any(|piece| {
+            so_far.push_str(&piece);
+            so_far == wanted
+        })
 }
 
 /// A name or value of a query as forms write it: `+` is a space, escapes decoded. `None`: not UTF-8.
@@ -212,33 +238,25 @@ pub fn without_port(host: &str) -> &str {
     }
 }
 
-/// Refuses headers that can be read in two ways, and more of them than `limit` bytes or [`LINES`](framing::LINES). They are
-/// counted as they were decoded, each piece of a split `Cookie` as one (CVE-2026-47774).
+/// Refuses headers that can be read in two ways, and more of them than `limit` bytes or too many lines. They are counted as they were
+/// decoded, the pieces of a split `Cookie` too (CVE-2026-47774).
 ///
 /// # Errors
-/// `TOO_LARGE` where names and values together are over `limit`, or there are too many; `BAD_FRAMING` for a body whose end two readers would see
-/// in two places; `BAD_HEADER` for a repeated header of which only one can count, or a method override.
-pub fn check_headers(headers: &HeaderMap, version: Version, limit: u64) -> Result<(), Rejection> {
+/// `TOO_LARGE` where names and values together are over `limit`, or there are too many; `BAD_FRAMING` for a body whose end
+/// two readers would see in two places; `BAD_HEADER` for a repeated header of which only one can count, or a name that two
+/// readers see as two.
+pub fn check_headers(
+    headers: &HeaderMap,
+    version: Version,
+    limit: u64,
+    unclear: UnclearHeaders,
+) -> Result<(), Rejection> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size as u64 > limit {
         return Err(Rejection::TooLarge(Oversize::Headers));
     }
-    if headers.len() > framing::LINES {
-        return Err(Rejection::TooLarge(Oversize::Lines));
-    }
     check_framing(headers)?;
-    let repeated = |name| headers.get_all(name).iter().nth(1).is_some();
-    if repeated(AUTHORIZATION) || repeated(CONTENT_TYPE) {
-        return Err(Rejection::BadHeader("a header that may stand once is repeated"));
-    }
-    // HTTP/2 splits `Cookie` on purpose (RFC 9113, section 8.2.3); HTTP/1 never may (RFC 6265, section 5.4).
-    if version < Version::HTTP_2 && repeated(COOKIE) {
-        return Err(Rejection::BadHeader("`Cookie` is repeated"));
-    }
-    if METHOD_OVERRIDES.iter().any(|name| headers.keys().any(|key| folded(key.as_str()) == *name)) {
-        return Err(Rejection::BadHeader("method override in a header"));
-    }
-    Ok(())
+    headers::check(headers, version, unclear)
 }
 
 /// Refuses any coding but chunks (RFC 9112, section 6.1): the body is passed on in chunks of our own, so the application
@@ -292,193 +310,4 @@ pub fn remove_connection_named(headers: &mut HeaderMap) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_plain_path_is_itself() {
-        for plain in [
-            "/",
-            "/a",
-            "/a/",
-            "/a/b.c/~d",
-            "/a:b@c",
-            "/a%20b",
-            "/%C3%A9",
-            "/a!$&'()*+,=b",
-            "/a..b/...",
-            "/.well-known/x",
-        ] {
-            assert_eq!(path(plain).as_deref(), Ok(plain));
-        }
-    }
-
-    #[test]
-    fn unreserved_escapes_are_decoded_and_the_others_folded() {
-        assert_eq!(path("/%61%2d%7E/%c3%a9").as_deref(), Ok("/a-~/%C3%A9"));
-    }
-
-    #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
-        for ambiguous in [
-            "",
-            "a",
-            "*",
-            "//",
-            "//a",
-            "/a//b",
-            "/a//",
-            "/.",
-            "/..",
-            "/a/../b",
-            "/a/.",
-            "/%2e%2e/a",
-            "/a/%2E",
-            "/.%2e/a",
-            "/a%2fb",
-            "/a%2Fb",
-            "/a%5cb",
-            "/a\\b",
-            "/a%00b",
-            "/a%0ab",
-            "/a%7f",
-            "/a%252fb",
-            "/a%25",
-            "/a;b",
-            "/a;b/..;/c",
-            "/a%3bb",
-            "/a%3Bb",
-            "/a%",
-            "/a%4",
-            "/a%zz",
-            "/%c0%af",
-            "/%ff",
-            "/%ed%a0%80",
-            "/a b",
-            "/a\tb",
-            "/a#b",
-            "/a?b",
-            "/é",
-            "/a|b",
-            "/a\"b",
-            "/a{b}",
-            "/a^b",
-            "/a`b",
-            "/a<b>",
-        ] {
-            assert!(path(ambiguous).is_err(), "{ambiguous:?}");
-        }
-    }
-
-    #[test]
-    fn normalising_twice_is_normalising_once() {
-        for raw in ["/%61/b%20c", "/%7e/%C3%a9", "/a/b"] {
-            let once = path(raw).unwrap();
-            assert_eq!(path(&once).as_deref(), Ok(once.as_str()));
-        }
-    }
-
-    #[test]
-    fn a_query_is_kept_but_must_be_well_formed() {
-        for fine in ["", "a=b&c=d", "a[]=1", "q=%20+x", "a=b;c", "filter={\"a\":1}", "next=/a?b", "m=_method"] {
-            assert_eq!(check_query(fine), Ok(()), "{fine:?}");
-        }
-        for bad in [
-            "%20_method=PUT",
-            ".method=PUT",
-            "[_method]=PUT",
-            "_method[]=PUT",
-            "a;_method=PUT",
-            "%20_method=PUT",
-            ".method=PUT",
-            "[_method]=PUT",
-            "_method[]=PUT",
-            "a;_method=PUT",
-            "a=%",
-            "a=%0",
-            "a=%zz",
-            "a=%00",
-            "a b",
-            "a#b",
-            "_method=DELETE",
-            "x=1&%5fmethod=PUT",
-            "_METHOD=a",
-            "é",
-            "%ff=1",
-        ] {
-            assert!(check_query(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn the_port_is_cut_from_names_and_addresses() {
-        assert_eq!(without_port("a.example:8443"), "a.example");
-        assert_eq!(without_port("a.example"), "a.example");
-        assert_eq!(without_port("[::1]:8443"), "[::1]");
-        assert_eq!(without_port("[::1]"), "[::1]");
-    }
-
-    #[test]
-    fn a_folded_name_is_what_cgi_makes_of_it() {
-        assert_eq!(folded("X_Tenant.Id"), "x-tenant-id");
-    }
-
-    fn head(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
-        pairs
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)))
-            .collect()
-    }
-
-    #[test]
-    fn a_host_stands_once_and_agrees_with_the_authority() {
-        let origin = Uri::from_static("/a");
-        let full = Uri::from_static("https://clinic.example/a");
-        let one = head(&[("host", "Clinic.Example:443")]);
-        assert_eq!(host(&origin, Version::HTTP_11, &one).unwrap(), "clinic.example:443");
-        assert_eq!(host(&full, Version::HTTP_2, &HeaderMap::new()).unwrap(), "clinic.example");
-        assert!(host(&full, Version::HTTP_11, &HeaderMap::new()).is_err());
-        assert!(host(&full, Version::HTTP_2, &one).is_err());
-        assert!(host(&origin, Version::HTTP_11, &HeaderMap::new()).is_err());
-        let mut two = one.clone();
-        two.append(HOST, http::HeaderValue::from_static("other.example"));
-        assert!(host(&origin, Version::HTTP_11, &two).is_err());
-        for bad in
-            ["a:", "a:x", "a:99999", "a:80:80", "[::1]:", "", "a b", "user@host", "a/b", "a?b", "a#b", "a\\b", "a,b"]
-        {
-            let value = http::HeaderValue::from_str(bad).unwrap();
-            let mut headers = HeaderMap::new();
-            headers.insert(HOST, value);
-            assert!(host(&origin, Version::HTTP_11, &headers).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn headers_that_count_once_stand_once() {
-        let limit = 1_000;
-        assert!(check_headers(&head(&[("cookie", "a=b")]), Version::HTTP_11, limit).is_ok());
-        let mut twice = head(&[("cookie", "a=b")]);
-        twice.append(COOKIE, http::HeaderValue::from_static("c=d"));
-        assert!(check_headers(&twice, Version::HTTP_11, limit).is_err());
-        assert!(check_headers(&twice, Version::HTTP_2, limit).is_ok());
-        let mut twice = head(&[("authorization", "Bearer a")]);
-        twice.append(AUTHORIZATION, http::HeaderValue::from_static("Bearer b"));
-        assert!(check_headers(&twice, Version::HTTP_2, limit).is_err());
-        assert!(check_headers(&head(&[("x_http_method_override", "PUT")]), Version::HTTP_11, limit).is_err());
-        assert!(check_headers(&head(&[("x-a", "0123456789")]), Version::HTTP_11, 12).is_err());
-    }
-
-    #[test]
-    fn a_body_ends_in_one_place() {
-        let framed = |pairs| check_headers(&head(pairs), Version::HTTP_11, 1_000);
-        assert!(framed(&[("transfer-encoding", "Chunked")]).is_ok());
-        assert!(framed(&[("content-length", "3")]).is_ok());
-        for bad in [
-            &[("transfer-encoding", "gzip, chunked")][..],
-            &[("transfer-encoding", "chunked, chunked")],
-            &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")],
-        ] {
-            assert!(matches!(framed(bad), Err(Rejection::BadFraming(_))), "{bad:?}");
-        }
-    }
-}
+mod tests;

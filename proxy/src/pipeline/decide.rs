@@ -117,17 +117,16 @@ impl RequestFacts for Request<'_> {
     }
 
     fn query(&self, name: &str) -> Occurs<'_> {
-        let wanted = canonical::loosely(name);
         let mut found = Occurs::Absent;
-        for (key, value) in canonical::loose_pairs(self.query.unwrap_or_default()) {
+        for pair in canonical::loose_pairs(self.query.unwrap_or_default()) {
             // A name or value that cannot be decoded could be read as anything.
-            let Some(key) = canonical::form_decoded(key) else { return Occurs::Repeated };
-            if canonical::loosely(&key) != wanted {
+            let Some(key) = canonical::form_decoded(pair.name) else { return Occurs::Repeated };
+            if !canonical::is_spelling_of(&key, name) {
                 continue;
             }
-            found = match (found, canonical::form_decoded(value)) {
+            found = match (found, canonical::form_decoded(pair.value)) {
                 // Another spelling is this parameter to some readers and none to others: `[clinic]`, ` clinic`, `Clinic`.
-                (Occurs::Absent, Some(value)) if key == name => Occurs::Once(Cow::Owned(value)),
+                (Occurs::Absent, Some(value)) if key == name && !pair.unclear => Occurs::Once(Cow::Owned(value)),
                 _ => return Occurs::Repeated,
             };
         }

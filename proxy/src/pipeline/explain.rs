@@ -6,13 +6,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use http::Uri;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
+use http::{Method, Uri};
 use policy::{Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
 
 use super::admit::{self, Named};
-use super::canonical;
+use super::canonical::{self, method};
 use super::cors;
 use super::cross_site;
 use super::decide::{self, Request};
@@ -21,7 +21,7 @@ use super::websocket;
 use crate::authn;
 use crate::rejection::Rejection;
 use crate::request_id::RequestIds;
-use crate::runtime::{Provider, Rollout, Runtime, Voucher};
+use crate::runtime::{Provider, Reading, Rollout, Runtime, Voucher};
 
 /// A request that is explained.
 #[derive(Debug)]
@@ -111,15 +111,17 @@ type Ended = (Option<&'static str>, Rejection);
 
 fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(), Ended> {
     let Asked { mut parts, caller, peer, now } = asked;
-    let Named { host, path, query } =
+    let Named { method, host, path, query } =
         admit::named(runtime, None, &mut parts).map_err(|rejection| (Some("request"), rejection))?;
-    told.saw("request", format!("{} `{path}` of host `{host}`, in one reading", parts.method));
+    let sent = std::mem::replace(&mut parts.method, method);
+    let sent = if sent == parts.method { String::new() } else { format!(", sent as {sent}") };
+    told.saw("request", format!("{} `{path}` of host `{host}`, in one reading{sent}", parts.method));
     let preflight = cors::preflight(runtime.browsers.cors.as_ref(), &parts.method, &parts.headers);
     if preflight.map_err(|rejection| (Some("preflight"), rejection))?.is_some() {
         told.saw("preflight", "the list in `cors` answers it; it goes no further");
         return Ok(());
     }
-    let found = route(&runtime.policy, &parts, &path, told)?;
+    let found = route(&runtime.policy, &parts, &path, query.as_deref(), told)?;
     let websocket = websocket::asked(&parts, false, RequestIds::new(0).next())
         .map_err(|rejection| (Some("websocket"), rejection))?;
     let caller = match caller {
@@ -180,7 +182,7 @@ fn other_site(
 }
 
 /// What a policy makes of a case, read as a request is read.
-pub(crate) fn case(policy: &Policy, case: &Case, now: u64) -> Came {
+pub(crate) fn case(policy: &Policy, reading: Reading, case: &Case, now: u64) -> Came {
     let read = case.target().parse::<Uri>().map_err(|_| Rejection::BadPath("it is no target of a request"));
     let (path, query) = match read.and_then(|uri| canonical::target(&uri)) {
         Ok(read) => read,
@@ -192,17 +194,29 @@ pub(crate) fn case(policy: &Policy, case: &Case, now: u64) -> Came {
             headers.append(name, value);
         }
     }
-    case.run(policy, &path, &Request { headers: &headers, query: query.as_deref() }, now)
+    let sent = Method::from_bytes(case.method().as_bytes()).unwrap_or_default();
+    let method = match method::effective(reading.method_override, &sent, &headers, query.as_deref()) {
+        Ok(method) => method,
+        Err(rejection) => return Came::unread(rejection.detail_or_public()),
+    };
+    case.run(policy, method.as_str(), &path, &Request { headers: &headers, query: query.as_deref() }, now)
 }
 
 /// The route of the path, and the wider ones that are not asked.
-fn route<'r>(policy: &'r Policy, parts: &Parts, path: &str, told: &mut Explained) -> Result<Match<'r>, Ended> {
+fn route<'r>(
+    policy: &'r Policy,
+    parts: &Parts,
+    path: &str,
+    query: Option<&str>,
+    told: &mut Explained,
+) -> Result<Match<'r>, Ended> {
     let known = admit::named_method(&parts.method).is_some();
-    let found = policy.find(parts.method.as_str(), path);
+    let found = policy.find(parts.method.as_str(), path, &Request { headers: &parts.headers, query });
     let route = match &found {
         Found::Route(found) => found.route(),
         Found::MethodNotAllowed { route, .. } => route,
         Found::NoRoute => return Err((Some("route"), Rejection::NoRoute)),
+        Found::Unclear(reason) => return Err((Some("route"), Rejection::BadPath(reason))),
     };
     let wider: Vec<String> =
         policy.fitting(path).filter(|one| one.id() != route.id()).map(|one| format!("`{}`", one.id())).collect();
@@ -211,10 +225,12 @@ fn route<'r>(policy: &'r Policy, parts: &Parts, path: &str, told: &mut Explained
         wider => format!("more specific than {}", wider.join(", ")),
     };
     told.rule = Some(route.id().to_owned());
-    told.saw("route", format!("`{}` ({}), {than}", route.id(), route.template()));
+    let query: Vec<String> = route.query().map(|(name, value)| format!("{name}={value}")).collect();
+    let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
+    told.saw("route", format!("`{}` ({}{query}), {than}", route.id(), route.template()));
     match found {
         Found::Route(found) if known => Ok(found),
-        Found::Route(_) | Found::NoRoute => Err((
+        Found::Route(_) | Found::NoRoute | Found::Unclear(_) => Err((
             Some("method"),
             Rejection::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()),
         )),

@@ -140,7 +140,7 @@ pub(super) async fn send(
         }
         websocket::ask(&mut parts.headers, handshake)?;
     }
-    let (body, fate) = RequestBody::new(admitted.body, version, runtime.limits.body, app.idle, asked);
+    let (body, fate) = RequestBody::new(admitted.body, version, runtime.limits.body, app.idle, asked, admitted.watch);
     let sent = shared.clock.now().monotone;
     let answer = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);

@@ -14,6 +14,7 @@ use policy::{Demand, Denial, Principal};
 use super::admit::Admitted;
 use super::trail::Trail;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
+use crate::limits::Full;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
@@ -48,7 +49,7 @@ pub(super) fn caller<'r>(
 ) -> Result<Identified<'r>, Rejection> {
     let now = trail.started.unix_seconds();
     let shown = believed(shared, connection, now)?;
-    let proved = prove(shared, runtime, shown, &admitted, now);
+    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), now);
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -86,18 +87,31 @@ fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) -> Result<Opt
     Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None }))
 }
 
+/// Whether anybody vouches for the caller of a request that is not routed yet.
+pub(super) fn is_known(
+    shared: &Shared,
+    runtime: &Runtime,
+    connection: &Connection,
+    (headers, pressed): (&HeaderMap, Option<Full>),
+    now: u64,
+) -> bool {
+    let proved = believed(shared, connection, now)
+        .and_then(|shown| prove(shared, runtime, shown, (headers, pressed), now).map(|caller| caller.is_some()));
+    matches!(proved, Ok(true))
+}
+
 fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     shown: Option<Shown<'_>>,
-    admitted: &Admitted<'_>,
+    (headers, pressed): (&HeaderMap, Option<Full>),
     now: u64,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     // ORDER: a token before the certificate, and no way back: a bad token is not made good by a certificate.
-    let Some((provider, place, token)) = credential(runtime, &admitted.parts.headers)? else {
+    let Some((provider, place, token)) = credential(runtime, headers)? else {
         return by_certificate(runtime, shown);
     };
-    let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), admitted.pressed) {
+    let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), pressed) {
         (Some(known), _) => known,
         // ORDER: an address that has used up its refusals costs no more signature checks.
         (None, Some(full)) => return Err(Rejection::Limited(full)),

@@ -11,6 +11,7 @@ mod cors;
 mod cross_site;
 mod decide;
 pub(crate) mod explain;
+mod form;
 mod forward;
 mod identify;
 mod record;
@@ -38,6 +39,7 @@ use crate::upstream::body::AnswerBody;
 use crate::upstream::trailers::Announced;
 pub(crate) use admit::METHODS;
 use admit::Understood;
+pub(crate) use form::ROOM as FORMS;
 pub(crate) use forward::speaks_for_a_gate;
 pub(crate) use trail::Trail;
 
@@ -110,6 +112,7 @@ async fn serve(
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
     }
+    let understood = form::read(shared, runtime, connection, understood, trail).await?; // the method that a form names
     let admitted = admit::route(runtime, understood, trail)?; //                     the most specific path
     let identified = identify::caller(shared, runtime, connection, admitted, trail)?; // credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page

@@ -187,7 +187,7 @@ async fn serve_http1(socket: Socket, served: Served, mut stages: Stages) {
 async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
     let headers = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
     // Above ours, so that what is over ours is refused by us; what is far over it h2 answers by itself.
-    let list = headers.saturating_add(TARGET_LIMIT).saturating_add(FIELD * 2 * framing::LINES);
+    let list = headers.saturating_add(TARGET_LIMIT).saturating_add(FIELD * 4 * framing::LINES);
     let list = u32::try_from(list).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
     let service = service_fn(move |request| served.clone().answer_on_stream(request));

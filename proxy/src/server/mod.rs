@@ -127,6 +127,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         metrics,
         outbox,
         connections: Arc::new(Semaphore::new(plan.connections)),
+        forms: Arc::new(Semaphore::new(crate::pipeline::FORMS)),
         phase: Phase::default(),
     });
     let admin = admin::Listeners { health, control, control_path: plan.control };

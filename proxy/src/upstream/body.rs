@@ -4,6 +4,7 @@
 //! when to stop: over the size limit, or when nothing moved for too long. What passes of the trailers behind them,
 //! [`Trailers`] decides.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,12 +16,14 @@ use bytes::{Buf as _, Bytes};
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::http1::Line;
 use super::http2::Seat;
 use super::pool::Pool;
 use super::stall::Stall;
 use super::trailers::{TooMany, Trailers};
+use super::watch::Watch;
 
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub enum Broken {
     Cut,
     /// More stands behind it than may.
     Trailers,
+    /// It names what would make another request of it.
+    Unclear,
 }
 
 impl fmt::Display for Broken {
@@ -42,6 +47,7 @@ impl fmt::Display for Broken {
             Broken::Stalled => "the body stopped arriving",
             Broken::Cut => "the body ended early",
             Broken::Trailers => "the trailers are larger than allowed",
+            Broken::Unclear => "the body makes another request of it",
         })
     }
 }
@@ -70,6 +76,7 @@ impl BodyFate {
             2 => Some(Broken::Stalled),
             3 => Some(Broken::Cut),
             4 => Some(Broken::Trailers),
+            5 => Some(Broken::Unclear),
             _ => None,
         }
     }
@@ -99,9 +106,58 @@ impl Fate {
             Broken::Stalled => 2,
             Broken::Cut => 3,
             Broken::Trailers => 4,
+            Broken::Unclear => 5,
         };
         self.broken.store(mark, Ordering::Release);
         broken
+    }
+}
+
+/// A request's body as it arrives, with what of it was read before it is passed on.
+#[derive(Debug)]
+pub struct Arriving {
+    held: VecDeque<Bytes>,
+    rest: Incoming,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl From<Incoming> for Arriving {
+    fn from(rest: Incoming) -> Self {
+        Self { held: VecDeque::new(), rest, room: None }
+    }
+}
+
+impl Arriving {
+    /// Whether there is nothing, or nothing more.
+    pub(crate) fn is_end(&self) -> bool {
+        self.held.is_empty() && self.rest.is_end_stream()
+    }
+
+    /// How many bytes are still to be passed on.
+    pub(crate) fn size(&self) -> SizeHint {
+        let held: u64 = self.held.iter().map(|piece| piece.len() as u64).sum();
+        let rest = self.rest.size_hint();
+        let mut whole = SizeHint::new();
+        whole.set_lower(held.saturating_add(rest.lower()));
+        if let Some(upper) = rest.upper() {
+            whole.set_upper(held.saturating_add(upper));
+        }
+        whole
+    }
+
+    /// Keeps a place among the bodies that are held, as long as this one is there.
+    pub(crate) fn keep_room(&mut self, room: OwnedSemaphorePermit) {
+        self.room = Some(room);
+    }
+
+    /// What was not read yet.
+    pub(crate) fn rest_mut(&mut self) -> &mut Incoming {
+        &mut self.rest
+    }
+
+    /// Holds the next piece that was read.
+    pub(crate) fn hold(&mut self, piece: Bytes) {
+        self.held.push_back(piece);
     }
 }
 
@@ -111,15 +167,16 @@ pub enum RequestBody {
     /// There is none.
     Empty,
     /// What the client sends, as it comes.
-    Stream(Inflow),
+    Stream(Box<Inflow>),
 }
 
 /// The body that a client sends.
 #[derive(Debug)]
 pub struct Inflow {
-    body: Incoming,
+    body: Arriving,
     left: u64,
     stall: Stall,
+    watch: Watch,
     fate: Arc<Fate>,
     /// How much of the answer had passed when this stood still last.
     answered: u64,
@@ -130,21 +187,25 @@ pub struct Inflow {
 
 impl RequestBody {
     /// Lets at most `limit` bytes of `body` pass, and ends it when for `idle` neither a piece of it nor one of the answer
-    /// moved.
+    /// moved, or when `watch` finds what must not stand there.
     pub(crate) fn new(
-        body: Incoming,
+        body: Arriving,
         version: Version,
         limit: u64,
         idle: Duration,
         trailers: Trailers,
+        watch: Watch,
     ) -> (Self, BodyFate) {
-        if body.is_end_stream() {
+        if body.is_end() {
             return (Self::Empty, BodyFate::default());
         }
         let fate = Arc::new(Fate::default());
         let (stall, told) = (Stall::new(idle), BodyFate(Some(Arc::clone(&fate))));
         let on_http2 = version == Version::HTTP_2;
-        (Self::Stream(Inflow { body, left: limit, stall, fate, answered: 0, trailers, on_http2 }), told)
+        (
+            Self::Stream(Box::new(Inflow { body, left: limit, stall, watch, fate, answered: 0, trailers, on_http2 })),
+            told,
+        )
     }
 
     /// Whether there is nothing to send, so that the request can be sent again.
@@ -167,14 +228,14 @@ impl Body for RequestBody {
     fn is_end_stream(&self) -> bool {
         match self {
             RequestBody::Empty => true,
-            RequestBody::Stream(inflow) => inflow.body.is_end_stream(),
+            RequestBody::Stream(inflow) => inflow.body.is_end(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             RequestBody::Empty => SizeHint::with_exact(0),
-            RequestBody::Stream(inflow) => inflow.body.size_hint(),
+            RequestBody::Stream(inflow) => inflow.body.size(),
         }
     }
 }
@@ -182,7 +243,11 @@ impl Body for RequestBody {
 impl Inflow {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
+            let next = match self.body.held.pop_front() {
+                Some(held) => Poll::Ready(Some(Ok(Frame::data(held)))),
+                None => Pin::new(&mut self.body.rest).poll_frame(cx),
+            };
+            let Poll::Ready(frame) = next else {
                 self.fate.awaiting_client.store(true, Ordering::Release);
                 ready!(self.poll_stalled(cx));
                 return Poll::Ready(Some(Err(self.fate.set(Broken::Stalled))));
@@ -193,7 +258,7 @@ impl Inflow {
             let frame = match frame {
                 Some(Ok(frame)) => frame,
                 // What a reset cut short must not look whole, even where the client calls it no error.
-                None if self.on_http2 && !self.body.is_end_stream() => {
+                None if self.on_http2 && !self.body.rest.is_end_stream() => {
                     return Poll::Ready(Some(Err(self.fate.set(Broken::Cut))));
                 }
                 None => return Poll::Ready(None),
@@ -212,6 +277,10 @@ impl Inflow {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::TooLarge))));
             };
             self.left = left;
+            // ORDER: a piece is passed on only once it was looked at.
+            if self.watch.finds(&data) {
+                return Poll::Ready(Some(Err(self.fate.set(Broken::Unclear))));
+            }
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

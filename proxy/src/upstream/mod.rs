@@ -14,6 +14,7 @@ mod stall;
 mod target;
 pub(crate) mod trailers;
 mod tunnel;
+pub(crate) mod watch;
 
 use std::error::Error;
 use std::pin::pin;
@@ -90,6 +91,9 @@ impl Failed {
             (Some(Broken::Cut), _) => Rejection::BadFraming("the body ended early"),
             (None, Why::HungUp(why) | Why::Refused(why)) => Rejection::AppDown(why),
             (None, Why::Unprocessed) => Rejection::AppDown("the application closed the connection before the request"),
+            (Some(Broken::Unclear), _) => {
+                Rejection::BadFraming("a method override, or a parameter that a rule reads, in the body")
+            }
             (None, Why::TimedOut) => Rejection::AppTimeout,
             (None, Why::Invalid(why)) => Rejection::AppInvalid(why),
         }

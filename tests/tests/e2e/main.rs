@@ -21,6 +21,7 @@ mod hostile_app;
 mod identity;
 mod limits;
 mod manual;
+mod one_reading;
 mod path;
 mod policy_tests;
 mod record;

@@ -128,7 +128,7 @@ pub use principal::{Claim, Principal};
 pub use raw::{
     ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawCase, RawClaim, RawFactors, RawLimit, RawMetadata, RawMfa,
     RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawWho, RouteAudit,
-    WordOrMap,
+    RouteCache, RouteErrors, WordOrMap,
 };
 pub use roles::{Act, ActLimit};
 pub use route::{Demand, Found, Match, Route};

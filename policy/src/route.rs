@@ -6,7 +6,7 @@
 use crate::expr::Condition;
 use crate::facts::Place;
 use crate::folded::Folded;
-use crate::raw::Mode;
+use crate::raw::{Mode, RouteCache, RouteErrors};
 use crate::roles::{Act, Charge};
 use crate::template::{Segment, Template, segments};
 use std::borrow::Cow;
@@ -83,6 +83,8 @@ pub struct Route {
     pub(crate) methods: Methods,
     pub(crate) mode: Mode,
     pub(crate) recorded: bool,
+    pub(crate) errors: RouteErrors,
+    pub(crate) cache: Option<RouteCache>,
     pub(crate) patient: Option<Place>,
     pub(crate) tenant: Vec<Place>,
     pub(crate) when: Option<Condition>,
@@ -105,6 +107,18 @@ impl Route {
     #[must_use]
     pub fn recorded(&self) -> bool {
         self.recorded
+    }
+
+    /// What becomes of the application's own pages for its errors.
+    #[must_use]
+    pub fn errors(&self) -> RouteErrors {
+        self.errors
+    }
+
+    /// What may be kept of its answers to known callers; `None` where the policy leaves that open.
+    #[must_use]
+    pub fn cache(&self) -> Option<RouteCache> {
+        self.cache
     }
 
     /// Whether what it denies is stopped.

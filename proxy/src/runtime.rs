@@ -4,12 +4,13 @@
 //! [`crate::shared`] instead.
 
 mod browsers;
+mod rollout;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
-use policy::{Policy, TenantId};
+use policy::{Policy, RouteCache, TenantId};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
@@ -17,7 +18,8 @@ use crate::authn::{self, KeyStore};
 use crate::limits::Quota;
 use crate::pipeline::canonical;
 use crate::upstream::AppTarget;
-pub use browsers::{Browsers, CookieRules, Cors, Exception, Rollout};
+pub use browsers::{Browsers, CookieRules, Cors, Exception};
+pub use rollout::{Rollout, Stages};
 
 /// What runs, as opposed to what was written.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub struct Runtime {
     pub answer_headers: AnswerHeaders,
     /// What browsers are held to.
     pub browsers: Browsers,
+    /// How far the controls are rolled out.
+    pub stages: Stages,
     /// What a client may ask.
     pub limits: Bounds,
     /// Turns patients into pseudonyms; without it the record names none.
@@ -133,8 +137,14 @@ impl IdentityHeaders {
 pub struct AnswerHeaders {
     /// Set in place of what the application says.
     pub replaced: Vec<(HeaderName, HeaderValue)>,
-    /// A content policy, beside the application's own.
-    pub content_policy: Option<HeaderValue>,
+    /// Taken out of what the application says.
+    pub removed: Vec<HeaderName>,
+    /// Set beside what the application says.
+    pub appended: Vec<(HeaderName, HeaderValue)>,
+    /// Whether browsers are asked to report what a content policy blocks.
+    pub reports: bool,
+    /// What may be kept of an answer to a known caller, where its route does not say.
+    pub cache: RouteCache,
     /// Carries the request id.
     pub request: HeaderName,
 }

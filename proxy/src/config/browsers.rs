@@ -1,4 +1,4 @@
-//! What browsers are held to: cookies, other sites, and how far each control is rolled out. As written, and compiled.
+//! What browsers are held to: cookies and other sites. As written, and compiled.
 //!
 //! Decides what of it is unsafe or cannot mean anything, and refuses that.
 
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compile::{Faulty, period};
 use super::raw::RawConfig;
-use crate::runtime::{Browsers, CookieRules, Cors, Exception, Rollout};
+use crate::runtime::{Browsers, CookieRules, Cors, Exception};
 
 /// The longest that a browser may remember a preflight; browsers cap it lower by themselves.
 const LONGEST_PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -68,36 +68,6 @@ fn ten_minutes() -> Spanned<Period> {
     Spanned::unplaced(Period(Duration::from_secs(600)))
 }
 
-/// How far the controls are rolled out that may break an application which did without them.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawRollout {
-    /// The attributes of the application's cookies.
-    pub cookies: RawStage,
-    /// The refusal of requests that pages of other sites send with a person's cookies.
-    pub csrf: RawStage,
-}
-
-/// How far one control is rolled out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawStage {
-    /// It decides, counts and logs what it would have done, and lets pass.
-    Observe,
-    /// It acts.
-    #[default]
-    Enforce,
-}
-
-impl From<RawStage> for Rollout {
-    fn from(stage: RawStage) -> Self {
-        match stage {
-            RawStage::Observe => Rollout::Observe,
-            RawStage::Enforce => Rollout::Enforce,
-        }
-    }
-}
-
 /// Compiles what browsers are held to.
 pub(super) fn compile(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Browsers> {
     let exceptions = exceptions(&config.cookies, faults);
@@ -105,8 +75,7 @@ pub(super) fn compile(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Bro
         Some(raw) => Some(cors(raw, faults)?),
         None => None,
     };
-    let cookies = CookieRules { rollout: config.rollout.cookies.into(), exceptions };
-    Some(Browsers { cookies, csrf: config.rollout.csrf.into(), cors })
+    Some(Browsers { cookies: CookieRules { exceptions }, cors })
 }
 
 fn exceptions(raw: &RawCookies, faults: &mut Faulty<'_>) -> BTreeMap<String, Exception> {

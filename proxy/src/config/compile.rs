@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use policy::units::Period;
-use policy::{Diagnostic, Span, Spanned};
+use policy::{Diagnostic, FileId, RawPolicy, Span, Spanned};
 use redact::PseudonymKey;
 
 use super::audit::{AuditPlan, audit_plan};
@@ -19,6 +19,7 @@ use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
 use super::{app, browsers, headers, limits, listen, telemetry, tls};
+use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::otlp;
 
@@ -64,11 +65,12 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let mut faults = Faulty { base: &base, files: &files, found: Vec::new() };
 
     let policy = policy::compile(&policies).map_err(|found| faults.found.extend(found)).ok();
+    reserved(&policies, &mut faults);
     let policy_digest = policy_digest(policies.iter().map(|(file, _)| sources.text(*file)));
     let app = app::app_target(&config, &mut faults);
     let hosts = app::hosts(&config, &mut faults);
     let identity = headers::identity_headers(&config.headers, &mut faults);
-    let answer_headers = headers::answer_headers(&config.headers, identity.as_ref(), &mut faults);
+    let answer_headers = headers::answer_headers(&config.headers, config.rollout, identity.as_ref(), &mut faults);
     let browsers = browsers::compile(&config, &mut faults);
     let limits = limits::bounds(&config.limits, &mut faults);
     let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
@@ -104,6 +106,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             identity: identity?,
             answer_headers: answer_headers?,
             browsers: browsers?,
+            stages: config.rollout.stages(),
             limits: limits?,
             pseudonym_key,
             drain: drain?,
@@ -132,6 +135,16 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         sources,
         files: set,
     })
+}
+
+/// A route cannot name what the gate serves by itself.
+fn reserved(policies: &[(FileId, RawPolicy)], faults: &mut Faulty<'_>) {
+    for path in policies.iter().flat_map(|(_, policy)| &policy.routes).map(|(_, route)| &route.path) {
+        if is_reserved(&path.value) {
+            let message = format!("`{}` is the gate's own: it never reaches the application", path.value);
+            faults.at(path.span, "reserved-path", message, "everything under `/.anteroom/` is; choose another path");
+        }
+    }
 }
 
 /// Collects faults, and hands out the files that were read.

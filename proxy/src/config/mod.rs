@@ -6,6 +6,7 @@ mod app;
 mod audit;
 mod browsers;
 mod compile;
+mod csp;
 mod drain;
 mod files;
 mod headers;
@@ -14,6 +15,7 @@ mod listen;
 mod load;
 mod providers;
 pub mod raw;
+mod rollout;
 mod telemetry;
 mod tls;
 

@@ -14,12 +14,13 @@ use serde::{Deserialize, Serialize};
 
 use super::app::RawApp;
 use super::audit::{RawAudit, RawRedact};
-use super::browsers::{RawCookies, RawCors, RawRollout};
+use super::browsers::{RawCookies, RawCors};
 use super::drain::RawDrain;
 use super::headers::RawHeaders;
 use super::limits::RawLimits;
 use super::listen::RawListen;
 use super::providers::raw::RawProvider;
+use super::rollout::RawRollout;
 use super::tls::RawTls;
 
 /// How this sidecar is wired: one file per deployment.

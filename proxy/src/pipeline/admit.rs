@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use policy::{Found, Match};
 
 use super::canonical;
+use super::observe;
 use super::trail::Trail;
 use super::websocket::{self, Handshake};
 use crate::limits::Full;
@@ -17,15 +18,16 @@ use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::server::Connection;
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 
 /// A request that can be read in one way only.
 #[derive(Debug)]
 pub(super) struct Understood {
-    path: String,
+    pub(super) path: String,
     query: Option<String>,
-    host: String,
+    pub(super) host: String,
     pub(super) parts: Parts,
-    body: Incoming,
+    pub(super) body: Incoming,
     pressed: Option<Full>,
 }
 
@@ -61,7 +63,9 @@ pub(super) fn request(
 ) -> Result<Understood, Rejection> {
     // ORDER: the address limit comes before routing and before any cryptography, and counts refused requests too.
     let now = trail.started.monotone;
-    shared.limits.take_address(trail.peer, runtime.limits.per_address, now).map_err(Rejection::Limited)?;
+    if let Err(full) = shared.limits.take_address(trail.peer, runtime.limits.per_address, now) {
+        observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+    }
     let pressed = shared.limits.look_refused(trail.peer, runtime.limits.refused_per_address, now).err();
 
     let (mut parts, body) = request.into_parts();
@@ -87,6 +91,7 @@ pub(super) fn unrouted(runtime: &Runtime, understood: &Understood, trail: &mut T
 /// # Errors
 /// `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `TOO_LARGE`; `BAD_HEADER` and `BAD_FRAMING` where it asks for a WebSocket amiss.
 pub(super) fn route<'r>(
+    shared: &Shared,
     runtime: &'r Runtime,
     understood: Understood,
     trail: &mut Trail,
@@ -107,7 +112,7 @@ pub(super) fn route<'r>(
     };
     trail.matched(&found);
     if hyper::body::Body::size_hint(&body).lower() > runtime.limits.body {
-        return Err(Rejection::TooLarge(Oversize::Body));
+        observe::ends(shared, runtime, trail, Control::Body, Rejection::TooLarge(Oversize::Body))?;
     }
     let has_body = !hyper::body::Body::is_end_stream(&body);
     // HTTP/1.1 clients send such a body in chunks or not at all, and ours would leave it out (RFC 9110, section 9.3.1).

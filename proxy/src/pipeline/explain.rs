@@ -17,6 +17,7 @@ use super::cors;
 use super::cross_site;
 use super::decide::{self, Request};
 use super::identify::{self, Caller};
+use super::reports;
 use super::websocket;
 use crate::authn;
 use crate::rejection::Rejection;
@@ -113,6 +114,13 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     let Named { host, path, query } =
         admit::named(runtime, None, &mut parts).map_err(|rejection| (Some("request"), rejection))?;
     told.saw("request", format!("{} `{path}` of host `{host}`, in one reading", parts.method));
+    if reports::is_reserved(&path) {
+        if reports::is_report(runtime, &parts.method, &path) {
+            told.saw("report", "the gate takes what browsers report here; it goes no further");
+            return Ok(());
+        }
+        return Err((Some("route"), Rejection::NoRoute));
+    }
     let preflight = cors::preflight(runtime.browsers.cors.as_ref(), &parts.method, &parts.headers);
     if preflight.map_err(|rejection| (Some("preflight"), rejection))?.is_some() {
         told.saw("preflight", "the list in `cors` answers it; it goes no further");
@@ -166,7 +174,7 @@ fn other_site(
     told: &mut Explained,
 ) -> Result<(), Ended> {
     let place = caller.and_then(|caller| caller.place);
-    match (cross_site::verdict(runtime, parts, host, place, websocket), runtime.browsers.csrf) {
+    match (cross_site::verdict(runtime, parts, host, place, websocket), runtime.stages.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {
             told.steps.push(Told { name: "site", outcome: Outcome::Ended, says: format!("{detail}; only observed") });

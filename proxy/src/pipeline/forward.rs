@@ -11,12 +11,14 @@ use policy::Identity;
 use super::canonical::is_folded;
 use super::cors;
 use super::identify::Caller;
+use super::observe;
 use super::record::Recorded;
 use super::trail::Trail;
 use super::websocket;
-use crate::rejection::Rejection;
-use crate::runtime::{Place, Runtime};
+use crate::rejection::{Oversize, Rejection};
+use crate::runtime::{Place, Rollout, Runtime};
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 use crate::telemetry::trace::{self, AppCall};
 use crate::upstream::body::{AnswerBody, RequestBody};
 use crate::upstream::{self, Pool};
@@ -111,7 +113,11 @@ pub(super) async fn send(
     if admitted.websocket.is_some() {
         websocket::announce(&mut parts.headers);
     }
-    let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
+    let limit = match runtime.stages.body {
+        Rollout::Enforce => runtime.limits.body,
+        Rollout::Observe => u64::MAX,
+    };
+    let (body, fate) = RequestBody::new(admitted.body, limit, runtime.app.idle);
     let sent = shared.clock.now().monotone;
     let answer = upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
@@ -119,6 +125,10 @@ pub(super) async fn send(
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
     let mut answer = answer?;
+    // A body of unknown length; one that tells it was judged by what it tells.
+    if fate.bytes() > runtime.limits.body && trail.waived != Some("TOO_LARGE") {
+        observe::ends(shared, runtime, trail, Control::Body, Rejection::TooLarge(Oversize::Body))?;
+    }
     cors::strip(answer.headers_mut());
     websocket::join(&mut answer, admitted.websocket.as_ref(), client, runtime.app.idle)?;
     Ok(answer)

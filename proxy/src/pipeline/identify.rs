@@ -10,11 +10,13 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use policy::{Demand, Principal};
 
 use super::admit::Admitted;
+use super::observe;
 use super::trail::Trail;
 use crate::authn::{self, TokenFault};
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime};
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 
 /// A request with what is proved of its caller.
 #[derive(Debug)]
@@ -42,7 +44,7 @@ pub(super) fn caller<'r>(
     admitted: Admitted<'r>,
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
-    let proved = prove(shared, runtime, &admitted, trail.started.unix_seconds());
+    let proved = prove(shared, runtime, &admitted, trail);
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -57,14 +59,19 @@ fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     admitted: &Admitted<'_>,
-    now: u64,
+    trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     let Some((provider, place, token)) = credential(runtime, &admitted.parts.headers)? else { return Ok(None) };
-    let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), admitted.pressed) {
-        (Some(known), _) => known,
-        // ORDER: an address that has used up its refusals costs no more signature checks.
-        (None, Some(full)) => return Err(Rejection::Limited(full)),
-        (None, None) => shared.tokens.verify(&token, &provider.authn, &provider.keys, now),
+    let now = trail.started.unix_seconds();
+    let judged = match shared.tokens.known(&token, &provider.authn, &provider.keys, now) {
+        Some(known) => known,
+        None => {
+            // ORDER: an address that has used up its refusals costs no more signature checks.
+            if let Some(full) = admitted.pressed {
+                observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+            }
+            shared.tokens.verify(&token, &provider.authn, &provider.keys, now)
+        }
     };
     Ok(Some(Caller { principal: judged.map_err(Rejection::Token)?, provider, place: Some(place) }))
 }

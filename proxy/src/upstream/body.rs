@@ -50,6 +50,7 @@ pub struct BodyFate(Option<Arc<Fate>>);
 struct Fate {
     broken: AtomicU8,
     pieces: AtomicU64,
+    bytes: AtomicU64,
     awaiting_client: AtomicBool,
 }
 
@@ -67,6 +68,11 @@ impl BodyFate {
     /// How many pieces have passed.
     pub fn pieces(&self) -> u64 {
         self.0.as_ref().map_or(0, |fate| fate.pieces.load(Ordering::Acquire))
+    }
+
+    /// How many bytes have passed.
+    pub fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, |fate| fate.bytes.load(Ordering::Acquire))
     }
 
     /// Whether the next thing to happen is up to the client.
@@ -170,6 +176,7 @@ impl Inflow {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::TooLarge))));
             };
             self.left = left;
+            self.fate.bytes.fetch_add(size, Ordering::AcqRel);
             return Poll::Ready(Some(Ok(data)));
         }
     }

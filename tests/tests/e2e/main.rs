@@ -1,10 +1,12 @@
 //! The gate from the outside: real sockets, real TLS, a file per topic. One binary, since linking the gate is what takes
 //! time; each test still runs in a process of its own.
 
+mod answers;
 mod browser;
 mod canary;
 mod cli;
 mod crash;
+mod csp;
 mod decide;
 mod demo;
 mod drain;
@@ -18,6 +20,7 @@ mod path;
 mod policy_tests;
 mod record;
 mod reload;
+mod rollout;
 mod snippets;
 mod step_up;
 mod telemetry;

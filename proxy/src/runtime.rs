@@ -18,7 +18,7 @@ use crate::authn::{self, KeyStore};
 use crate::limits::Quota;
 use crate::pipeline::canonical;
 use crate::upstream::AppTarget;
-pub use browsers::{Browsers, CookieRules, Cors, Exception};
+pub use browsers::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
 pub use rollout::{Rollout, Stages};
 
 /// What runs, as opposed to what was written.
@@ -40,6 +40,8 @@ pub struct Runtime {
     pub answer_headers: AnswerHeaders,
     /// What browsers are held to.
     pub browsers: Browsers,
+    /// Whom to tell of a vulnerability, where the application does not say.
+    pub security_txt: Option<SecurityTxt>,
     /// How far the controls are rolled out.
     pub stages: Stages,
     /// What a client may ask.
@@ -147,6 +149,22 @@ pub struct AnswerHeaders {
     pub cache: RouteCache,
     /// Carries the request id.
     pub request: HeaderName,
+}
+
+/// Whom to tell of a vulnerability (RFC 9116).
+#[derive(Clone, Debug)]
+pub struct SecurityTxt {
+    /// What is served.
+    pub text: Arc<str>,
+    /// From when on it is not served any more, in Unix time.
+    pub expires: u64,
+}
+
+impl SecurityTxt {
+    /// Whether it is served at `now`, in Unix seconds.
+    pub fn holds(&self, now: u64) -> bool {
+        now < self.expires
+    }
 }
 
 /// What a client may ask.

@@ -70,6 +70,10 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         "observed": observed.iter().map(|route| route.id()).collect::<Vec<_>>(),
         "rollout": rollout(shared, &runtime),
         "csp_reports": reports(shared),
+        "security_txt": runtime.security_txt.as_ref().map(|text| json!({
+            "served": text.holds(now.unix_seconds()),
+            "expires": audit::rfc3339(text.expires.saturating_mul(1_000)),
+        })),
         "providers": providers,
         "certificates": certificates,
         "reload": {

@@ -12,8 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Faulty, period};
+use super::providers::raw::RawPlace;
 use super::raw::RawConfig;
-use crate::runtime::{Browsers, CookieRules, Cors, Exception};
+use crate::pipeline::canonical;
+use crate::runtime::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
 
 /// The longest that a browser may remember a preflight; browsers cap it lower by themselves.
 const LONGEST_PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,6 +27,20 @@ pub struct RawCookies {
     /// By the exact name of a cookie, what is not added to it, for example `{ csrftoken: [http_only] }` for one that the
     /// application's scripts read.
     pub exceptions: BTreeMap<Spanned<String>, Vec<Spanned<RawAttribute>>>,
+    /// By the application's name of a cookie, the prefix that browsers know it with, for example
+    /// `{ session: __Host- }`. The application, the providers and `exceptions` go on using its own name.
+    pub prefix: BTreeMap<Spanned<String>, RawPrefix>,
+}
+
+/// A prefix that browsers hold a cookie to (RFC 6265bis, section 4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum RawPrefix {
+    /// Set over TLS, by this host, for all of it and no other: no other name of the domain can plant it.
+    #[serde(rename = "__Host-")]
+    Host,
+    /// Set over TLS.
+    #[serde(rename = "__Secure-")]
+    Secure,
 }
 
 /// An attribute that is not added to a cookie.
@@ -75,14 +91,51 @@ pub(super) fn compile(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Bro
         Some(raw) => Some(cors(raw, faults)?),
         None => None,
     };
-    Some(Browsers { cookies: CookieRules { exceptions }, cors })
+    let renamed = renamed(config, faults);
+    Some(Browsers { cookies: CookieRules { exceptions, renamed }, cors })
+}
+
+fn renamed(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<Renamed> {
+    let mut renamed: Vec<Renamed> = Vec::new();
+    for (name, prefix) in &config.cookies.prefix {
+        let lower = name.value.to_ascii_lowercase();
+        let prefix = match prefix {
+            RawPrefix::Host => Prefix::Host,
+            RawPrefix::Secure => Prefix::Secure,
+        };
+        let one = Renamed::new(&name.value, prefix);
+        if !is_cookie_name(&name.value) || lower.starts_with("__host-") || lower.starts_with("__secure-") {
+            let hint = "write the name that the application uses, such as `session`, without a prefix";
+            faults.at(name.span, "cookie", format!("`{}` cannot get a prefix", name.value), hint);
+        }
+        let alike = |other: &&Renamed| canonical::folded(&other.app) == canonical::folded(&one.app);
+        if let Some(other) = renamed.iter().find(alike) {
+            let message = format!("some readers take `{}` and `{}` for one cookie", other.app, one.app);
+            faults.at(name.span, "cookie", message, "give one of them another name in the application");
+        }
+        let places =
+            config.providers.iter().flat_map(|(id, provider)| provider.token.iter().map(move |place| (id, place)));
+        for (id, _) in
+            places.filter(|(_, place)| matches!(&place.value, RawPlace::Cookie(name) if *name == one.browser))
+        {
+            let message = format!("provider `{id}` reads `{}`, which nobody sees behind the gate", one.browser);
+            let hint = "name the cookie by the application's name there: the prefix is the browser's alone";
+            faults.at(name.span, "cookie", message, hint);
+        }
+        renamed.push(one);
+    }
+    renamed
+}
+
+fn is_cookie_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(token)
 }
 
 fn exceptions(raw: &RawCookies, faults: &mut Faulty<'_>) -> BTreeMap<String, Exception> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let mut exceptions = BTreeMap::new();
     for (name, attributes) in &raw.exceptions {
-        if name.value.is_empty() || name.value.len() > 128 || !name.value.bytes().all(token) {
+        if !is_cookie_name(&name.value) {
             let hint = "write its exact name, such as `csrftoken`";
             faults.at(name.span, "cookie", format!("`{}` is no name of a cookie", name.value), hint);
         }

@@ -16,6 +16,7 @@ mod load;
 mod providers;
 pub mod raw;
 mod rollout;
+mod security_txt;
 mod telemetry;
 mod tls;
 

@@ -11,6 +11,7 @@ use policy::{Found, Match};
 
 use super::canonical;
 use super::observe;
+use super::rename;
 use super::trail::Trail;
 use super::websocket::{self, Handshake};
 use crate::limits::Full;
@@ -131,10 +132,12 @@ pub(super) struct Named {
     pub(super) query: Option<String>,
 }
 
-/// Reads what a request names: one of our hosts, and a path. Takes out the headers that `Connection` names.
+/// Reads what a request names: one of our hosts, and a path. Takes out the headers that `Connection` names, and
+/// gives cookies the application's names.
 pub(super) fn named(runtime: &Runtime, server_name: Option<&str>, parts: &mut Parts) -> Result<Named, Rejection> {
     canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers)?;
     canonical::remove_connection_named(&mut parts.headers);
+    rename::from_browser(&mut parts.headers, &runtime.browsers.cookies.renamed)?;
     let host = canonical::host(&parts.uri, parts.version, &parts.headers)?;
     if !runtime.serves(&host) {
         return Err(Rejection::BadHost("`Host` is none of `app.hosts`"));

@@ -150,7 +150,7 @@ mod tests {
         let readable = Exception { http_only: true, same_site: false };
         let framed = Exception { http_only: false, same_site: true };
         let exceptions = [("csrftoken", readable), ("XSRF-TOKEN", readable), ("embed", framed)];
-        CookieRules { exceptions: exceptions.map(|(name, one)| (name.to_owned(), one)).into() }
+        CookieRules { exceptions: exceptions.map(|(name, one)| (name.to_owned(), one)).into(), renamed: Vec::new() }
     }
 
     fn hardened(line: &str) -> Option<String> {

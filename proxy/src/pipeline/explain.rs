@@ -18,6 +18,7 @@ use super::cross_site;
 use super::decide::{self, Request};
 use super::identify::{self, Caller};
 use super::reports;
+use super::security_txt;
 use super::websocket;
 use crate::authn;
 use crate::rejection::Rejection;
@@ -124,6 +125,10 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     let preflight = cors::preflight(runtime.browsers.cors.as_ref(), &parts.method, &parts.headers);
     if preflight.map_err(|rejection| (Some("preflight"), rejection))?.is_some() {
         told.saw("preflight", "the list in `cors` answers it; it goes no further");
+        return Ok(());
+    }
+    if security_txt::is_ours(runtime, &parts.method, &path, now) {
+        told.saw("security.txt", "the text in `security_txt` answers it; it goes no further");
         return Ok(());
     }
     let found = route(&runtime.policy, &parts, &path, told)?;

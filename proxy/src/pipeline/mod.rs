@@ -17,7 +17,9 @@ mod identify;
 mod mask;
 mod observe;
 mod record;
+mod rename;
 mod reports;
+mod security_txt;
 mod step_up;
 mod trail;
 mod websocket;
@@ -88,7 +90,9 @@ fn finish(shared: &Shared, runtime: &Runtime, trail: &Trail, answer: &mut Respon
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         websocket::announce(answer.headers_mut());
     }
+    // ORDER: the configuration speaks of cookies by the application's names, so they get the browser's last.
     let lacking = cookies::harden(answer.headers_mut(), &runtime.browsers.cookies, runtime.stages.cookies);
+    rename::to_browser(answer.headers_mut(), &runtime.browsers.cookies.renamed);
     if !lacking.is_empty() {
         shared.metrics.observed(Control::Cookies);
         log::observed_cookies(trail, &lacking);
@@ -112,12 +116,16 @@ async fn serve(
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
     }
+    if let Some(answer) = security_txt::answer(shared, runtime, &understood, trail)? {
+        return record::after(answer, trail, shared.clock.now()).await; //            the configuration's, for everyone
+    }
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
     let identified = identify::caller(shared, runtime, admitted, trail)?; //         credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request
     let answer = forward::send(shared, runtime, pool, recorded, trail).await?; //    headers stripped and set, the judged path
+    let answer = security_txt::instead(runtime, answer, trail);
     let answer = mask::app_error(shared, runtime, answer, form, trail); //           what the app says of its errors stays here
     record::after(answer, trail, shared.clock.now()).await //                        strict: on disk before the head leaves
 }

@@ -61,6 +61,8 @@ pub(crate) struct Trail {
     pub(crate) asks: bool,
     /// What may be kept of its answers, where the route says so.
     pub(crate) cache: Option<RouteCache>,
+    /// Whether the gate has a text of its own in case that the application has none.
+    pub(crate) security_txt: bool,
     /// Whether the route lets the application's own errors pass.
     pub(crate) passes_errors: bool,
     /// What became of the application's own error, where it answered with one.
@@ -97,6 +99,7 @@ impl Trail {
             waived: None,
             asks: false,
             cache: None,
+            security_txt: false,
             passes_errors: false,
             app_error: None,
             slot: None,

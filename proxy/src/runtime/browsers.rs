@@ -22,6 +22,45 @@ pub struct Browsers {
 pub struct CookieRules {
     /// By the exact name of a cookie, the attributes that are not added to it.
     pub exceptions: BTreeMap<String, Exception>,
+    /// The cookies that browsers know under another name.
+    pub renamed: Vec<Renamed>,
+}
+
+/// A cookie that the browser knows under a name with a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// The application's name for it.
+    pub app: String,
+    /// The browser's name for it.
+    pub browser: String,
+    /// What stands before the one to make the other.
+    pub prefix: Prefix,
+}
+
+impl Renamed {
+    /// The cookie `app` with `prefix`.
+    pub fn new(app: &str, prefix: Prefix) -> Self {
+        Self { app: app.to_owned(), browser: format!("{}{app}", prefix.text()), prefix }
+    }
+}
+
+/// The prefixes that browsers know (RFC 6265bis, section 4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefix {
+    /// `__Host-`: set over TLS, by this host, for all of it and no other.
+    Host,
+    /// `__Secure-`: set over TLS.
+    Secure,
+}
+
+impl Prefix {
+    /// As it stands in a name.
+    pub fn text(self) -> &'static str {
+        match self {
+            Prefix::Host => "__Host-",
+            Prefix::Secure => "__Secure-",
+        }
+    }
 }
 
 /// The attributes that are not added to one cookie.

@@ -170,9 +170,9 @@ pub struct RawRoute {
     /// `none` leaves what passes here out of the record.
     #[serde(default)]
     pub audit: Option<RouteAudit>,
-    /// `pass` lets the application's own pages for its errors (5xx) leave; else they are replaced.
+    /// What becomes of the application's own pages for its errors (5xx): `mask` replaces them, `pass` lets them leave.
     #[serde(default)]
-    pub errors: Option<RouteErrors>,
+    pub errors: RouteErrors,
     /// What a browser may keep of answers to known callers: `no_store` or `private`. Left out: as the configuration says.
     #[serde(default)]
     pub cache: Option<RouteCache>,

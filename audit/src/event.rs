@@ -50,6 +50,8 @@ pub enum Kind {
     /// A request was answered: status, decision and facts.
     #[default]
     Answer,
+    /// Refused requests beyond those that are recorded one by one: [`Counted`] says how many.
+    Denials,
 }
 
 /// How the deciding route was held to its policy.
@@ -138,6 +140,17 @@ pub struct Facts {
     pub own: Option<bool>,
 }
 
+/// Refusals that share one event: same code, same network or same actor, within one minute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Counted {
+    /// How many requests it stands for; at least 1.
+    pub requests: u64,
+    /// The time in which they came, in whole seconds, rounded up.
+    pub seconds: u64,
+    /// How many leading bits of `peer` they have in common; 0: they came from many networks.
+    pub prefix: u8,
+}
+
 /// An event as the request's side knows it. The record adds the id, the origin, the sequence number and the replica.
 ///
 /// A text that is longer than its bound is cut at the bound, ends in `…`, and marks the event `clipped`.
@@ -178,8 +191,10 @@ pub struct Draft {
     pub status: Option<u16>,
     /// What became of the application's own error, where it answered with one.
     pub app_error: Option<AppError>,
-    /// The address of the client.
+    /// The address of the client; of [`Kind::Denials`], that of their network.
     pub peer: IpAddr,
+    /// What one event of [`Kind::Denials`] stands for.
+    pub counted: Option<Counted>,
 }
 
 /// One line of the record. The order of the fields is their order in the line.
@@ -239,6 +254,9 @@ pub struct Event {
     pub app_error: Option<AppError>,
     /// The address of the client.
     pub peer: IpAddr,
+    /// What one event of [`Kind::Denials`] stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
     /// The replica that answered.
     pub replica: Arc<str>,
     /// The request ended before its answer was recorded: the client went, or the request failed inside the proxy.
@@ -286,6 +304,7 @@ impl Event {
             status: draft.status,
             app_error: draft.app_error,
             peer: draft.peer,
+            counted: draft.counted,
             replica: stamp.replica,
             aborted: stamp.aborted,
             clipped,

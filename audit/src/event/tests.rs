@@ -27,6 +27,7 @@ fn draft() -> Draft {
         status: Some(200),
         app_error: None,
         peer: [203, 0, 113, 9].into(),
+        counted: None,
     }
 }
 

@@ -45,6 +45,7 @@ pub fn draft(request: impl Into<String>) -> Draft {
         status: Some(200),
         app_error: None,
         peer: [203, 0, 113, 9].into(),
+        counted: None,
     }
 }
 

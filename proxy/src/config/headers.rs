@@ -279,10 +279,10 @@ fn permissions(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<Hea
     };
     let list = |list: &str| list == "*" || list == "self" || (list.starts_with('(') && list.ends_with(')'));
     let whole = |one: &str| one.split_once('=').is_some_and(|(feature, who)| name(feature) && list(who));
-    if text.is_empty() || text.split(',').map(str::trim).all(whole) {
-        if let Ok(value) = HeaderValue::from_str(text) {
-            return Some(value);
-        }
+    if (text.is_empty() || text.split(',').map(str::trim).all(whole))
+        && let Ok(value) = HeaderValue::from_str(text)
+    {
+        return Some(value);
     }
     let hint = "write it as `camera=(), geolocation=(self)`; leave it empty for what the application says";
     faults.at(written.span, "header", "this is no permissions policy", hint);

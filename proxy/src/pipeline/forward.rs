@@ -110,8 +110,8 @@ pub(super) async fn send(
     parts.headers.remove(http::header::CONTENT_LENGTH);
     let client = parts.extensions.remove::<OnUpgrade>();
     parts.extensions.clear();
-    if admitted.websocket.is_some() {
-        websocket::announce(&mut parts.headers);
+    if let Some(handshake) = &admitted.websocket {
+        websocket::ask(&mut parts.headers, handshake)?;
     }
     let limit = match runtime.stages.body {
         Rollout::Enforce => runtime.limits.body,

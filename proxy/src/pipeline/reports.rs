@@ -6,9 +6,11 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Method, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::timeout;
 
@@ -57,10 +59,10 @@ pub(super) async fn collect(
     let Understood { parts, body, host, .. } = understood;
     if let Some(form) = Form::of(&parts.headers)
         && shared.limits.take_report(trail.peer, trail.started.monotone).is_ok()
-        && let Ok(Ok(text)) = timeout(PATIENCE, Limited::new(body, LONGEST).collect()).await
+        && let Some(text) = whole(body).await
     {
         let ours = |address: &str| origin(address).is_some_and(|origin| runtime.is_own_origin(origin, &host));
-        for report in form.read(&text.to_bytes()).iter().take(AT_ONCE).filter(|report| ours(&report.document)) {
+        for report in form.read(&text).iter().take(AT_ONCE).filter(|report| ours(&report.document)) {
             shared.metrics.reports().add(&report.directive, report.disposition);
             if report.disposition != Disposition::Enforce {
                 shared.metrics.observed(Control::Csp);
@@ -70,6 +72,13 @@ pub(super) async fn collect(
     let mut answer = Response::new(AnswerBody::Whole(None));
     *answer.status_mut() = StatusCode::NO_CONTENT;
     Ok(answer)
+}
+
+/// A whole report; `None` where it is too long or too slow.
+#[expect(clippy::disallowed_methods, reason = "it is limited")]
+async fn whole(body: Incoming) -> Option<Bytes> {
+    let body = timeout(PATIENCE, Limited::new(body, LONGEST).collect()).await.ok()?;
+    Some(body.ok()?.to_bytes())
 }
 
 /// Scheme and host of an address.

@@ -205,6 +205,7 @@ impl Trail {
             status,
             app_error: self.app_error,
             peer: self.peer,
+            counted: None,
         }
     }
 }

@@ -4,4 +4,5 @@ pub(crate) mod controls;
 pub mod log;
 pub mod metrics;
 pub mod otlp;
+pub mod refusals;
 pub(crate) mod trace;

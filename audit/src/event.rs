@@ -76,6 +76,18 @@ pub enum Decision {
     Observe,
 }
 
+/// What became of the application's own error (5xx).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AppError {
+    /// The client got an answer of the gate's own in its place.
+    Masked,
+    /// The client got it; it would have been masked, had that not been observed only.
+    Observed,
+    /// The client got it: the route lets it pass, or it is no page but a stream or a gRPC status.
+    Passed,
+}
+
 /// Who asked, as the verified credential says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Actor {
@@ -177,6 +189,8 @@ pub struct Draft {
     pub facts: Option<Facts>,
     /// The status of the answer; absent where the request ended before there was one.
     pub status: Option<u16>,
+    /// What became of the application's own error, where it answered with one.
+    pub app_error: Option<AppError>,
     /// The address of the client; of [`Kind::Denials`], that of their network.
     pub peer: IpAddr,
     /// What one event of [`Kind::Denials`] stands for.
@@ -235,6 +249,9 @@ pub struct Event {
     /// The status of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
+    /// What became of the application's own error.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app_error: Option<AppError>,
     /// The address of the client.
     pub peer: IpAddr,
     /// What one event of [`Kind::Denials`] stands for.
@@ -285,6 +302,7 @@ impl Event {
             code: draft.code,
             facts: draft.facts,
             status: draft.status,
+            app_error: draft.app_error,
             peer: draft.peer,
             counted: draft.counted,
             replica: stamp.replica,

@@ -130,7 +130,7 @@ pub use principal::{Claim, Principal};
 pub use raw::{
     ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawCase, RawClaim, RawFactors, RawLimit, RawMetadata, RawMfa,
     RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawWho, RouteAudit,
-    WordOrMap,
+    RouteCache, RouteErrors, WordOrMap,
 };
 pub use reading::PathForm;
 pub use roles::{Act, ActLimit};

@@ -180,6 +180,12 @@ pub struct RawRoute {
     /// `none` leaves what passes here out of the record.
     #[serde(default)]
     pub audit: Option<RouteAudit>,
+    /// What becomes of the application's own pages for its errors (5xx): `mask` replaces them, `pass` lets them leave.
+    #[serde(default)]
+    pub errors: RouteErrors,
+    /// What a browser may keep of answers to known callers: `no_store` or `private`. Left out: as the configuration says.
+    #[serde(default)]
+    pub cache: Option<RouteCache>,
 }
 
 /// Where a request names what it is about: `path.NAME`, `header.NAME` or `query.NAME`.
@@ -200,4 +206,25 @@ pub struct RawResource {
 pub enum RouteAudit {
     /// It is not.
     None,
+}
+
+/// What becomes of the application's own pages for its errors (5xx).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteErrors {
+    /// They are replaced by an answer that says nothing of the inside.
+    #[default]
+    Mask,
+    /// They leave as they are.
+    Pass,
+}
+
+/// What may be kept of an answer to a known caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RouteCache {
+    /// Nothing, by nobody.
+    NoStore,
+    /// What the application allows, by the caller's own browser alone.
+    Private,
 }

@@ -8,7 +8,7 @@ use crate::dispatch::{Group, Parameters, Picked};
 use crate::expr::Condition;
 use crate::facts::{Place, RequestFacts};
 use crate::folded::Folded;
-use crate::raw::Mode;
+use crate::raw::{Mode, RouteCache, RouteErrors};
 use crate::reading::{PathForm, Reading};
 use crate::roles::{Act, Charge, Scope};
 use crate::template::{Segment, Template};
@@ -101,6 +101,8 @@ pub struct Route {
     pub(crate) methods: Methods,
     pub(crate) mode: Mode,
     pub(crate) recorded: bool,
+    pub(crate) errors: RouteErrors,
+    pub(crate) cache: Option<RouteCache>,
     pub(crate) patient: Option<Place>,
     pub(crate) tenant: Vec<Place>,
     pub(crate) when: Option<Condition>,
@@ -140,6 +142,18 @@ impl Route {
     #[must_use]
     pub fn recorded(&self) -> bool {
         self.recorded
+    }
+
+    /// What becomes of the application's own pages for its errors.
+    #[must_use]
+    pub fn errors(&self) -> RouteErrors {
+        self.errors
+    }
+
+    /// What may be kept of its answers to known callers; `None` where the policy leaves that open.
+    #[must_use]
+    pub fn cache(&self) -> Option<RouteCache> {
+        self.cache
     }
 
     /// Whether what it denies is stopped.

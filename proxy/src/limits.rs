@@ -75,6 +75,7 @@ enum Kind {
     Address,
     Refused,
     Act,
+    Report,
     Prefix,
     Everyone,
 }
@@ -86,6 +87,7 @@ impl Kind {
             Kind::Address | Kind::Prefix | Kind::Everyone => "address",
             Kind::Refused => "refused",
             Kind::Act => "act",
+            Kind::Report => "report",
         }
     }
 }
@@ -194,6 +196,15 @@ impl Limits {
     /// [`Full`] where it does not fit.
     pub fn take_act(&self, who: u128, quota: Quota, now: Duration) -> Result<(), Full> {
         self.take(Kind::Act, who, quota, None, now)
+    }
+
+    /// Takes one report of a browser at `address` from its bucket: 10 a second, 200 at once.
+    ///
+    /// # Errors
+    /// [`Full`] where it does not fit.
+    pub(crate) fn take_report(&self, address: IpAddr, now: Duration) -> Result<(), Full> {
+        let quota = Quota::of(Rate { count: 10, per: Duration::from_secs(1) }, 200);
+        self.take(Kind::Report, site(address), quota, Some(wide_site(address)), now)
     }
 
     fn take(&self, kind: Kind, who: u128, quota: Quota, wide: Option<u128>, now: Duration) -> Result<(), Full> {

@@ -167,10 +167,10 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Lines) => "more than 100 headers".to_owned(),
             Rejection::Token(fault) => fault.detail(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
+            Rejection::Limited(full) => format!("limit `{}`", full.limit),
             Rejection::Misdirected
             | Rejection::NoRoute
             | Rejection::MethodNotAllowed(_)
-            | Rejection::Limited(_)
             | Rejection::Overloaded
             | Rejection::AppTimeout
             | Rejection::NotRecorded

@@ -5,13 +5,14 @@
 
 mod browsers;
 mod reading;
+mod rollout;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use certs::ClientTrust;
 use http::{HeaderName, HeaderValue};
-use policy::{Policy, TenantId};
+use policy::{Policy, RouteCache, TenantId};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
@@ -19,8 +20,9 @@ use crate::authn::{self, Callers, Contexts, KeyStore};
 use crate::limits::Quota;
 use crate::pipeline::canonical;
 use crate::upstream::AppTarget;
-pub use browsers::{Browsers, CookieRules, Cors, Exception, Rollout};
+pub use browsers::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
 pub use reading::{MethodOverride, Reading, UnclearHeaders};
+pub use rollout::{Rollout, Stages};
 
 /// What runs, as opposed to what was written.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ pub struct Runtime {
     pub browsers: Browsers,
     /// How requests are read that two readers could see in two ways.
     pub reading: Reading,
+    /// Whom to tell of a vulnerability, where the application does not say.
+    pub security_txt: Option<SecurityTxt>,
+    /// How far the controls are rolled out.
+    pub stages: Stages,
     /// What a client may ask.
     pub limits: Bounds,
     /// Turns patients into pseudonyms; without it the record names none.
@@ -179,10 +185,32 @@ impl IdentityHeaders {
 pub struct AnswerHeaders {
     /// Set in place of what the application says.
     pub replaced: Vec<(HeaderName, HeaderValue)>,
-    /// A content policy, beside the application's own.
-    pub content_policy: Option<HeaderValue>,
+    /// Taken out of what the application says.
+    pub removed: Vec<HeaderName>,
+    /// Set beside what the application says.
+    pub appended: Vec<(HeaderName, HeaderValue)>,
+    /// Whether browsers are asked to report what a content policy blocks.
+    pub reports: bool,
+    /// What may be kept of an answer to a known caller, where its route does not say.
+    pub cache: RouteCache,
     /// Carries the request id.
     pub request: HeaderName,
+}
+
+/// Whom to tell of a vulnerability (RFC 9116).
+#[derive(Clone, Debug)]
+pub struct SecurityTxt {
+    /// What is served.
+    pub text: Arc<str>,
+    /// From when on it is not served any more, in Unix time.
+    pub expires: u64,
+}
+
+impl SecurityTxt {
+    /// Whether it is served at `now`, in Unix seconds.
+    pub fn holds(&self, now: u64) -> bool {
+        now < self.expires
+    }
 }
 
 /// What a client may ask.

@@ -25,6 +25,7 @@ fn draft() -> Draft {
         code: None,
         facts: Some(Facts { tenant: Some(TenantFact::Same), own: Some(false) }),
         status: Some(200),
+        app_error: None,
         peer: [203, 0, 113, 9].into(),
         counted: None,
     }

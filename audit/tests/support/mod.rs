@@ -43,6 +43,7 @@ pub fn draft(request: impl Into<String>) -> Draft {
         code: None,
         facts: None,
         status: Some(200),
+        app_error: None,
         peer: [203, 0, 113, 9].into(),
         counted: None,
     }

@@ -310,6 +310,8 @@ pub(super) fn table(drafts: Vec<Draft<'_>>, acts: &BTreeMap<&str, Arc<Act>>) -> 
                 None => true,
                 Some(RouteAudit::None) => false,
             },
+            errors: draft.raw.errors,
+            cache: draft.raw.cache,
             patient: draft.patient,
             tenant: draft.tenant,
             when: draft.when,

@@ -9,8 +9,9 @@ use serde_json::json;
 use super::{About, Answer, plain};
 use crate::expiry;
 use crate::phase::Stage;
+use crate::runtime::{Rollout, Runtime};
 use crate::shared::Shared;
-use crate::telemetry::metrics::Control;
+use crate::telemetry::controls::Control;
 
 pub(super) fn answer(shared: &Shared, about: &About, request: &Request<Incoming>) -> Answer {
     match (request.method(), request.uri().path()) {
@@ -73,7 +74,12 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         "policy": &*runtime.policy_digest,
         "routes": runtime.policy.routes().count(),
         "observed": observed.iter().map(|route| route.id()).collect::<Vec<_>>(),
-        "observed_controls": runtime.browsers.observed().map(Control::name).collect::<Vec<_>>(),
+        "rollout": rollout(shared, &runtime),
+        "csp_reports": reports(shared),
+        "security_txt": runtime.security_txt.as_ref().map(|text| json!({
+            "served": text.holds(now.unix_seconds()),
+            "expires": audit::rfc3339(text.expires.saturating_mul(1_000)),
+        })),
         "providers": providers,
         "certificates": certificates,
         "client_certificates": clients,
@@ -97,4 +103,33 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             "failed": record.failed.map(|reason| redact::text(&reason.to_string()).into_owned()),
         },
     })
+}
+
+/// The stage of each control, and what it would have changed or refused while it was observed, since the start.
+fn rollout(shared: &Shared, runtime: &Runtime) -> serde_json::Value {
+    let stages = Control::ALL.into_iter().map(|control| {
+        let mut about = serde_json::Map::new();
+        let stage = match runtime.stages.of(control) {
+            Rollout::Observe => "observe",
+            Rollout::Enforce => "enforce",
+        };
+        about.insert("stage".to_owned(), stage.into());
+        if control.is_counted() {
+            about.insert("would_have".to_owned(), shared.metrics.counts().of(control).into());
+        }
+        (control.name().to_owned(), about.into())
+    });
+    serde_json::Value::Object(stages.collect())
+}
+
+/// What browsers reported of the content policies since the start, by disposition and directive.
+fn reports(shared: &Shared) -> serde_json::Value {
+    let mut told = serde_json::Map::new();
+    for (directive, disposition, count) in shared.metrics.reports().counted() {
+        let under = told.entry(disposition.name()).or_insert_with(|| json!({}));
+        if let Some(under) = under.as_object_mut() {
+            under.insert(directive.to_owned(), count.into());
+        }
+    }
+    told.into()
 }

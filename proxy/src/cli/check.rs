@@ -1,8 +1,9 @@
-//! `anteroom check`: everything that `run` would refuse, by the very same code.
+//! `anteroom check`: everything that `run` would refuse, by the very same code, and what has gone stale since.
 
 use clap::ValueEnum;
 
 use super::{ConfigPath, Exit, print, show};
+use crate::clock::Clock;
 use crate::config;
 
 #[derive(Debug, clap::Args)]
@@ -23,7 +24,11 @@ enum Format {
 }
 
 pub(super) fn run(args: &CheckArgs) -> Exit {
-    match (config::prepare(&args.path.config), args.format) {
+    let prepared = config::prepare(&args.path.config).and_then(|plan| {
+        let diagnostics = plan.stale(Clock::system().now().unix_seconds());
+        if diagnostics.is_empty() { Ok(plan) } else { Err(config::Faults { sources: plan.sources, diagnostics }) }
+    });
+    match (prepared, args.format) {
         (Ok(plan), Format::Json) => print(&format!("{}\n", policy::to_json(&plan.warnings, &plan.sources))),
         (Ok(plan), Format::Human) => print(&summary(&plan)),
         (Err(faults), Format::Human) => show(&faults),

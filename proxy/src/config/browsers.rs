@@ -1,4 +1,4 @@
-//! What browsers are held to: cookies, other sites, and how far each control is rolled out. As written, and compiled.
+//! What browsers are held to: cookies and other sites. As written, and compiled.
 //!
 //! Decides what of it is unsafe or cannot mean anything, and refuses that.
 
@@ -12,8 +12,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Faulty, period};
+use super::providers::raw::RawPlace;
 use super::raw::RawConfig;
-use crate::runtime::{Browsers, CookieRules, Cors, Exception, Rollout};
+use crate::pipeline::canonical;
+use crate::runtime::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
 
 /// The longest that a browser may remember a preflight; browsers cap it lower by themselves.
 const LONGEST_PREFLIGHT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -25,6 +27,20 @@ pub struct RawCookies {
     /// By the exact name of a cookie, what is not added to it, for example `{ csrftoken: [http_only] }` for one that the
     /// application's scripts read.
     pub exceptions: BTreeMap<Spanned<String>, Vec<Spanned<RawAttribute>>>,
+    /// By the application's name of a cookie, the prefix that browsers know it with, for example
+    /// `{ session: __Host- }`. The application, the providers and `exceptions` go on using its own name.
+    pub prefix: BTreeMap<Spanned<String>, RawPrefix>,
+}
+
+/// A prefix that browsers hold a cookie to (RFC 6265bis, section 4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+pub enum RawPrefix {
+    /// Set over TLS, by this host, for all of it and no other: no other name of the domain can plant it.
+    #[serde(rename = "__Host-")]
+    Host,
+    /// Set over TLS.
+    #[serde(rename = "__Secure-")]
+    Secure,
 }
 
 /// An attribute that is not added to a cookie.
@@ -68,36 +84,6 @@ fn ten_minutes() -> Spanned<Period> {
     Spanned::unplaced(Period(Duration::from_secs(600)))
 }
 
-/// How far the controls are rolled out that may break an application which did without them.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawRollout {
-    /// The attributes of the application's cookies.
-    pub cookies: RawStage,
-    /// The refusal of requests that pages of other sites send with a person's cookies.
-    pub csrf: RawStage,
-}
-
-/// How far one control is rolled out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum RawStage {
-    /// It decides, counts and logs what it would have done, and lets pass.
-    Observe,
-    /// It acts.
-    #[default]
-    Enforce,
-}
-
-impl From<RawStage> for Rollout {
-    fn from(stage: RawStage) -> Self {
-        match stage {
-            RawStage::Observe => Rollout::Observe,
-            RawStage::Enforce => Rollout::Enforce,
-        }
-    }
-}
-
 /// Compiles what browsers are held to.
 pub(super) fn compile(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Browsers> {
     let exceptions = exceptions(&config.cookies, faults);
@@ -105,15 +91,51 @@ pub(super) fn compile(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Bro
         Some(raw) => Some(cors(raw, faults)?),
         None => None,
     };
-    let cookies = CookieRules { rollout: config.rollout.cookies.into(), exceptions };
-    Some(Browsers { cookies, csrf: config.rollout.csrf.into(), cors })
+    let renamed = renamed(config, faults);
+    Some(Browsers { cookies: CookieRules { exceptions, renamed }, cors })
+}
+
+fn renamed(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<Renamed> {
+    let mut renamed: Vec<Renamed> = Vec::new();
+    for (name, prefix) in &config.cookies.prefix {
+        let lower = name.value.to_ascii_lowercase();
+        let prefix = match prefix {
+            RawPrefix::Host => Prefix::Host,
+            RawPrefix::Secure => Prefix::Secure,
+        };
+        let one = Renamed::new(&name.value, prefix);
+        if !is_cookie_name(&name.value) || lower.starts_with("__host-") || lower.starts_with("__secure-") {
+            let hint = "write the name that the application uses, such as `session`, without a prefix";
+            faults.at(name.span, "cookie", format!("`{}` cannot get a prefix", name.value), hint);
+        }
+        let alike = |other: &&Renamed| canonical::folded(&other.app) == canonical::folded(&one.app);
+        if let Some(other) = renamed.iter().find(alike) {
+            let message = format!("some readers take `{}` and `{}` for one cookie", other.app, one.app);
+            faults.at(name.span, "cookie", message, "give one of them another name in the application");
+        }
+        let places =
+            config.providers.iter().flat_map(|(id, provider)| provider.token.iter().map(move |place| (id, place)));
+        for (id, _) in
+            places.filter(|(_, place)| matches!(&place.value, RawPlace::Cookie(name) if *name == one.browser))
+        {
+            let message = format!("provider `{id}` reads `{}`, which nobody sees behind the gate", one.browser);
+            let hint = "name the cookie by the application's name there: the prefix is the browser's alone";
+            faults.at(name.span, "cookie", message, hint);
+        }
+        renamed.push(one);
+    }
+    renamed
+}
+
+fn is_cookie_name(name: &str) -> bool {
+    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(token)
 }
 
 fn exceptions(raw: &RawCookies, faults: &mut Faulty<'_>) -> BTreeMap<String, Exception> {
-    let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let mut exceptions = BTreeMap::new();
     for (name, attributes) in &raw.exceptions {
-        if name.value.is_empty() || name.value.len() > 128 || !name.value.bytes().all(token) {
+        if !is_cookie_name(&name.value) {
             let hint = "write its exact name, such as `csrftoken`";
             faults.at(name.span, "cookie", format!("`{}` is no name of a cookie", name.value), hint);
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use policy::units::Period;
-use policy::{Diagnostic, Span, Spanned};
+use policy::{Diagnostic, FileId, RawPolicy, Span, Spanned};
 use redact::PseudonymKey;
 
 use super::audit::{AuditPlan, audit_plan};
@@ -18,7 +18,8 @@ use super::files::FileSet;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
-use super::{app, browsers, headers, limits, listen, telemetry, tls};
+use super::{app, browsers, headers, limits, listen, security_txt, telemetry, tls};
+use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::otlp;
 use crate::upstream::AppTarget;
@@ -48,12 +49,22 @@ pub struct Plan {
     pub workers: Option<usize>,
     /// Open connections over all workers.
     pub connections: usize,
+    /// Where the day of `security_txt` stands.
+    pub(super) security_txt_day: Span,
     /// What was odd but not wrong.
     pub warnings: Vec<Diagnostic>,
     /// What the warnings' places point into.
     pub sources: policy::Sources,
     /// The files that all of this was read from.
     pub files: FileSet,
+}
+
+impl Plan {
+    /// What was right when it was written, and is not at `now` (Unix seconds). A gate starts with it all the same.
+    pub fn stale(&self, now: u64) -> Vec<Diagnostic> {
+        let text = self.runtime.security_txt.as_ref();
+        text.and_then(|text| security_txt::stale(text, self.security_txt_day, now)).into_iter().collect()
+    }
 }
 
 /// Compiles what was loaded.
@@ -65,12 +76,14 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let mut faults = Faulty { base: &base, files: &files, found: Vec::new() };
 
     let policy = policy::compile(&policies).map_err(|found| faults.found.extend(found)).ok();
+    reserved(&policies, &mut faults);
     let policy_digest = policy_digest(policies.iter().map(|(file, _)| sources.text(*file)));
     let app = app::app_target(&config, &mut faults);
     let hosts = app::hosts(&config, &mut faults);
     let identity = headers::identity_headers(&config.headers, &mut faults);
-    let answer_headers = headers::answer_headers(&config.headers, identity.as_ref(), &mut faults);
+    let answer_headers = headers::answer_headers(&config.headers, config.rollout, identity.as_ref(), &mut faults);
     let browsers = browsers::compile(&config, &mut faults);
+    let security_txt = config.security_txt.as_ref().and_then(|raw| security_txt::compile(raw, &mut faults));
     let limits = limits::bounds(&config.limits, &mut faults);
     let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
         let bytes = faults.file(&key.file)?;
@@ -110,6 +123,8 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             answer_headers,
             browsers: browsers?,
             reading: app::reading(&config.app),
+            security_txt,
+            stages: config.rollout.stages(),
             limits: limits?,
             pseudonym_key,
             drain: drain?,
@@ -134,10 +149,21 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         log_level: config.log.level,
         workers,
         connections: usize::try_from(connections).unwrap_or(1),
+        security_txt_day: config.security_txt.as_ref().map_or(Span::NOWHERE, |raw| raw.expires.span),
         warnings: diagnostics,
         sources,
         files: set,
     })
+}
+
+/// A route cannot name what the gate serves by itself.
+fn reserved(policies: &[(FileId, RawPolicy)], faults: &mut Faulty<'_>) {
+    for path in policies.iter().flat_map(|(_, policy)| &policy.routes).map(|(_, route)| &route.path) {
+        if is_reserved(&path.value) {
+            let message = format!("`{}` is the gate's own: it never reaches the application", path.value);
+            faults.at(path.span, "reserved-path", message, "everything under `/.anteroom/` is; choose another path");
+        }
+    }
 }
 
 /// Collects faults, and hands out the files that were read.

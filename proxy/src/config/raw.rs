@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 
 use super::app::RawApp;
 use super::audit::{RawAudit, RawRedact};
-use super::browsers::{RawCookies, RawCors, RawRollout};
+use super::browsers::{RawCookies, RawCors};
 use super::drain::RawDrain;
 use super::headers::RawHeaders;
 use super::limits::RawLimits;
 use super::listen::RawListen;
 use super::providers::raw::RawProvider;
+use super::rollout::RawRollout;
+use super::security_txt::RawSecurityTxt;
 use super::tls::RawTls;
 
 /// How this sidecar is wired: one file per deployment.
@@ -53,6 +55,9 @@ pub struct RawConfig {
     /// Pages of other sites that may ask (CORS). Left out: none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<RawCors>,
+    /// What `/.well-known/security.txt` says where the application has none. Left out: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_txt: Option<RawSecurityTxt>,
     /// How far the controls are rolled out that may break an application which did without them.
     #[serde(default)]
     pub rollout: RawRollout,

@@ -94,6 +94,7 @@ fn draft(peer: IpAddr) -> Draft {
         code: None,
         facts: None,
         status: Some(401),
+        app_error: None,
         peer,
         counted: None,
     }

@@ -11,6 +11,8 @@ use policy::{Found, Match};
 
 use super::canonical::{self, method};
 use super::decide::Request as Asked;
+use super::observe;
+use super::rename;
 use super::trail::Trail;
 use super::websocket::{self, Handshake};
 use crate::framing::Fault;
@@ -19,6 +21,7 @@ use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::server::Connection;
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 use crate::upstream::body::Arriving;
 use crate::upstream::watch::Watch;
 
@@ -27,9 +30,9 @@ use crate::upstream::watch::Watch;
 pub(super) struct Understood {
     /// The one that the application will run.
     pub(super) method: Method,
-    path: String,
+    pub(super) path: String,
     query: Option<String>,
-    host: String,
+    pub(super) host: String,
     pub(super) parts: Parts,
     pub(super) body: Arriving,
     /// Whether its form has named the method, so that the one `_method` in it is no other.
@@ -72,7 +75,9 @@ pub(super) fn request(
 ) -> Result<Understood, Rejection> {
     // ORDER: the address limit comes before routing and before any cryptography, and counts refused requests too.
     let now = trail.started.monotone;
-    shared.limits.take_address(trail.peer, runtime.limits.per_address, now).map_err(Rejection::Limited)?;
+    if let Err(full) = shared.limits.take_address(trail.peer, runtime.limits.per_address, now) {
+        observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+    }
     let pressed = shared.limits.look_refused(trail.peer, runtime.limits.refused_per_address, now).err();
 
     let (mut parts, body) = request.into_parts();
@@ -105,6 +110,7 @@ pub(super) fn unrouted(runtime: &Runtime, understood: &Understood, trail: &mut T
 /// `NO_ROUTE`, `METHOD_NOT_ALLOWED`, `TOO_LARGE`; `BAD_HEADER` and `BAD_FRAMING` where it asks for a WebSocket amiss,
 /// and where its body is a form that cannot be read in one way.
 pub(super) fn route<'r>(
+    shared: &Shared,
     runtime: &'r Runtime,
     understood: Understood,
     trail: &mut Trail,
@@ -127,7 +133,7 @@ pub(super) fn route<'r>(
     };
     trail.matched(&found);
     if body.size().lower() > runtime.limits.body {
-        return Err(Rejection::TooLarge(Oversize::Body));
+        observe::ends(shared, runtime, trail, Control::Body, Rejection::TooLarge(Oversize::Body))?;
     }
     let has_body = !body.is_end();
     // HTTP/1.1 clients send such a body in chunks or not at all, and ours would leave it out (RFC 9110, section 9.3.1).
@@ -151,10 +157,12 @@ pub(super) struct Named {
     pub(super) query: Option<String>,
 }
 
-/// Reads what a request names: one of our hosts, and a path. Takes out the headers that `Connection` names.
+/// Reads what a request names: one of our hosts, and a path. Takes out the headers that `Connection` names, and
+/// gives cookies the application's names.
 pub(super) fn named(runtime: &Runtime, server_name: Option<&str>, parts: &mut Parts) -> Result<Named, Rejection> {
     canonical::check_headers(&parts.headers, parts.version, runtime.limits.headers, runtime.reading.unclear_headers)?;
     canonical::remove_connection_named(&mut parts.headers);
+    rename::from_browser(&mut parts.headers, &runtime.browsers.cookies.renamed)?;
     let host = canonical::host(&parts.uri, parts.version, &parts.headers)?;
     if !runtime.serves(&host) {
         return Err(Rejection::BadHost("`Host` is none of `app.hosts`"));

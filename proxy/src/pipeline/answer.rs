@@ -9,6 +9,7 @@ use http::header::{
 use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
+use super::cache::{self, Audience};
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::runtime::AnswerHeaders;
@@ -71,17 +72,17 @@ pub(super) fn clean(headers: &mut HeaderMap) {
 }
 
 /// Sets the strict headers. A content policy of the application stays beside ours: a browser enforces both.
-/// Health data is kept by no cache, the browser's included.
-pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestId, phi: bool) {
+pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestId, audience: Audience) {
+    for name in &strict.removed {
+        headers.remove(name);
+    }
     for (name, value) in &strict.replaced {
         headers.insert(name.clone(), value.clone());
     }
-    if let Some(policy) = &strict.content_policy {
-        headers.append(http::header::CONTENT_SECURITY_POLICY, policy.clone());
+    for (name, value) in &strict.appended {
+        headers.append(name.clone(), value.clone());
     }
-    if phi {
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    }
+    cache::limit(headers, audience);
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(strict.request.clone(), value);
     }
@@ -90,18 +91,9 @@ pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestI
 /// Our own answer to a request that ended early: a problem document (RFC 9457), or a page for a browser.
 pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Response<AnswerBody> {
     let status = rejection.status();
-    let (kind, text) = if form.page {
-        ("text/html; charset=utf-8", error_page(rejection, id))
-    } else {
-        ("application/problem+json", problem(rejection, id))
-    };
-    let length = HeaderValue::from(text.len());
-    let mut answer = Response::new(AnswerBody::whole(if form.head_only { String::new() } else { text }));
-    *answer.status_mut() = status;
+    let says = Says { status, text: rejection.public(), code: Some(rejection.code()), id };
+    let mut answer = says.answer(form);
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_LENGTH, length);
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let (name, value) = match rejection {
         Rejection::MethodNotAllowed(allow) => (ALLOW, HeaderValue::from_str(allow).ok()),
         Rejection::Limited(full) => {
@@ -137,29 +129,69 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
     answer
 }
 
-fn problem(rejection: &Rejection, id: RequestId) -> String {
-    let status = rejection.status();
-    json!({
-        "type": "about:blank",
-        "title": status.canonical_reason().unwrap_or("Error"),
-        "status": status.as_u16(),
-        "detail": rejection.public(),
-        "code": rejection.code(),
-        "request": id.to_string(),
-    })
-    .to_string()
+/// What stands in place of the application's own error: its status, and nothing of what it said. It has no reason code,
+/// since nothing was refused: whoever finds none in a problem document knows that the application failed.
+pub(super) fn app_failed(status: StatusCode, id: RequestId, form: Form) -> Response<AnswerBody> {
+    Says { status, text: "the application failed on this request", code: None, id }.answer(form)
 }
 
-/// A page without script, style sheet, image or link; everything in it is ours, so nothing needs escaping.
-fn error_page(rejection: &Rejection, id: RequestId) -> String {
-    let status = rejection.status();
-    let (number, reason) = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
-    let (code, text) = (rejection.code(), rejection.public());
-    format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{number} {reason}</title>\n\
-         <h1>{number} {reason}</h1>\n<p>This request was not let through: {text}.</p>\n\
-         <p>Reason code <strong><code>{code}</code></strong>, request <code>{id}</code>. \
-         Whoever runs this service can look it up by these two.</p>\n</html>\n"
-    )
+/// What an answer of our own says.
+struct Says {
+    status: StatusCode,
+    text: &'static str,
+    code: Option<&'static str>,
+    id: RequestId,
+}
+
+impl Says {
+    fn answer(&self, form: Form) -> Response<AnswerBody> {
+        let (kind, text) = match form.page {
+            true => ("text/html; charset=utf-8", self.page()),
+            false => ("application/problem+json", self.problem()),
+        };
+        let length = HeaderValue::from(text.len());
+        let mut answer = Response::new(AnswerBody::whole(if form.head_only { String::new() } else { text }));
+        *answer.status_mut() = self.status;
+        let headers = answer.headers_mut();
+        headers.insert(CONTENT_LENGTH, length);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        answer
+    }
+
+    fn problem(&self) -> String {
+        let mut problem = json!({
+            "type": "about:blank",
+            "title": self.status.canonical_reason().unwrap_or("Error"),
+            "status": self.status.as_u16(),
+            "detail": self.text,
+        });
+        if let Some(members) = problem.as_object_mut() {
+            members.extend(self.code.map(|code| ("code".to_owned(), code.into())));
+            members.insert("request".to_owned(), self.id.to_string().into());
+        }
+        problem.to_string()
+    }
+
+    /// A page without script, style sheet, image or link; everything in it is ours, so nothing needs escaping.
+    fn page(&self) -> String {
+        let Self { status, text, code, id } = self;
+        let (number, reason) = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
+        let told = match code {
+            Some(code) => format!(
+                "<p>This request was not let through: {text}.</p>\n\
+                 <p>Reason code <strong><code>{code}</code></strong>, request <code>{id}</code>. \
+                 Whoever runs this service can look it up by these two.</p>"
+            ),
+            None => format!(
+                "<p>This did not work: {text}.</p>\n\
+                 <p>Request <code>{id}</code>. Whoever runs this service can look it up by that.</p>"
+            ),
+        };
+        format!(
+            "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+             <meta name=\"viewport\" content=\"width=device-width\">\n<title>{number} {reason}</title>\n\
+             <h1>{number} {reason}</h1>\n{told}\n</html>\n"
+        )
+    }
 }

@@ -29,7 +29,7 @@ enum Need {
 
 /// Gives the cookies of an answer what they lack. While observing, changes nothing and returns the names of those that
 /// lack something, each in the form that a log may hold.
-pub(super) fn harden(headers: &mut HeaderMap, rules: &CookieRules) -> Vec<String> {
+pub(super) fn harden(headers: &mut HeaderMap, rules: &CookieRules, stage: Rollout) -> Vec<String> {
     if !headers.contains_key(SET_COOKIE) {
         return Vec::new();
     }
@@ -38,7 +38,7 @@ pub(super) fn harden(headers: &mut HeaderMap, rules: &CookieRules) -> Vec<String
     if judged.iter().all(|(_, need)| *need == Need::Nothing) {
         return Vec::new();
     }
-    match rules.rollout {
+    match stage {
         Rollout::Observe => judged
             .iter()
             .filter(|(_, need)| *need != Need::Nothing)
@@ -146,17 +146,17 @@ fn shown(name: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    fn rules(rollout: Rollout) -> CookieRules {
+    fn rules() -> CookieRules {
         let readable = Exception { http_only: true, same_site: false };
         let framed = Exception { http_only: false, same_site: true };
         let exceptions = [("csrftoken", readable), ("XSRF-TOKEN", readable), ("embed", framed)];
-        CookieRules { rollout, exceptions: exceptions.map(|(name, one)| (name.to_owned(), one)).into() }
+        CookieRules { exceptions: exceptions.map(|(name, one)| (name.to_owned(), one)).into(), renamed: Vec::new() }
     }
 
     fn hardened(line: &str) -> Option<String> {
         let mut headers = HeaderMap::new();
         headers.insert(SET_COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap());
-        harden(&mut headers, &rules(Rollout::Enforce));
+        harden(&mut headers, &rules(), Rollout::Enforce);
         headers.get(SET_COOKIE).map(|line| String::from_utf8(line.as_bytes().to_vec()).unwrap())
     }
 
@@ -258,7 +258,7 @@ mod tests {
         for line in ["a=1; Secure; HttpOnly; SameSite=Lax", "nameless", "b=2", "a=3; Secure; HttpOnly; SameSite=None"] {
             headers.append(SET_COOKIE, HeaderValue::from_static(line));
         }
-        assert_eq!(harden(&mut headers, &rules(Rollout::Enforce)), Vec::<String>::new());
+        assert_eq!(harden(&mut headers, &rules(), Rollout::Enforce), Vec::<String>::new());
         let lines: Vec<_> = headers.get_all(SET_COOKIE).iter().map(|line| line.to_str().unwrap()).collect();
         let expected = [
             "a=1; Secure; HttpOnly; SameSite=Lax",
@@ -277,7 +277,7 @@ mod tests {
         }
         let before = headers.clone();
         let hidden = "(a name that is not shown)";
-        assert_eq!(harden(&mut headers, &rules(Rollout::Observe)), ["sessionid", hidden, hidden, hidden]);
+        assert_eq!(harden(&mut headers, &rules(), Rollout::Observe), ["sessionid", hidden, hidden, hidden]);
         assert_eq!(headers, before);
     }
 }

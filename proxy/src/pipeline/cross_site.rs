@@ -9,12 +9,12 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderMap, HeaderName, ORIGIN};
 use http::request::Parts;
 
 use super::identify::Identified;
+use super::observe;
 use super::trail::Trail;
 use crate::rejection::Rejection;
-use crate::runtime::{Place, Rollout, Runtime};
+use crate::runtime::{Place, Runtime};
 use crate::shared::Shared;
-use crate::telemetry::log;
-use crate::telemetry::metrics::Control;
+use crate::telemetry::controls::Control;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
@@ -53,15 +53,8 @@ pub(super) fn check<'r>(
     let place = identified.caller.as_ref().and_then(|caller| caller.place);
     let certified = identified.caller.as_ref().is_some_and(|caller| caller.voucher.is_certificate());
     let asked = Asked { parts: &admitted.parts, host: &admitted.host, websocket: admitted.websocket.is_some() };
-    let judged = verdict(runtime, &asked, place, certified);
-    match (judged, runtime.browsers.csrf) {
-        (Ok(()), _) => {}
-        (Err(detail), Rollout::Enforce) => return Err(Rejection::CrossSite(detail)),
-        (Err(detail), Rollout::Observe) => {
-            trail.crossed = true;
-            shared.metrics.observed(Control::Csrf);
-            log::observed(trail, Control::Csrf, detail);
-        }
+    if let Err(detail) = verdict(runtime, &asked, place, certified) {
+        observe::ends(shared, runtime, trail, Control::Csrf, Rejection::CrossSite(detail))?;
     }
     Ok(identified)
 }

@@ -12,12 +12,14 @@ use policy::{Demand, Denial, Facts, Occurs, Passage, Per, RequestFacts, Verdict}
 use super::admit::Admitted;
 use super::canonical;
 use super::identify::{Caller, Identified};
+use super::observe;
 use super::step_up;
 use super::trail::Trail;
 use crate::limits::Quota;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 
 /// A request that may pass.
 #[derive(Debug)]
@@ -63,7 +65,9 @@ pub(super) fn passage<'r>(
         // ORDER: only what may pass is counted, so that nobody uses up an allowance by being denied.
         let who = who(limit.per, act.name(), caller.as_ref(), trail);
         let quota = Quota::of(limit.rate, limit.burst);
-        shared.limits.take_act(who, quota, trail.started.monotone).map_err(Rejection::Limited)?;
+        if let Err(full) = shared.limits.take_act(who, quota, trail.started.monotone) {
+            observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+        }
     }
     Ok(Permitted { admitted, caller, passage })
 }

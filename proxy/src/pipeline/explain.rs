@@ -17,6 +17,8 @@ use super::cors;
 use super::cross_site;
 use super::decide::{self, Request};
 use super::identify::{self, Caller};
+use super::reports;
+use super::security_txt;
 use super::websocket;
 use crate::authn;
 use crate::rejection::Rejection;
@@ -116,9 +118,20 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     let sent = std::mem::replace(&mut parts.method, method);
     let sent = if sent == parts.method { String::new() } else { format!(", sent as {sent}") };
     told.saw("request", format!("{} `{path}` of host `{host}`, in one reading{sent}", parts.method));
+    if reports::is_reserved(&path) {
+        if reports::is_report(runtime, &parts.method, &path) {
+            told.saw("report", "the gate takes what browsers report here; it goes no further");
+            return Ok(());
+        }
+        return Err((Some("route"), Rejection::NoRoute));
+    }
     let preflight = cors::preflight(runtime.browsers.cors.as_ref(), &parts.method, &parts.headers);
     if preflight.map_err(|rejection| (Some("preflight"), rejection))?.is_some() {
         told.saw("preflight", "the list in `cors` answers it; it goes no further");
+        return Ok(());
+    }
+    if security_txt::is_ours(runtime, &parts.method, &path, now) {
+        told.saw("security.txt", "the text in `security_txt` answers it; it goes no further");
         return Ok(());
     }
     let found = route(&runtime.policy, &parts, &path, query.as_deref(), told)?;
@@ -170,7 +183,7 @@ fn other_site(
 ) -> Result<(), Ended> {
     let place = caller.and_then(|caller| caller.place);
     let asked = cross_site::Asked { parts, host, websocket };
-    match (cross_site::verdict(runtime, &asked, place, false), runtime.browsers.csrf) {
+    match (cross_site::verdict(runtime, &asked, place, false), runtime.stages.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {
             told.steps.push(Told { name: "site", outcome: Outcome::Ended, says: format!("{detail}; only observed") });

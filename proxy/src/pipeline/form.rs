@@ -52,7 +52,7 @@ pub(super) async fn read(
     }
     // ORDER: the body is asked for only once the caller is known; a token that was verified now is remembered for later.
     let sent = (&parts.headers, understood.pressed);
-    if !identify::is_known(shared, runtime, connection, sent, trail.started.unix_seconds()) {
+    if !identify::is_known(shared, runtime, connection, sent, trail) {
         return Ok(understood);
     }
     let room = Arc::clone(&shared.forms).try_acquire_owned().map_err(|_| Rejection::Overloaded)?;

@@ -11,12 +11,14 @@ use policy::Identity;
 use super::canonical::is_folded;
 use super::cors;
 use super::identify::Caller;
+use super::observe;
 use super::record::Recorded;
 use super::trail::Trail;
 use super::websocket;
-use crate::rejection::Rejection;
-use crate::runtime::{Place, Runtime};
+use crate::rejection::{Oversize, Rejection};
+use crate::runtime::{Place, Rollout, Runtime};
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 use crate::telemetry::trace::{self, AppCall};
 use crate::upstream::body::{AnswerBody, RequestBody};
 use crate::upstream::{self, AppProtocol, Pool, Trailers, trailers};
@@ -140,7 +142,11 @@ pub(super) async fn send(
         }
         websocket::ask(&mut parts.headers, handshake)?;
     }
-    let (body, fate) = RequestBody::new(admitted.body, version, runtime.limits.body, app.idle, asked, admitted.watch);
+    let limit = match runtime.stages.body {
+        Rollout::Enforce => runtime.limits.body,
+        Rollout::Observe => u64::MAX,
+    };
+    let (body, fate) = RequestBody::new(admitted.body, version, limit, app.idle, asked, admitted.watch);
     let sent = shared.clock.now().monotone;
     let answer = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
@@ -148,6 +154,10 @@ pub(super) async fn send(
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
     let mut answer = answer?;
+    // A body of unknown length; one that tells it was judged by what it tells.
+    if fate.bytes() > runtime.limits.body && trail.waived != Some("TOO_LARGE") {
+        observe::ends(shared, runtime, trail, Control::Body, Rejection::TooLarge(Oversize::Body))?;
+    }
     cors::strip(answer.headers_mut());
     if taken {
         app.trailers.announce(&mut answer);

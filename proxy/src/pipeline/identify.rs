@@ -12,6 +12,7 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
+use super::observe;
 use super::trail::Trail;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
@@ -19,6 +20,7 @@ use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 
 /// A request with what is proved of its caller.
 #[derive(Debug)]
@@ -47,9 +49,8 @@ pub(super) fn caller<'r>(
     admitted: Admitted<'r>,
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
-    let now = trail.started.unix_seconds();
-    let shown = believed(shared, connection, now)?;
-    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), now);
+    let shown = believed(shared, connection, trail.started.unix_seconds())?;
+    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), trail);
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -93,10 +94,10 @@ pub(super) fn is_known(
     runtime: &Runtime,
     connection: &Connection,
     (headers, pressed): (&HeaderMap, Option<Full>),
-    now: u64,
+    trail: &mut Trail,
 ) -> bool {
-    let proved = believed(shared, connection, now)
-        .and_then(|shown| prove(shared, runtime, shown, (headers, pressed), now).map(|caller| caller.is_some()));
+    let proved = believed(shared, connection, trail.started.unix_seconds())
+        .and_then(|shown| prove(shared, runtime, shown, (headers, pressed), trail).map(|caller| caller.is_some()));
     matches!(proved, Ok(true))
 }
 
@@ -105,17 +106,22 @@ fn prove<'r>(
     runtime: &'r Runtime,
     shown: Option<Shown<'_>>,
     (headers, pressed): (&HeaderMap, Option<Full>),
-    now: u64,
+    trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     // ORDER: a token before the certificate, and no way back: a bad token is not made good by a certificate.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
         return by_certificate(runtime, shown);
     };
-    let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), pressed) {
-        (Some(known), _) => known,
-        // ORDER: an address that has used up its refusals costs no more signature checks.
-        (None, Some(full)) => return Err(Rejection::Limited(full)),
-        (None, None) => shared.tokens.verify(&token, &provider.authn, &provider.keys, now),
+    let now = trail.started.unix_seconds();
+    let judged = match shared.tokens.known(&token, &provider.authn, &provider.keys, now) {
+        Some(known) => known,
+        None => {
+            // ORDER: an address that has used up its refusals costs no more signature checks.
+            if let Some(full) = pressed {
+                observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+            }
+            shared.tokens.verify(&token, &provider.authn, &provider.keys, now)
+        }
     };
     let principal = judged.map_err(Rejection::Token)?;
     Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))

@@ -5,6 +5,7 @@
 
 mod admit;
 mod answer;
+mod cache;
 pub mod canonical;
 mod cookies;
 mod cors;
@@ -14,7 +15,12 @@ pub(crate) mod explain;
 mod form;
 mod forward;
 mod identify;
+mod mask;
+mod observe;
 mod record;
+mod rename;
+mod reports;
+mod security_txt;
 mod step_up;
 mod trail;
 mod websocket;
@@ -29,11 +35,11 @@ use http::{Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 
 use crate::rejection::Rejection;
-use crate::runtime::Runtime;
+use crate::runtime::{Rollout, Runtime};
 use crate::server::Connection;
 use crate::shared::Shared;
+use crate::telemetry::controls::Control;
 use crate::telemetry::log;
-use crate::telemetry::metrics::Control;
 use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::trailers::Announced;
@@ -41,6 +47,7 @@ pub(crate) use admit::METHODS;
 use admit::Understood;
 pub(crate) use form::ROOM as FORMS;
 pub(crate) use forward::speaks_for_a_gate;
+pub(crate) use reports::{REPORTS, is_reserved};
 pub(crate) use trail::Trail;
 
 /// Serves one request: always with an answer, always with a record of it or a refusal because there is none.
@@ -71,7 +78,7 @@ pub(crate) async fn handle(
         }
     };
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
-    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.phi);
+    answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.audience(runtime.answer_headers.cache));
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
     shared.metrics.answered(&trail, answer.status(), code, took);
     if let (Some(outbox), Some(spans)) = (&shared.outbox, trail.spans(answer.status().as_u16(), code, took)) {
@@ -92,7 +99,9 @@ fn finish(shared: &Shared, runtime: &Runtime, trail: &Trail, answer: &mut Respon
     if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
         websocket::announce(answer.headers_mut());
     }
-    let lacking = cookies::harden(answer.headers_mut(), &runtime.browsers.cookies);
+    // ORDER: the configuration speaks of cookies by the application's names, so they get the browser's last.
+    let lacking = cookies::harden(answer.headers_mut(), &runtime.browsers.cookies, runtime.stages.cookies);
+    rename::to_browser(answer.headers_mut(), &runtime.browsers.cookies.renamed);
     if !lacking.is_empty() {
         shared.metrics.observed(Control::Cookies);
         log::observed_cookies(trail, &lacking);
@@ -108,17 +117,26 @@ async fn serve(
     request: Request<Incoming>,
     trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
+    let form = answer::Form::of(&request);
     let understood = admit::request(shared, runtime, connection, request, trail)?; // limits of the address, one reading
+    if is_reserved(&understood.path) {
+        return reports::collect(shared, runtime, understood, trail).await; //        the gate's own, recorded where refused
+    }
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
     }
+    if let Some(answer) = security_txt::answer(shared, runtime, &understood, trail)? {
+        return record::after(answer, trail, shared.clock.now()).await; //            the configuration's, for everyone
+    }
     let understood = form::read(shared, runtime, connection, understood, trail).await?; // the method that a form names
-    let admitted = admit::route(runtime, understood, trail)?; //                     the most specific path
+    let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
     let identified = identify::caller(shared, runtime, connection, admitted, trail)?; // credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request
     let answer = forward::send(shared, runtime, pool, recorded, trail).await?; //    headers stripped and set, the judged path
+    let answer = security_txt::instead(runtime, answer, trail);
+    let answer = mask::app_error(shared, runtime, answer, form, trail); //           what the app says of its errors stays here
     record::after(answer, trail, shared.clock.now()).await //                        strict: on disk before the head leaves
 }
 
@@ -146,7 +164,8 @@ async fn refused(shared: &Shared, runtime: &Runtime, trail: &mut Trail, rejectio
     let mut rejection = rejection;
     if rejection.is_refusal() && !matches!(rejection, Rejection::Limited(_)) {
         let quota = runtime.limits.refused_per_address;
-        if let Err(full) = shared.limits.take_refused(trail.peer, quota, trail.started.monotone) {
+        let taken = shared.limits.take_refused(trail.peer, quota, trail.started.monotone);
+        if let (Err(full), Rollout::Enforce) = (taken, runtime.stages.limits) {
             rejection = Rejection::Limited(full);
         }
     }

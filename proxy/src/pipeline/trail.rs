@@ -7,9 +7,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Actor, AuditSlot, Draft, Facts, Kind, Mode};
-use policy::{Basis, Denial, Match};
+use audit::{Actor, AppError, AuditSlot, Draft, Facts, Kind, Mode};
+use policy::{Basis, Denial, Match, RouteCache};
 
+use super::cache::Audience;
 use crate::clock::Now;
 use crate::request_id::RequestId;
 use crate::telemetry::otlp::RequestSpans;
@@ -54,8 +55,18 @@ pub(crate) struct Trail {
     pub(crate) facts: Option<Facts>,
     /// The denial that observing let pass.
     pub(crate) observed: Option<Denial>,
-    /// Whether it would have been refused as a request of another site, and observing let it pass.
-    pub(crate) crossed: bool,
+    /// The code of a control that would have refused it, were it not observed only; the first one, where there are more.
+    pub(crate) waived: Option<&'static str>,
+    /// Whether the route asks who is there.
+    pub(crate) asks: bool,
+    /// What may be kept of its answers, where the route says so.
+    pub(crate) cache: Option<RouteCache>,
+    /// Whether the gate has a text of its own in case that the application has none.
+    pub(crate) security_txt: bool,
+    /// Whether the route lets the application's own errors pass.
+    pub(crate) passes_errors: bool,
+    /// What became of the application's own error, where it answered with one.
+    pub(crate) app_error: Option<AppError>,
     /// Digest of the policies that judged it.
     pub(crate) policy: Arc<str>,
     /// The place in the record that was made for this request and is not yet filled.
@@ -85,7 +96,12 @@ impl Trail {
             patient: None,
             facts: None,
             observed: None,
-            crossed: false,
+            waived: None,
+            asks: false,
+            cache: None,
+            security_txt: false,
+            passes_errors: false,
+            app_error: None,
             slot: None,
         }
     }
@@ -96,6 +112,9 @@ impl Trail {
         self.rule = Some(route.id().into());
         self.template = Some(route.template().into());
         self.unrecorded = !route.recorded();
+        self.asks = !matches!(found.demand(), policy::Demand::Public);
+        self.cache = route.cache();
+        self.passes_errors = route.errors() == policy::RouteErrors::Pass;
         if let policy::Demand::Act(act) = found.demand() {
             self.act = Some(act.name().into());
             self.strict = act.strict();
@@ -110,9 +129,19 @@ impl Trail {
         self.facts = Some(Facts { tenant: Some(recorded_tenant(basis.tenant_fact)), own: basis.own });
     }
 
+    /// Who the answer is for; `standard` is what may be kept of it where the route does not say.
+    pub(crate) fn audience(&self, standard: RouteCache) -> Audience {
+        match (self.phi, self.asks, &self.actor) {
+            (true, _, _) => Audience::Health,
+            (false, true, _) => Audience::Admitted(self.cache.unwrap_or(standard)),
+            (false, false, Some(_)) => Audience::Known,
+            (false, false, None) => Audience::Everyone,
+        }
+    }
+
     /// The code of what observing let pass.
     pub(crate) fn observed_code(&self) -> Option<&'static str> {
-        self.observed.as_ref().map(Denial::code).or(self.crossed.then_some("CROSS_SITE"))
+        self.observed.as_ref().map(Denial::code).or(self.waived)
     }
 
     /// What was decided, in one word; `code` is what the request was refused with.
@@ -174,6 +203,7 @@ impl Trail {
             code: code.or(observed).map(Into::into),
             facts: self.facts,
             status,
+            app_error: self.app_error,
             peer: self.peer,
             counted: None,
         }

@@ -1,4 +1,4 @@
-//! What the gate holds browsers to, compiled: the application's cookies, other sites, and how far each is rolled out.
+//! What the gate holds browsers to, compiled: the application's cookies and other sites.
 //!
 //! It decides nothing by itself; `pipeline/cookies.rs`, `pipeline/cors.rs` and `pipeline/cross_site.rs` do.
 
@@ -7,44 +7,60 @@ use std::collections::BTreeMap;
 use http::{HeaderName, HeaderValue, Method};
 
 use super::Runtime;
-use crate::telemetry::metrics::Control;
 
 /// What the gate holds browsers to.
 #[derive(Clone, Debug, Default)]
 pub struct Browsers {
     /// What becomes of the application's cookies.
     pub cookies: CookieRules,
-    /// How far the check of unsafe requests and WebSockets from other sites is rolled out.
-    pub csrf: Rollout,
     /// The other sites whose pages may ask; `None`: no page of any other site.
     pub cors: Option<Cors>,
-}
-
-impl Browsers {
-    /// The controls that are observed only.
-    pub(crate) fn observed(&self) -> impl Iterator<Item = Control> {
-        let stages = [(self.cookies.rollout, Control::Cookies), (self.csrf, Control::Csrf)];
-        stages.into_iter().filter(|(rollout, _)| *rollout == Rollout::Observe).map(|(_, control)| control)
-    }
-}
-
-/// How far a control that may break an application is rolled out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Rollout {
-    /// It decides, says what it would have done, and lets pass.
-    Observe,
-    /// It acts.
-    #[default]
-    Enforce,
 }
 
 /// What becomes of the application's cookies.
 #[derive(Clone, Debug, Default)]
 pub struct CookieRules {
-    /// How far it is rolled out.
-    pub rollout: Rollout,
     /// By the exact name of a cookie, the attributes that are not added to it.
     pub exceptions: BTreeMap<String, Exception>,
+    /// The cookies that browsers know under another name.
+    pub renamed: Vec<Renamed>,
+}
+
+/// A cookie that the browser knows under a name with a prefix.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renamed {
+    /// The application's name for it.
+    pub app: String,
+    /// The browser's name for it.
+    pub browser: String,
+    /// What stands before the one to make the other.
+    pub prefix: Prefix,
+}
+
+impl Renamed {
+    /// The cookie `app` with `prefix`.
+    pub fn new(app: &str, prefix: Prefix) -> Self {
+        Self { app: app.to_owned(), browser: format!("{}{app}", prefix.text()), prefix }
+    }
+}
+
+/// The prefixes that browsers know (RFC 6265bis, section 4.1.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prefix {
+    /// `__Host-`: set over TLS, by this host, for all of it and no other.
+    Host,
+    /// `__Secure-`: set over TLS.
+    Secure,
+}
+
+impl Prefix {
+    /// As it stands in a name.
+    pub fn text(self) -> &'static str {
+        match self {
+            Prefix::Host => "__Host-",
+            Prefix::Secure => "__Secure-",
+        }
+    }
 }
 
 /// The attributes that are not added to one cookie.

@@ -22,7 +22,8 @@ use crate::clock::Clock;
 use crate::config::raw::LogLevel;
 use crate::pipeline::Trail;
 use crate::rejection::Rejection;
-use crate::telemetry::metrics::{self, Control};
+use crate::telemetry::controls::Control;
+use crate::telemetry::metrics;
 use crate::telemetry::otlp::Outbox;
 
 /// The longest text of a field, in characters.
@@ -31,8 +32,9 @@ const TEXT_LIMIT: usize = 2_048;
 const WAITING_LINES: usize = 16_384;
 
 /// The fields that may be written, beside `message`. None of them can hold what a client chose.
-const FIELDS: [&str; 21] = [
+const FIELDS: [&str; 22] = [
     "address",
+    "app_error",
     "code",
     "control",
     "cookies",
@@ -223,6 +225,18 @@ pub(crate) fn observed_cookies(trail: &Trail, names: &[String]) {
     let rule = trail.rule.as_deref().unwrap_or("");
     let cookies = names.join(", ");
     tracing::info!(target: "anteroom", request, control, rule, cookies, "cookies lack attributes");
+}
+
+/// One line for an answer that is the application's own error, with what became of it.
+pub(crate) fn app_error(trail: &Trail, status: StatusCode, became: audit::AppError) {
+    let (request, status) = (trail.id.to_string(), status.as_u16());
+    let rule = trail.rule.as_deref().unwrap_or("");
+    let app_error = match became {
+        audit::AppError::Masked => "masked",
+        audit::AppError::Observed => "observed",
+        audit::AppError::Passed => "passed",
+    };
+    tracing::warn!(target: "anteroom", request, rule, status, app_error, "the application answered with an error");
 }
 
 /// One line for `count` handshakes that were refused for this reason.

@@ -24,6 +24,7 @@ use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, SdkMeterProvider, Str
 use prometheus::{Registry, TextEncoder};
 use quick_cache::sync::Cache;
 
+use super::controls::{Control, Counts, Reports};
 use super::otlp::{Outbox, Signal};
 use crate::pipeline::{METHODS, Trail};
 
@@ -46,7 +47,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 21] = [
+pub const METRICS: [MetricEntry; 22] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -71,7 +72,14 @@ pub const METRICS: [MetricEntry; 21] = [
     MetricEntry {
         name: "anteroom_observed_total",
         labels: "control",
-        meaning: "what a control in observe mode would have changed or refused: `cookies`, `csrf`",
+        meaning: "what a control in observe mode would have changed or refused: `cookies`, `csrf`, `csp` (reports of \
+                  browsers), `errors`, `limits`, `body`",
+    },
+    MetricEntry {
+        name: "anteroom_csp_reports_total",
+        labels: "directive, disposition",
+        meaning: "what browsers say a content policy blocked (`enforce`) or would block (`report`); `unsaid` is of older \
+                  browsers. Whoever can reach the gate can send reports",
     },
     MetricEntry { name: "anteroom_connections", labels: "", meaning: "open connections" },
     MetricEntry {
@@ -149,7 +157,8 @@ pub struct Metrics {
     app_answers: Cache<AppSet, BoundHistogram<f64>>,
     active: Arc<[AtomicI64; METHODS.len() + 1]>,
     requests: Counter<u64>,
-    observed: Counter<u64>,
+    observed: Counts,
+    reports: Reports,
     connections: UpDownCounter<i64>,
     handshakes: Counter<u64>,
     handshake_duration: Histogram<f64>,
@@ -217,25 +226,6 @@ pub(crate) fn word(refusal: Refusal) -> &'static str {
         Refusal::BadCertificate(_) => "bad_certificate",
         Refusal::ByTheClient => "by_the_client",
         Refusal::Malformed => "malformed",
-    }
-}
-
-/// A control that can be rolled out in observe mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Control {
-    /// The attributes of the application's cookies.
-    Cookies,
-    /// The check of requests from other sites.
-    Csrf,
-}
-
-impl Control {
-    /// Its name under `rollout`.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Control::Cookies => "cookies",
-            Control::Csrf => "csrf",
-        }
     }
 }
 
@@ -308,6 +298,10 @@ impl Metrics {
                 }
             })
             .build();
+        let observed = Counts::default();
+        observed.show(&meter);
+        let reports = Reports::default();
+        reports.show(&meter);
         Ok(Self {
             registry,
             reader,
@@ -318,7 +312,8 @@ impl Metrics {
             handshake_duration: meter.f64_histogram("anteroom.tls.handshake.duration").with_unit("s").build(),
             duration: meter.f64_histogram("http.server.request.duration").with_unit("s").build(),
             requests: meter.u64_counter("anteroom.requests").build(),
-            observed: meter.u64_counter("anteroom.observed").build(),
+            observed,
+            reports,
             connections: meter.i64_up_down_counter("anteroom.connections").build(),
             handshakes: meter.u64_counter("anteroom.tls.handshakes").build(),
             provider,
@@ -461,7 +456,17 @@ impl Metrics {
 
     /// Counts what a control in observe mode let pass.
     pub(crate) fn observed(&self, control: Control) {
-        self.observed.add(1, &[KeyValue::new("control", control.name())]);
+        self.observed.add(control);
+    }
+
+    /// What browsers reported of the content policies.
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// How often each control in observe mode let something pass.
+    pub(crate) fn counts(&self) -> &Counts {
+        &self.observed
     }
 
     /// Counts a connection that opened (1) or closed (-1).

@@ -63,6 +63,7 @@ pub struct BodyFate(Option<Arc<Fate>>);
 struct Fate {
     broken: AtomicU8,
     pieces: AtomicU64,
+    bytes: AtomicU64,
     awaiting_client: AtomicBool,
     /// Pieces of the answer that have passed meanwhile.
     answered: AtomicU64,
@@ -91,6 +92,11 @@ impl BodyFate {
         if let Some(fate) = &self.0 {
             fate.answered.fetch_add(1, Ordering::AcqRel);
         }
+    }
+
+    /// How many bytes have passed.
+    pub fn bytes(&self) -> u64 {
+        self.0.as_ref().map_or(0, |fate| fate.bytes.load(Ordering::Acquire))
     }
 
     /// Whether the next thing to happen is up to the client.
@@ -281,6 +287,7 @@ impl Inflow {
             if self.watch.finds(&data) {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::Unclear))));
             }
+            self.fate.bytes.fetch_add(size, Ordering::AcqRel);
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

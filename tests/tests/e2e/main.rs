@@ -1,12 +1,15 @@
 //! The gate from the outside: real sockets, real TLS, a file per topic. One binary, since linking the gate is what takes
 //! time; each test still runs in a process of its own.
 
+mod answers;
 mod browser;
 mod canary;
 mod cli;
 mod client_certificates;
+mod cookie_names;
 mod corpus;
 mod crash;
+mod csp;
 mod decide;
 mod demo;
 mod drain;
@@ -26,6 +29,8 @@ mod path;
 mod policy_tests;
 mod record;
 mod reload;
+mod rollout;
+mod security_txt;
 mod snippets;
 mod step_up;
 mod streams;

@@ -388,8 +388,8 @@ async fn the_list_of_metrics_is_what_is_shown() {
         exchange.read_body();
         exchange.answer("200 OK", "set-cookie: bare=1\r\n", "ok")
     });
-    // The control that observes has something to observe, and there is a list of revoked certificates.
-    let setup = Setup { more: "rollout: { cookies: observe }\n".to_owned(), ..Setup::default() };
+    // The controls that observe have something to observe, and there is a list of revoked certificates.
+    let setup = Setup { more: "rollout: { cookies: observe, csp: observe }\n".to_owned(), ..Setup::default() };
     let clients = "client_certificates: { mode: optional, ca: clients.pem, crl: clients.crl }";
     let files = crate::handshakes::with_tls(&setup, clients, &app);
     let valid = certs::dev::Validity::days(crate::handshakes::now(), 2);
@@ -402,6 +402,9 @@ async fn the_list_of_metrics_is_what_is_shown() {
     assert_eq!(client.get("/api/patients/1/records/7", &token).await.status, 200);
     assert_eq!(client.ask("GET", "/nowhere", &[]).await.status, 404);
     assert_eq!(client.ask("GET", "/open/hang-up", &[]).await.status, 502);
+    let report = r#"{"csp-report": {"document-uri": "https://clinic.example/", "effective-directive": "img-src"}}"#;
+    let kind = [("content-type", "application/csp-report")];
+    assert_eq!(client.post("POST", "/.anteroom/csp-report", &kind, report).await.status, 204);
     let shown = shown(&gate.probe("/metrics"));
     let listed: BTreeMap<_, BTreeSet<_>> = METRICS
         .iter()

@@ -1,0 +1,187 @@
+//! Cookies that the browser knows under a name with a prefix, and the application under its own.
+//!
+//! Decides which cookie of a request is the application's: the one with the prefix, which no other name of the domain and
+//! no page without TLS can set (RFC 6265bis, section 4.1.3). Its plain name, and whatever some reader could take for it, is
+//! taken out: anyone could have planted it. What comes after this step, the providers' places included, knows the plain
+//! name alone. It never invents a cookie and never changes a value.
+
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue, SET_COOKIE};
+
+use super::canonical;
+use crate::rejection::Rejection;
+use crate::runtime::{Prefix, Renamed};
+
+/// Gives the cookies of a request the application's names.
+///
+/// # Errors
+/// `BAD_HEADER` where a cookie with `__Host-` stands twice, which no browser sends, or `Cookie` is no text.
+pub(super) fn from_browser(headers: &mut HeaderMap, names: &[Renamed]) -> Result<(), Rejection> {
+    if names.is_empty() || !headers.contains_key(COOKIE) {
+        return Ok(());
+    }
+    let mut seen = vec![false; names.len()];
+    let mut lines = Vec::new();
+    for line in headers.get_all(COOKIE) {
+        let line = line.to_str().map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?;
+        let mut kept = Vec::new();
+        for pair in line.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
+            kept.extend(of_the_application(pair, names, &mut seen)?);
+        }
+        if !kept.is_empty() {
+            let line = HeaderValue::try_from(kept.join("; "));
+            lines.push(line.map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?);
+        }
+    }
+    headers.remove(COOKIE);
+    for line in lines {
+        headers.append(COOKIE, line);
+    }
+    Ok(())
+}
+
+/// One cookie as the application is to see it; `None` where it is not to see it.
+fn of_the_application(pair: &str, names: &[Renamed], seen: &mut [bool]) -> Result<Option<String>, Rejection> {
+    let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name.trim_end(), Some(value)));
+    for (renamed, seen) in names.iter().zip(seen) {
+        if let (true, Some(value)) = (name == renamed.browser, value) {
+            if *seen && renamed.prefix == Prefix::Host {
+                return Err(Rejection::BadHeader("a cookie with `__Host-` stands twice"));
+            }
+            *seen = true;
+            return Ok(Some(format!("{}={value}", renamed.app)));
+        }
+        if is_taken_for(name, &renamed.app) {
+            return Ok(None);
+        }
+    }
+    Ok(Some(pair.to_owned()))
+}
+
+/// Whether some reader takes one name for the other: PHP makes `_` of blanks, dots and brackets, a list of `name[x]`, and
+/// once decoded escapes; others pass over case.
+fn is_taken_for(name: &str, app: &str) -> bool {
+    let read = canonical::form_decoded(name).unwrap_or_else(|| name.to_owned());
+    let before = read.split('[').next().unwrap_or_default();
+    let app = canonical::folded(app);
+    canonical::folded(read.trim()) == app || canonical::folded(before.trim()) == app
+}
+
+/// Gives the cookies of an answer the browser's names, and the attributes that browsers demand of them.
+pub(super) fn to_browser(headers: &mut HeaderMap, names: &[Renamed]) {
+    if names.is_empty() || !headers.contains_key(SET_COOKIE) {
+        return;
+    }
+    let lines: Vec<_> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    // What a header could hold still can; if not, no cookie rather than one under the wrong name.
+    for line in lines.into_iter().filter_map(|line| prefixed(line, names)) {
+        headers.append(SET_COOKIE, line);
+    }
+}
+
+fn prefixed(line: HeaderValue, names: &[Renamed]) -> Option<HeaderValue> {
+    let mut parts = line.as_bytes().split(|byte| *byte == b';');
+    // Without a `=` it is a value without a name.
+    let (name, Some(value)) = split(parts.next()?) else { return Some(line) };
+    let Some(renamed) = names.iter().find(|one| one.app.as_bytes() == name) else { return Some(line) };
+    let mut text = [renamed.browser.as_bytes(), b"=", value].concat();
+    for part in parts {
+        let (key, _) = split(part);
+        let goes = match renamed.prefix {
+            // Of this host alone, and of all of it; a cookie that is taken back has to be so too.
+            Prefix::Host => [&b"domain"[..], b"path", b"secure"].iter().any(|one| key.eq_ignore_ascii_case(one)),
+            Prefix::Secure => key.eq_ignore_ascii_case(b"secure"),
+        };
+        if !goes && !part.trim_ascii().is_empty() {
+            text.extend_from_slice(b"; ");
+            text.extend_from_slice(part.trim_ascii());
+        }
+    }
+    text.extend_from_slice(match renamed.prefix {
+        Prefix::Host => b"; Path=/; Secure",
+        Prefix::Secure => b"; Secure",
+    });
+    HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
+}
+
+/// What stands before the first `=` and behind it, without blanks around.
+fn split(part: &[u8]) -> (&[u8], Option<&[u8]>) {
+    let at = part.iter().position(|byte| *byte == b'=').and_then(|at| part.split_at_checked(at));
+    match at {
+        Some((key, rest)) => (key.trim_ascii(), rest.strip_prefix(b"=").map(<[u8]>::trim_ascii)),
+        None => (part.trim_ascii(), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names() -> Vec<Renamed> {
+        vec![Renamed::new("my_session", Prefix::Host), Renamed::new("remember", Prefix::Secure)]
+    }
+
+    fn read(lines: &[&'static str]) -> Result<Vec<String>, Rejection> {
+        let mut headers: HeaderMap = lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect();
+        from_browser(&mut headers, &names())?;
+        Ok(headers.get_all(COOKIE).iter().map(|line| line.to_str().unwrap().to_owned()).collect())
+    }
+
+    fn sent(line: &'static str) -> String {
+        let mut headers: HeaderMap = [(SET_COOKIE, HeaderValue::from_static(line))].into_iter().collect();
+        to_browser(&mut headers, &names());
+        headers.get(SET_COOKIE).unwrap().to_str().unwrap().to_owned()
+    }
+
+    #[test]
+    fn the_plain_name_and_its_look_alikes_are_taken_out() {
+        for (lines, expected) in [
+            (&["__Host-my_session=a; theme=dark"][..], &["my_session=a; theme=dark"][..]),
+            (&["my_session=evil; __Host-my_session=a"], &["my_session=a"]),
+            (&["__Host-my_session=a; my_session=evil"], &["my_session=a"]),
+            (&["my_session=evil"], &[]),
+            (&["my_session"], &[]),
+            (
+                &[
+                    "my.session=evil; my session=evil; my[session=evil; MY_SESSION=evil; my%5fsession=evil; my_session[a]=evil; x=1",
+                ],
+                &["x=1"],
+            ),
+            (&[" my_session =evil", "theme=dark"], &["theme=dark"]),
+            (&["theme=dark", "__Host-my_session=a=b=="], &["theme=dark", "my_session=a=b=="]),
+            (&["__Secure-remember=1; __Secure-remember=2; remember=3"], &["remember=1; remember=2"]),
+            (&["__Host-other=1; __Host-my_session2=2"], &["__Host-other=1; __Host-my_session2=2"]),
+            (&["__host-my_session=1"], &["__host-my_session=1"]),
+        ] {
+            assert_eq!(read(lines).unwrap(), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn twice_the_one_that_no_browser_sends_twice_is_refused() {
+        for lines in
+            [&["__Host-my_session=a; __Host-my_session=b"][..], &["__Host-my_session=a", "__Host-my_session=a"]]
+        {
+            assert!(matches!(read(lines), Err(Rejection::BadHeader(_))), "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_gets_the_name_and_what_browsers_demand_of_it() {
+        for (line, expected) in [
+            (
+                "my_session=a; Path=/app; Domain=clinic.example; HttpOnly",
+                "__Host-my_session=a; HttpOnly; Path=/; Secure",
+            ),
+            ("my_session=; Max-Age=0; path=/app; SECURE", "__Host-my_session=; Max-Age=0; Path=/; Secure"),
+            (" my_session = a=b ;; domain ; Path", "__Host-my_session=a=b; Path=/; Secure"),
+            ("remember=1; Path=/app; Domain=x; Secure=1", "__Secure-remember=1; Path=/app; Domain=x; Secure"),
+            ("my_session2=a; Domain=x", "my_session2=a; Domain=x"),
+            ("my_session", "my_session"),
+            ("__Host-my_session=a; Path=/", "__Host-my_session=a; Path=/"),
+        ] {
+            assert_eq!(sent(line), expected, "{line}");
+        }
+    }
+}

@@ -24,6 +24,8 @@ pub mod demo;
 pub mod dev_key;
 pub mod limits;
 pub mod manual;
+pub mod network;
+pub mod pace;
 pub mod phase;
 pub mod pipeline;
 pub mod rejection;

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use audit::Record;
 use http::HeaderMap;
-use tokio::sync::Semaphore;
 
 use crate::authn::Remembered;
 use crate::clock::Clock;
@@ -16,6 +15,8 @@ use crate::phase::Phase;
 use crate::reload::Reloads;
 use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
+use crate::server::Room;
+use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Outbox;
 use crate::telemetry::trace::Trace;
@@ -43,8 +44,10 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Where traces go; none while nothing is exported.
     pub outbox: Option<Arc<Outbox>>,
-    /// Room for connections, over all workers.
-    pub connections: Arc<Semaphore>,
+    /// What goes on at this moment, over all workers.
+    pub room: Arc<Room>,
+    /// When the log last told of an ended connection.
+    pub told: Told,
     /// Where the process stands in its life.
     pub phase: Phase,
 }

@@ -18,7 +18,7 @@ use super::files::FileSet;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
-use super::{app, browsers, headers, limits, listen, telemetry, tls};
+use super::{app, browsers, client_address, headers, limits, listen, telemetry, tls};
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::otlp;
 
@@ -45,8 +45,6 @@ pub struct Plan {
     pub log_level: LogLevel,
     /// How many workers; `None`: one per CPU.
     pub workers: Option<usize>,
-    /// Open connections over all workers.
-    pub connections: usize,
     /// What was odd but not wrong.
     pub warnings: Vec<Diagnostic>,
     /// What the warnings' places point into.
@@ -70,6 +68,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let identity = headers::identity_headers(&config.headers, &mut faults);
     let answer_headers = headers::answer_headers(&config.headers, identity.as_ref(), &mut faults);
     let browsers = browsers::compile(&config, &mut faults);
+    let client_address = client_address::client_address(&config.client_address, &mut faults);
     let limits = limits::bounds(&config.limits, &mut faults);
     let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
         let bytes = faults.file(&key.file)?;
@@ -86,7 +85,6 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let health = listen::address(&config.listen.health, &mut faults);
     let control = config.listen.control.as_ref().and_then(|path| listen::control_socket(path, &mut faults));
     let workers = config.workers.as_ref().and_then(|workers| within(workers, 1, 256, &mut faults)).map(usize::from);
-    let connections = within(&config.limits.connections, 1, 1_000_000, &mut faults);
     let audit = audit_plan(&config, &mut faults);
     let telemetry = config.telemetry.as_ref().and_then(|raw| telemetry::compile(raw, &mut faults));
 
@@ -104,13 +102,14 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             identity: identity?,
             answer_headers: answer_headers?,
             browsers: browsers?,
+            client_address: client_address?,
             limits: limits?,
             pseudonym_key,
             drain: drain?,
         })
     })();
-    let plan = (|| Some((runtime?, shown?, https?, health?, audit?, connections?)))();
-    let Some((runtime, shown, https, health, audit, connections)) = plan else {
+    let plan = (|| Some((runtime?, shown?, https?, health?, audit?)))();
+    let Some((runtime, shown, https, health, audit)) = plan else {
         // INVARIANT: whatever is missing here has left a fault behind; if not, nothing starts all the same.
         let mut diagnostics = diagnostics;
         diagnostics.push(Diagnostic::without_place("config", "the configuration is incomplete"));
@@ -127,7 +126,6 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         telemetry,
         log_level: config.log.level,
         workers,
-        connections: usize::try_from(connections).unwrap_or(1),
         warnings: diagnostics,
         sources,
         files: set,
@@ -199,7 +197,7 @@ pub(super) fn size(
     None
 }
 
-fn within<T: PartialOrd + Copy + std::fmt::Display>(
+pub(super) fn within<T: PartialOrd + Copy + std::fmt::Display>(
     written: &Spanned<T>,
     least: T,
     most: T,

@@ -111,7 +111,8 @@ pub(super) async fn send(
     if admitted.websocket.is_some() {
         websocket::announce(&mut parts.headers);
     }
-    let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
+    let limits = &runtime.limits;
+    let (body, fate) = RequestBody::new(admitted.body, limits.body, runtime.app.idle, limits.least_rate);
     let sent = shared.clock.now().monotone;
     let answer = upstream::send(&runtime.app, pool, Request::from_parts(parts, body), &fate).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);

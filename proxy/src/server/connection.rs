@@ -14,36 +14,40 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::arrival;
+use super::flood::Watched;
 use super::io::Patient;
+use super::streams::{Handed, Streams};
 use crate::phase::{Stage, Stages};
 use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
 use crate::shared::Shared;
 use crate::telemetry::metrics::Handshake;
-use crate::upstream::body::AnswerBody;
 use crate::upstream::{Pool, Tunnel};
 
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a client may take for the head of a request, and stay silent between two.
-const HEAD: Duration = Duration::from_secs(30);
-/// How long a client may not read while we have something to write.
-const WRITE: Duration = Duration::from_secs(60);
+/// Bytes that may wait in the kernel for a client that does not read. Without this limit a socket takes megabytes before it
+/// says that nothing moves.
+const UNSENT: u32 = 64 * 1024;
+/// How much of that has to leave before a socket takes more: the steps in which a slow client is seen to move.
+const STEP: usize = 32 * 1024;
 /// How long a silent HTTP/1.1 connection is kept once the gate closes: a request may be on its way, and a connection that
 /// is closed under it would lose it.
 const LINGER: Duration = Duration::from_secs(1);
-/// Requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 100;
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 /// Bytes that wait on one HTTP/2 stream for a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes that a client may send on one HTTP/2 stream before we have read them.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The same for all streams of a connection: h2 takes half of that as the measure for floods of small pieces, so a smaller one would cut gRPC.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
 
 type Socket = Patient<TlsStream<TcpStream>>;
 
@@ -58,24 +62,32 @@ pub(crate) struct Connection {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, shared: Arc<Shared>, pool: Pool) {
-    if stream.set_nodelay(true).is_err() {
+    if stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)).is_err() {
         return;
     }
     let started = shared.clock.now().monotone;
-    let accepted = timeout(HANDSHAKE, tls.accept(stream)).await;
-    let took = shared.clock.now().monotone.saturating_sub(started);
-    let stream = match accepted {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return shared.metrics.handshake(Handshake::Failed, took),
-        Err(_) => return shared.metrics.handshake(Handshake::TimedOut, took),
+    let shaking = async {
+        let mut stream = stream;
+        let Some(client) = arrival::admit(&mut stream, peer, &shared).await else { return Ok(None) };
+        Ok::<_, std::io::Error>(Some((tls.accept(stream).await?, client)))
     };
+    let accepted = arrival::in_time(&shared, shaking).await;
+    let took = shared.clock.now().monotone.saturating_sub(started);
+    let (stream, client) = match accepted {
+        Some(Ok(Some(accepted))) => accepted,
+        Some(Ok(None)) => return,
+        Some(Err(_)) => return shared.metrics.handshake(Handshake::Failed, took),
+        None => return shared.metrics.handshake(Handshake::TimedOut, took),
+    };
+    let arrival::Client { address: peer, place: _place } = client;
     shared.metrics.handshake(Handshake::Ok, took);
     shared.metrics.connection(1);
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     let connection = Arc::new(Connection { peer, server_name });
-    let socket = TokioIo::new(Patient::new(stream, WRITE));
+    let slowest = shared.runtime.load().limits.least_rate.for_steps_of(STEP);
+    let socket = Patient::new(stream, slowest);
     let served =
         Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
     let stages = shared.phase.watch();
@@ -100,18 +112,20 @@ struct Served {
 }
 
 impl Served {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    async fn answer(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
         self.requests.fetch_add(1, Ordering::AcqRel);
-        let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request).await;
+        let place = self.shared.room.request(self.shared.runtime.load().limits.requests);
+        let mut answer =
+            pipeline::handle(&self.shared, &self.pool, &self.connection, request, place.as_ref()).await;
         if let Some(tunnel) = answer.extensions_mut().remove() {
             // It is the first: behind a `101` no request is read any more.
             drop(self.tunnel.set(tunnel));
         }
-        Ok(answer)
+        Ok(answer.map(|body| Handed::new(body, place)))
     }
 
     /// As [`Served::answer`]; once the gate closes, the answer says that it is the last one of its connection.
-    async fn answer_and_part(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    async fn answer_and_part(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
         let shared = Arc::clone(&self.shared);
         let mut answer = self.answer(request).await?;
         // Behind a `101` there is no next request, and its `Connection` says something else.
@@ -123,15 +137,16 @@ impl Served {
     }
 }
 
-async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
-    let head = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
+async fn serve_http1(socket: Socket, served: Served, mut stages: Stages) {
+    let limits = served.shared.runtime.load().limits;
+    let head = usize::try_from(limits.headers).unwrap_or(usize::MAX);
     let tunnel = Arc::clone(&served.tunnel);
     let service = service_fn(move |request| served.clone().answer_and_part(request));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
+        .header_read_timeout(limits.head_time)
         .max_header_size(head.saturating_add(TARGET_LIMIT))
-        .serve_connection(socket, service)
+        .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let silent = async {
@@ -152,34 +167,48 @@ async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages
     }
 }
 
-async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
-    let head = u32::try_from(served.shared.runtime.load().limits.headers).unwrap_or(u32::MAX);
+async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
+    let limits = served.shared.runtime.load().limits;
+    let head = u32::try_from(limits.headers).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
+    let streams = Streams::new(Arc::clone(&served.shared));
+    let running = streams.running();
+    let socket = Watched::new(socket, Arc::clone(&served.shared), Arc::clone(&running));
     let service = service_fn(move |request| served.clone().answer(request));
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
         .max_header_list_size(head)
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(limits.streams)
         .max_send_buf_size(SEND_BUFFER)
+        .initial_stream_window_size(STREAM_WINDOW)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
-        .serve_connection(socket, service);
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
     let mut seen = 0;
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
             () = stages.reached(Stage::Closing) => break,
-            () = sleep(HEAD) => {
-                // HTTP/2 has no limit of its own on silence: without a new request the connection is asked to end. Streams
-                // that are open finish first.
+            () = sleep(limits.head_time) => {
+                // HTTP/2 has no limit of its own on silence: with no request, new or open, the connection is asked to end.
                 let now = requests.load(Ordering::Acquire);
-                if now == seen { break }
+                if now == seen && running.load(Ordering::Acquire) == 0 { break }
                 seen = now;
             }
         }
     }
     // GOAWAY twice (RFC 9113, section 6.8): what the client sent before it read the first is served.
     connection.as_mut().graceful_shutdown();
-    drop(connection.await);
+    // A client that never asked for anything may not even have begun to speak HTTP/2, and would not hear the goodbye. From
+    // others, what they were handed is still on its way.
+    let asked = requests.load(Ordering::Acquire) > 0;
+    let farewell = if asked { limits.least_rate.for_steps_of(2 * SEND_BUFFER) } else { LINGER };
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = sleep(farewell) => if running.load(Ordering::Acquire) == 0 { return }
+        }
+    }
 }

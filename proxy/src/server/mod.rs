@@ -3,9 +3,15 @@
 //! It decides nothing about requests. One single-threaded runtime per worker, each with its own listener on the same port
 //! (`SO_REUSEPORT`) and its own connections to the application; one more thread for probes, the control socket and keys.
 
+mod arrival;
 mod connection;
+mod flood;
+mod frames;
 pub(crate) mod io;
 mod listen;
+mod proxy_protocol;
+mod room;
+mod streams;
 mod worker;
 
 use std::fmt;
@@ -17,7 +23,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Record, Settings};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, KeyTasks};
@@ -30,9 +35,12 @@ use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
 use crate::runtime::DrainTimes;
 use crate::shared::Shared;
+use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Exporter;
 pub(crate) use connection::Connection;
+pub(crate) use room::Place;
+pub use room::Room;
 
 /// How long a worker may take to let go of what is cut.
 const CUT: Duration = Duration::from_secs(2);
@@ -118,7 +126,8 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         record,
         metrics,
         outbox,
-        connections: Arc::new(Semaphore::new(plan.connections)),
+        room: Arc::default(),
+        told: Told::default(),
         phase: Phase::default(),
     });
     let admin = admin::Listeners { health, control, control_path: plan.control };

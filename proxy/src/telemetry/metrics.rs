@@ -23,6 +23,7 @@ use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, SdkMeterProvider, Str
 use prometheus::{Registry, TextEncoder};
 use quick_cache::sync::Cache;
 
+use super::ended::Ended;
 use super::otlp::{Outbox, Signal};
 use crate::pipeline::{METHODS, Trail};
 
@@ -45,7 +46,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 19] = [
+pub const METRICS: [MetricEntry; 20] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -73,6 +74,14 @@ pub const METRICS: [MetricEntry; 19] = [
         meaning: "what a control in observe mode would have changed or refused: `cookies`, `csrf`",
     },
     MetricEntry { name: "anteroom_connections", labels: "", meaning: "open connections" },
+    MetricEntry {
+        name: "anteroom_connections_ended_total",
+        labels: "reason",
+        meaning: "connections that the gate ended for what their clients did: `full`, `address` and `handshakes` were one too \
+                  many, `proxy_protocol` lacked its header; `slow_reader` took an answer too slowly, which on HTTP/2 may end \
+                  that one stream only; `header_block` was a block of headers that stayed open; `continuation`, `settings`, `ping`, \
+                  `priority`, `reset`, `window_update`, `empty_data` and `unknown_frame` were floods of such frames",
+    },
     MetricEntry {
         name: "anteroom_tls_handshakes_total",
         labels: "result",
@@ -137,6 +146,7 @@ pub struct Metrics {
     requests: Counter<u64>,
     observed: Counter<u64>,
     connections: UpDownCounter<i64>,
+    ended: Counter<u64>,
     handshakes: Counter<u64>,
     handshake_duration: Histogram<f64>,
 }
@@ -278,6 +288,7 @@ impl Metrics {
             requests: meter.u64_counter("anteroom.requests").build(),
             observed: meter.u64_counter("anteroom.observed").build(),
             connections: meter.i64_up_down_counter("anteroom.connections").build(),
+            ended: meter.u64_counter("anteroom.connections.ended").build(),
             handshakes: meter.u64_counter("anteroom.tls.handshakes").build(),
             provider,
         })
@@ -417,6 +428,11 @@ impl Metrics {
     /// Counts a connection that opened (1) or closed (-1).
     pub(crate) fn connection(&self, change: i64) {
         self.connections.add(change, &[]);
+    }
+
+    /// Counts a connection that the gate ended.
+    pub(crate) fn ended(&self, why: Ended) {
+        self.ended.add(1, &[KeyValue::new("reason", why.name())]);
     }
 
     /// Counts a handshake.

@@ -14,9 +14,11 @@ use std::time::Duration;
 use bytes::{Buf as _, Bytes};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use tokio::time::Instant;
 
 use super::pool::{Pool, Sender};
 use super::stall::Stall;
+use crate::pace::{Alarm, LeastRate, Pace};
 
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,7 @@ struct Fate {
     broken: AtomicU8,
     pieces: AtomicU64,
     awaiting_client: AtomicBool,
+    answered: AtomicBool,
 }
 
 impl BodyFate {
@@ -72,6 +75,15 @@ impl BodyFate {
     /// Whether the next thing to happen is up to the client.
     pub fn is_awaiting_client(&self) -> bool {
         self.0.as_ref().is_some_and(|fate| fate.awaiting_client.load(Ordering::Acquire))
+    }
+}
+
+impl BodyFate {
+    /// The application has answered.
+    pub(super) fn answered(&self) {
+        if let Some(fate) = &self.0 {
+            fate.answered.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -102,18 +114,28 @@ pub struct Inflow {
     body: Incoming,
     left: u64,
     stall: Stall,
+    pace: Pace,
+    alarm: Alarm,
     fate: Arc<Fate>,
 }
 
 impl RequestBody {
-    /// Lets at most `limit` bytes of `body` pass, and ends it when nothing arrived for `idle`.
-    pub fn new(body: Incoming, limit: u64, idle: Duration) -> (Self, BodyFate) {
+    /// Lets at most `limit` bytes of `body` pass, and ends it when nothing arrived for `idle`, or too little by `rate` before
+    /// the application has answered: from then on it may be a conversation, and silence a part of it.
+    pub fn new(body: Incoming, limit: u64, idle: Duration, rate: LeastRate) -> (Self, BodyFate) {
         if body.is_end_stream() {
             return (Self::Empty, BodyFate::default());
         }
         let fate = Arc::new(Fate::default());
         (
-            Self::Stream(Inflow { body, left: limit, stall: Stall::new(idle), fate: Arc::clone(&fate) }),
+            Self::Stream(Inflow {
+                body,
+                left: limit,
+                stall: Stall::new(idle),
+                pace: Pace::new(rate),
+                alarm: Alarm::default(),
+                fate: Arc::clone(&fate),
+            }),
             BodyFate(Some(fate)),
         )
     }
@@ -155,7 +177,9 @@ impl Inflow {
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
                 self.fate.awaiting_client.store(true, Ordering::Release);
-                ready!(self.stall.poll_waiting(cx));
+                if self.poll_slow(cx).is_pending() {
+                    ready!(self.stall.poll_waiting(cx));
+                }
                 return Poll::Ready(Some(Err(self.fate.set(Broken::Stalled))));
             };
             self.stall.moved();
@@ -165,6 +189,7 @@ impl Inflow {
             let Ok(frame) = frame else { return Poll::Ready(Some(Err(self.fate.set(Broken::Cut)))) };
             // Trailers are passed over.
             let Ok(data) = frame.into_data() else { continue };
+            self.pace.did(Instant::now(), data.remaining());
             let size = data.remaining() as u64;
             let Some(left) = self.left.checked_sub(size) else {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::TooLarge))));
@@ -172,6 +197,17 @@ impl Inflow {
             self.left = left;
             return Poll::Ready(Some(Ok(data)));
         }
+    }
+}
+
+impl Inflow {
+    /// Ready once the client has sent too little for too long.
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.fate.answered.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        self.pace.owes(Instant::now(), 0);
+        self.pace.deadline().map_or(Poll::Pending, |deadline| self.alarm.poll_passed(deadline, cx))
     }
 }
 

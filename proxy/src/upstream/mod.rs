@@ -167,7 +167,10 @@ async fn exchange(
         Ok(answer) if answer.status().is_informational() && answer.status() != StatusCode::SWITCHING_PROTOCOLS => {
             Err(Failed { why: Why::Invalid, unsent: None })
         }
-        Ok(answer) => Ok(keep_streaming(answer, target.idle, sender, pool)),
+        Ok(answer) => {
+            fate.answered();
+            Ok(keep_streaming(answer, target.idle, sender, pool))
+        }
         Err(mut error) => {
             let unsent = error.take_message().map(Box::new);
             let error = error.into_error();

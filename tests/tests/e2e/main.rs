@@ -1,15 +1,18 @@
 //! The gate from the outside: real sockets, real TLS, a file per topic. One binary, since linking the gate is what takes
 //! time; each test still runs in a process of its own.
 
+mod abuse;
 mod browser;
 mod canary;
 mod cli;
+mod client_address;
 mod crash;
 mod decide;
 mod demo;
 mod drain;
 mod examples;
 mod explain;
+mod floods;
 mod headers;
 mod identity;
 mod limits;
@@ -18,6 +21,7 @@ mod path;
 mod policy_tests;
 mod record;
 mod reload;
+mod slow;
 mod snippets;
 mod step_up;
 mod telemetry;

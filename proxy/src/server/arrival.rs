@@ -1,0 +1,81 @@
+//! Before TLS: who comes, and whether there is room.
+//!
+//! Decides by address and number alone. A named sender of the PROXY protocol is asked for its header; from anybody else such
+//! a header is never read, so that its bytes go to TLS, which refuses them.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::proxy_protocol::{self, Behind};
+use super::room::Place;
+use crate::runtime::ClientAddress;
+use crate::shared::Shared;
+use crate::telemetry::ended::Ended;
+
+/// A client that may shake hands.
+#[derive(Debug)]
+pub(super) struct Client {
+    /// Its address: the peer's, or what a named sender says before TLS.
+    pub(super) address: IpAddr,
+    /// Its place among the connections of its address; a named sender carries many clients and is not counted.
+    pub(super) place: Option<Place>,
+}
+
+/// Looks who comes. `None`: the connection ends here, which is counted.
+pub(super) async fn admit(stream: &mut TcpStream, peer: IpAddr, shared: &Shared) -> Option<Client> {
+    let (most, behind) = {
+        let runtime = shared.runtime.load();
+        let behind = match &runtime.client_address {
+            ClientAddress::Peer => Arrives::Itself,
+            ClientAddress::Header { sent_by, .. } if sent_by.hold(peer) => Arrives::Sender,
+            ClientAddress::ProxyProtocol { sent_by } if sent_by.hold(peer) => Arrives::WithHeader,
+            ClientAddress::Header { .. } | ClientAddress::ProxyProtocol { .. } => Arrives::Itself,
+        };
+        (runtime.limits.connections_per_address, behind)
+    };
+    let address = match behind {
+        Arrives::Itself => peer,
+        Arrives::Sender => return Some(Client { address: peer, place: None }),
+        Arrives::WithHeader => match proxy_protocol::read(stream).await {
+            Ok(Behind::Client(client)) => client,
+            Ok(Behind::Sender) => return Some(Client { address: peer, place: None }),
+            Err(_) => {
+                shared.ended(Ended::ProxyProtocol);
+                return None;
+            }
+        },
+    };
+    let place = shared.room.address(address, most);
+    if place.is_none() {
+        shared.ended(Ended::Address);
+        return None;
+    }
+    Some(Client { address, place })
+}
+
+enum Arrives {
+    Itself,
+    Sender,
+    WithHeader,
+}
+
+/// Waits for a handshake, for as long as it may take. `None`: it took too long, or gave way to newer ones.
+pub(super) async fn in_time<T>(shared: &Arc<Shared>, shaking: impl Future<Output = T>) -> Option<T> {
+    let (most, longest): (usize, Duration) = {
+        let limits = &shared.runtime.load().limits;
+        (limits.handshakes, limits.handshake_time)
+    };
+    let (_place, told) = shared.room.handshake(most);
+    tokio::select! {
+        biased;
+        shaken = timeout(longest, shaking) => shaken.ok(),
+        () = told.notified() => {
+            shared.ended(Ended::Handshakes);
+            None
+        }
+    }
+}

@@ -107,7 +107,10 @@ mod tests {
         // An hour in which nothing was owed.
         pace.owes(second(start, 3_600), 0);
         let by = pace.deadline().unwrap();
-        assert!(by >= second(start, 3_610) && by < second(start, 3_611), "ten seconds are left, and the time of one byte");
+        assert!(
+            by >= second(start, 3_610) && by < second(start, 3_611),
+            "ten seconds are left, and the time of one byte"
+        );
     }
 
     #[test]

@@ -252,7 +252,8 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
              slash, a method override); the log names it. The client sends it in its plain form."
         }
         Rejection::BadHeader(_) => {
-            "A header that may stand once is repeated, is no text, or overrides the method; the log names it."
+            "A header that may stand once is repeated, is no text, or overrides the method; or the word of a sender that \
+             `client_address` names is no address. The log names it."
         }
         Rejection::BadHost(_) => "Add the name to `app.hosts`, or mend the client's `Host`.",
         Rejection::TooLarge(_) => {
@@ -280,7 +281,10 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
             "Come back after `Retry-After` seconds. It is the address' limit (`limits.per_address`), its allowance of \
              refused requests (`limits.refused_per_address`), or the act's own `limit`."
         }
-        Rejection::Overloaded => "The gate has no room for more work: come back later, or give it more.",
+        Rejection::Overloaded => {
+            "There are `limits.requests` already, or no room for one more connection to the application: come back \
+             later, or give it more."
+        }
         Rejection::AppDown(_) => {
             "Nothing listens at `app.url`, or it hung up before it answered: look at the application."
         }

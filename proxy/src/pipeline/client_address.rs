@@ -258,8 +258,23 @@ mod tests {
 
     #[test]
     fn no_bytes_make_it_panic() {
-        let parts: [&[u8]; 15] =
-            [b"203.0.113.9", b",", b"\"", b"\\", b";", b"=", b"for", b"[", b"]", b":", b" ", b"10.1.2.3", b"%", b"\xff", b"\t"];
+        let parts: [&[u8]; 15] = [
+            b"203.0.113.9",
+            b",",
+            b"\"",
+            b"\\",
+            b";",
+            b"=",
+            b"for",
+            b"[",
+            b"]",
+            b":",
+            b" ",
+            b"10.1.2.3",
+            b"%",
+            b"\xff",
+            b"\t",
+        ];
         let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
         for _ in 0..20_000 {
             let mut line = Vec::new();

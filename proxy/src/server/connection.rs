@@ -43,11 +43,14 @@ const LINGER: Duration = Duration::from_secs(1);
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
 /// Bytes that wait on one HTTP/2 stream for a client that does not read.
-const SEND_BUFFER: usize = 64 * 1024;
+pub(super) const SEND_BUFFER: usize = 64 * 1024;
 /// Bytes that a client may send on one HTTP/2 stream before we have read them.
 const STREAM_WINDOW: u32 = 256 * 1024;
 /// The same for all streams of a connection: h2 takes half of that as the measure for floods of small pieces, so a smaller one would cut gRPC.
 const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Bytes that hyper holds of one HTTP/1.1 connection, each way; more where `limits.headers` asks for more.
+const BUFFER: usize = 64 * 1024;
 
 type Socket = Patient<TlsStream<TcpStream>>;
 
@@ -71,7 +74,8 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
         let Some(client) = arrival::admit(&mut stream, peer, &shared).await else { return Ok(None) };
         Ok::<_, std::io::Error>(Some((tls.accept(stream).await?, client)))
     };
-    let accepted = arrival::in_time(&shared, shaking).await;
+    // In a box of its own, whose memory is free again for as long as the connection lives.
+    let accepted = Box::pin(arrival::in_time(&shared, shaking)).await;
     let took = shared.clock.now().monotone.saturating_sub(started);
     let (stream, client) = match accepted {
         Some(Ok(Some(accepted))) => accepted,
@@ -92,9 +96,9 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
         Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
     let stages = shared.phase.watch();
     if http2 {
-        serve_http2(socket, served, stages).await
+        Box::pin(serve_http2(socket, served, stages)).await;
     } else {
-        serve_http1(socket, served, stages).await
+        Box::pin(serve_http1(socket, served, stages)).await;
     }
     shared.metrics.connection(-1);
 }
@@ -115,8 +119,7 @@ impl Served {
     async fn answer(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
         self.requests.fetch_add(1, Ordering::AcqRel);
         let place = self.shared.room.request(self.shared.runtime.load().limits.requests);
-        let mut answer =
-            pipeline::handle(&self.shared, &self.pool, &self.connection, request, place.as_ref()).await;
+        let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request, place.as_ref()).await;
         if let Some(tunnel) = answer.extensions_mut().remove() {
             // It is the first: behind a `101` no request is read any more.
             drop(self.tunnel.set(tunnel));
@@ -146,6 +149,7 @@ async fn serve_http1(socket: Socket, served: Served, mut stages: Stages) {
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head_time)
         .max_header_size(head.saturating_add(TARGET_LIMIT))
+        .max_buf_size(head.saturating_add(TARGET_LIMIT).max(BUFFER))
         .serve_connection(TokioIo::new(socket), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -172,8 +176,8 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
     let head = u32::try_from(limits.headers).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
     let streams = Streams::new(Arc::clone(&served.shared));
-    let running = streams.running();
-    let socket = Watched::new(socket, Arc::clone(&served.shared), Arc::clone(&running));
+    let link = streams.link();
+    let socket = Watched::new(socket, Arc::clone(&served.shared), Arc::clone(&link));
     let service = service_fn(move |request| served.clone().answer(request));
     let connection = http2::Builder::new(streams.clone())
         .timer(TokioTimer::new())
@@ -194,7 +198,7 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
             () = sleep(limits.head_time) => {
                 // HTTP/2 has no limit of its own on silence: with no request, new or open, the connection is asked to end.
                 let now = requests.load(Ordering::Acquire);
-                if now == seen && running.load(Ordering::Acquire) == 0 { break }
+                if now == seen && link.running() == 0 { break }
                 seen = now;
             }
         }
@@ -208,7 +212,7 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = sleep(farewell) => if running.load(Ordering::Acquire) == 0 { return }
+            () = sleep(farewell) => if link.running() == 0 { return }
         }
     }
 }

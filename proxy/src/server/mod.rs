@@ -3,6 +3,7 @@
 //! It decides nothing about requests. One single-threaded runtime per worker, each with its own listener on the same port
 //! (`SO_REUSEPORT`) and its own connections to the application; one more thread for probes, the control socket and keys.
 
+mod account;
 mod arrival;
 mod connection;
 mod flood;

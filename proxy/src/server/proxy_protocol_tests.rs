@@ -43,7 +43,8 @@ async fn a_header_is_read_to_its_last_byte_and_no_further() {
         .flat_map(|text| text.parse::<Ipv6Addr>().unwrap().octets())
         .chain([0, 1, 0, 2])
         .collect();
-    let mapped: Vec<u8> = "::ffff:203.0.113.9".parse::<Ipv6Addr>().unwrap().octets().into_iter().chain([0; 20]).collect();
+    let mapped: Vec<u8> =
+        "::ffff:203.0.113.9".parse::<Ipv6Addr>().unwrap().octets().into_iter().chain([0; 20]).collect();
     for (header, behind) in [
         (b"PROXY UNKNOWN\r\n".to_vec(), Behind::Sender),
         (b"PROXY UNKNOWN whatever 1 2\r\n".to_vec(), Behind::Sender),

@@ -8,10 +8,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::limits::site;
+
+/// How long newcomers are closed after no file handle was left.
+const SHORTAGE: Duration = Duration::from_millis(100);
 
 /// What goes on at this moment.
 #[derive(Debug, Default)]
@@ -20,6 +25,8 @@ pub struct Room {
     requests: AtomicUsize,
     addresses: Mutex<HashMap<u128, usize>>,
     handshakes: Mutex<Handshakes>,
+    /// When a worker last found no file handle left.
+    short: Mutex<Option<Instant>>,
 }
 
 /// Those that shake hands, by the order in which they came.
@@ -80,6 +87,17 @@ impl Room {
         let told = Arc::new(Notify::new());
         handshakes.waiting.insert(number, Arc::clone(&told));
         (self.place(Of::Handshake(number)), told)
+    }
+
+    /// A worker has found no file handle left.
+    pub(crate) fn short_of_handles(&self) {
+        *self.short.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether one found that a moment ago: newcomers are closed until then.
+    pub(crate) fn is_short_of_handles(&self) -> bool {
+        let short = self.short.lock().unwrap_or_else(PoisonError::into_inner);
+        short.is_some_and(|since| since.elapsed() < SHORTAGE)
     }
 
     fn place(self: &Arc<Self>, of: Of) -> Place {

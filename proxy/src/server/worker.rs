@@ -14,8 +14,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
-use super::{StartError, connection};
 use super::room::Place;
+use super::{StartError, connection};
 use crate::phase::Stage;
 use crate::shared::Shared;
 use crate::telemetry::ended::Ended;
@@ -121,6 +121,12 @@ impl Door {
     /// queue: the client has been told there that it is connected, and would hang until it gives up by itself.
     async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, queue: &TcpListener) {
         match accepted {
+            // A handle for nothing but this comes first, or the next shortage finds none.
+            Ok((stream, _)) if self.spare.is_none() || self.shared.room.is_short_of_handles() => {
+                drop(stream);
+                self.shared.ended(Ended::Full);
+                self.spare = self.spare.take().or_else(spare);
+            }
             Ok((stream, peer)) => match self.shared.room.connection(self.shared.runtime.load().limits.connections) {
                 Some(room) => self.serve(stream, peer, Some(room)),
                 None => self.shared.ended(Ended::Full),
@@ -140,6 +146,8 @@ impl Door {
     /// Closes whoever waits now. Where no file handle is left, the one that is kept for this is given up for it: a client
     /// that hangs in the kernel's queue cannot go elsewhere, and the next `accept` would fail at once again.
     fn turn_away(&mut self, queue: &TcpListener) {
+        // ORDER: the others know before the handle is free, so that none of them keeps it.
+        self.shared.room.short_of_handles();
         drop(self.spare.take());
         while let Ok((stream, _)) = queue.accept() {
             drop(stream);

@@ -39,11 +39,8 @@ async fn by_default_nobody_is_believed_in_a_pod_either() {
     let gate = Gate::plain();
     for protocol in BOTH {
         let mut client = Client::open(&gate, protocol).await;
-        let headers = [
-            ("x-forwarded-for", "198.51.100.66"),
-            ("forwarded", "for=198.51.100.66"),
-            ("x-real-ip", "198.51.100.66"),
-        ];
+        let headers =
+            [("x-forwarded-for", "198.51.100.66"), ("forwarded", "for=198.51.100.66"), ("x-real-ip", "198.51.100.66")];
         let answer = client.ask("GET", "/open/x", &headers).await;
         assert_eq!(answer.status, 200);
         assert_eq!(told(&gate), only("127.0.0.1"));
@@ -142,7 +139,8 @@ const ASK: &str = "GET /open/x HTTP/1.1\r\nhost: clinic.example\r\nx-forwarded-f
 #[tokio::test]
 async fn the_proxy_protocol_of_a_named_sender_tells_the_client() {
     let gate = gate("{ proxy_protocol: { sent_by: [127.0.0.0/8] } }");
-    for (header, client) in [(V1, "203.0.113.9"), (V2, "203.0.113.9"), (LOCAL, "127.0.0.1"), (b"PROXY UNKNOWN\r\n", "127.0.0.1")]
+    for (header, client) in
+        [(V1, "203.0.113.9"), (V2, "203.0.113.9"), (LOCAL, "127.0.0.1"), (b"PROXY UNKNOWN\r\n", "127.0.0.1")]
     {
         let mut raw = behind(&gate, header).await.unwrap();
         let answer = raw.ask(ASK).await.unwrap();

@@ -23,29 +23,27 @@ fn gate(limits: &str, app: App) -> Gate {
 
 /// Large answers, and events that come slowly.
 fn app() -> App {
-    App::start(|exchange| {
-        match exchange.seen.target() {
-            "/open/large" => {
-                exchange.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n"));
-                let piece = vec![b'x'; 64 * 1024];
-                for _ in 0..LARGE / piece.len() {
-                    if !exchange.send(&piece) {
-                        break;
-                    }
+    App::start(|exchange| match exchange.seen.target() {
+        "/open/large" => {
+            exchange.send(format!("HTTP/1.1 200 OK\r\ncontent-length: {LARGE}\r\n\r\n"));
+            let piece = vec![b'x'; 64 * 1024];
+            for _ in 0..LARGE / piece.len() {
+                if !exchange.send(&piece) {
+                    break;
                 }
-                After::Close
             }
-            "/open/events" => {
-                exchange.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
-                exchange.send("6\r\ndata:1\r\n");
-                std::thread::sleep(Duration::from_millis(1_500));
-                exchange.send("6\r\ndata:2\r\n0\r\n\r\n");
-                After::Keep
-            }
-            _ => {
-                exchange.read_body();
-                exchange.answer("200 OK", "", "ok")
-            }
+            After::Close
+        }
+        "/open/events" => {
+            exchange.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");
+            exchange.send("6\r\ndata:1\r\n");
+            std::thread::sleep(Duration::from_millis(1_500));
+            exchange.send("6\r\ndata:2\r\n0\r\n\r\n");
+            After::Keep
+        }
+        _ => {
+            exchange.read_body();
+            exchange.answer("200 OK", "", "ok")
         }
     })
 }
@@ -84,7 +82,9 @@ async fn http_2_without_preface_with_the_preface_alone_and_with_a_piece_of_it_en
     let gate = gate("head_time: 300ms", app());
     for start in [&b""[..], b"PRI * HTTP", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"] {
         let mut raw = Raw::over(
-            e2e::client::connect(gate.https, e2e::client::tls(&gate.files.ca, &[b"h2"]), "clinic.example").await.unwrap(),
+            e2e::client::connect(gate.https, e2e::client::tls(&gate.files.ca, &[b"h2"]), "clinic.example")
+                .await
+                .unwrap(),
         );
         raw.send(start).await;
         soon("the end", raw.stream.read_to_end(&mut Vec::new())).await.unwrap_or(0);

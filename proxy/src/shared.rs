@@ -10,6 +10,7 @@ use http::HeaderMap;
 
 use crate::authn::Remembered;
 use crate::clock::Clock;
+use crate::denials::Denials;
 use crate::limits::Limits;
 use crate::phase::Phase;
 use crate::reload::Reloads;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub tokens: Remembered,
     /// The evidence.
     pub record: Record,
+    /// Refusals that it holds as a count.
+    pub denials: Denials,
     /// Counters for `/metrics`.
     pub metrics: Metrics,
     /// Where traces go; none while nothing is exported.

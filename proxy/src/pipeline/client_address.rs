@@ -214,7 +214,7 @@ mod tests {
             (&["for=203.0.113.9"], Err(())),
         ] {
             let read = read(ForwardingHeader::XForwardedFor, PROXY, lines);
-            assert_eq!(read.as_deref().map_err(|()| ()), client, "{lines:?}");
+            assert_eq!(read.as_deref().ok(), client.ok(), "{lines:?}");
         }
     }
 
@@ -242,7 +242,7 @@ mod tests {
             (&["for=203.0.113.9;host=\"\\\"\""], Err(())),
         ] {
             let read = read(ForwardingHeader::Forwarded, PROXY, lines);
-            assert_eq!(read.as_deref().map_err(|()| ()), client, "{lines:?}");
+            assert_eq!(read.as_deref().ok(), client.ok(), "{lines:?}");
         }
     }
 

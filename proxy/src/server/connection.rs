@@ -116,21 +116,33 @@ struct Served {
 }
 
 impl Served {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
+    async fn answer(self, request: Request<Incoming>) -> (Response<Handed>, Option<Tunnel>) {
         self.requests.fetch_add(1, Ordering::AcqRel);
         let place = self.shared.room.request(self.shared.runtime.load().limits.requests);
         let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request, place.as_ref()).await;
-        if let Some(tunnel) = answer.extensions_mut().remove() {
-            // It is the first: behind a `101` no request is read any more.
-            drop(self.tunnel.set(tunnel));
+        let tunnel = answer.extensions_mut().remove();
+        (answer.map(|body| Handed::new(body, place)), tunnel)
+    }
+
+    /// As [`Served::answer`], for HTTP/2: a tunnel is a stream beside the others, and ends with the connection at the latest.
+    async fn answer_on_stream(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
+        let mut stages = self.shared.phase.watch();
+        let (answer, tunnel) = self.answer(request).await;
+        if let Some(tunnel) = tunnel {
+            tokio::spawn(async move { tunnel.run(stages.reached(Stage::Closing)).await });
         }
-        Ok(answer.map(|body| Handed::new(body, place)))
+        Ok(answer)
     }
 
     /// As [`Served::answer`]; once the gate closes, the answer says that it is the last one of its connection.
     async fn answer_and_part(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
         let shared = Arc::clone(&self.shared);
-        let mut answer = self.answer(request).await?;
+        let kept = Arc::clone(&self.tunnel);
+        let (mut answer, tunnel) = self.answer(request).await;
+        if let Some(tunnel) = tunnel {
+            // It is the first: behind a `101` no request is read any more.
+            drop(kept.set(tunnel));
+        }
         // Behind a `101` there is no next request, and its `Connection` says something else.
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         if shared.phase.stage() >= Stage::Closing && !switches {
@@ -178,16 +190,17 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
     let streams = Streams::new(Arc::clone(&served.shared));
     let link = streams.link();
     let socket = Watched::new(socket, Arc::clone(&served.shared), Arc::clone(&link));
-    let service = service_fn(move |request| served.clone().answer(request));
-    let connection = http2::Builder::new(streams.clone())
+    let service = service_fn(move |request| served.clone().answer_on_stream(request));
+    let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_header_list_size(head)
+        .enable_connect_protocol() // WebSockets (RFC 8441)
         .max_concurrent_streams(limits.streams)
         .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
-        .initial_connection_window_size(CONNECTION_WINDOW)
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
     let mut seen = 0;

@@ -40,6 +40,24 @@ pub(crate) enum Ended {
 }
 
 impl Ended {
+    /// All of them: each is shown from the start, so that a rate can be made of the first one.
+    pub(crate) const ALL: [Self; 14] = [
+        Ended::Full,
+        Ended::Address,
+        Ended::Handshakes,
+        Ended::ProxyProtocol,
+        Ended::SlowReader,
+        Ended::HeaderBlock,
+        Ended::Continuation,
+        Ended::Settings,
+        Ended::Ping,
+        Ended::Priority,
+        Ended::Reset,
+        Ended::WindowUpdate,
+        Ended::EmptyData,
+        Ended::UnknownFrame,
+    ];
+
     /// Its name in the metric and in the log.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -46,7 +46,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 20] = [
+pub const METRICS: [MetricEntry; 21] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -93,6 +93,11 @@ pub const METRICS: [MetricEntry; 20] = [
         meaning: "how long TLS handshakes took",
     },
     MetricEntry { name: "anteroom_record_events_total", labels: "", meaning: "events that are on disk" },
+    MetricEntry {
+        name: "anteroom_record_denials_counted_total",
+        labels: "",
+        meaning: "refused requests that stand in the record as a count",
+    },
     MetricEntry { name: "anteroom_record_waiting", labels: "", meaning: "events that wait for the disk" },
     MetricEntry { name: "anteroom_record_bytes", labels: "", meaning: "size of the record" },
     MetricEntry {
@@ -276,6 +281,10 @@ impl Metrics {
                 }
             })
             .build();
+        let ended = meter.u64_counter("anteroom.connections.ended").build();
+        for why in Ended::ALL {
+            ended.add(0, &[KeyValue::new("reason", why.name())]);
+        }
         Ok(Self {
             registry,
             reader,
@@ -288,7 +297,7 @@ impl Metrics {
             requests: meter.u64_counter("anteroom.requests").build(),
             observed: meter.u64_counter("anteroom.observed").build(),
             connections: meter.i64_up_down_counter("anteroom.connections").build(),
-            ended: meter.u64_counter("anteroom.connections.ended").build(),
+            ended,
             handshakes: meter.u64_counter("anteroom.tls.handshakes").build(),
             provider,
         })
@@ -315,6 +324,8 @@ impl Metrics {
             meter.u64_observable_gauge("anteroom.record.bytes").with_callback(of(|health| health.bytes)).build();
         let failed = of(|health| u64::from(health.failed.is_some() || health.full));
         let _failed = meter.u64_observable_gauge("anteroom.record.failed").with_callback(failed).build();
+        let counted = seen(&gate, |gate, out| out.observe(gate.denials.counted(), &[]));
+        let _counted = meter.u64_observable_counter("anteroom.record.denials_counted").with_callback(counted).build();
         let keys = seen(&gate, |gate, out| {
             for provider in &gate.runtime.load().providers {
                 let name = KeyValue::new("provider", provider.authn.name().to_owned());

@@ -20,6 +20,7 @@ use crate::server::Room;
 use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Outbox;
+use crate::telemetry::refusals::Refusals;
 use crate::telemetry::trace::Trace;
 
 /// The state of a process.
@@ -39,6 +40,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Tokens that were verified before.
     pub tokens: Remembered,
+    /// Refused handshakes that the log has not told yet.
+    pub refusals: Refusals,
     /// The evidence.
     pub record: Record,
     /// Refusals that it holds as a count.

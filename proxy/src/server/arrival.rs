@@ -4,11 +4,9 @@
 //! a header is never read, so that its bytes go to TLS, which refuses them.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::proxy_protocol::{self, Behind};
 use super::room::Place;
@@ -25,8 +23,8 @@ pub(super) struct Client {
     pub(super) place: Option<Place>,
 }
 
-/// Looks who comes. `None`: the connection ends here, which is counted.
-pub(super) async fn admit(stream: &mut TcpStream, peer: IpAddr, shared: &Shared) -> Option<Client> {
+/// Looks who comes, until the deadline. `None`: the connection ends here, which is counted.
+pub(super) async fn admit(stream: &mut TcpStream, peer: IpAddr, deadline: Instant, shared: &Shared) -> Option<Client> {
     let (most, behind) = {
         let runtime = shared.runtime.load();
         let behind = match &runtime.client_address {
@@ -40,10 +38,10 @@ pub(super) async fn admit(stream: &mut TcpStream, peer: IpAddr, shared: &Shared)
     let address = match behind {
         Arrives::Itself => peer,
         Arrives::Sender => return Some(Client { address: peer, place: None }),
-        Arrives::WithHeader => match proxy_protocol::read(stream).await {
-            Ok(Behind::Client(client)) => client,
-            Ok(Behind::Sender) => return Some(Client { address: peer, place: None }),
-            Err(_) => {
+        Arrives::WithHeader => match timeout_at(deadline, proxy_protocol::read(stream)).await {
+            Ok(Ok(Behind::Client(client))) => client,
+            Ok(Ok(Behind::Sender)) => return Some(Client { address: peer, place: None }),
+            Ok(Err(_)) | Err(_) => {
                 shared.ended(Ended::ProxyProtocol);
                 return None;
             }
@@ -63,16 +61,13 @@ enum Arrives {
     WithHeader,
 }
 
-/// Waits for a handshake, for as long as it may take. `None`: it took too long, or gave way to newer ones.
-pub(super) async fn in_time<T>(shared: &Arc<Shared>, shaking: impl Future<Output = T>) -> Option<T> {
-    let (most, longest): (usize, Duration) = {
-        let limits = &shared.runtime.load().limits;
-        (limits.handshakes, limits.handshake_time)
-    };
+/// Waits for a handshake, unless it has to give way to newer ones.
+pub(super) async fn or_give_way<T>(shared: &Shared, shaking: impl Future<Output = Option<T>>) -> Option<T> {
+    let most = shared.runtime.load().limits.handshakes;
     let (_place, told) = shared.room.handshake(most);
     tokio::select! {
         biased;
-        shaken = timeout(longest, shaking) => shaken.ok(),
+        shaken = shaking => shaken,
         () = told.notified() => {
             shared.ended(Ended::Handshakes);
             None

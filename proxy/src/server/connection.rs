@@ -17,19 +17,20 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::arrival;
 use super::flood::Watched;
+use super::handshake;
 use super::io::Patient;
 use super::streams::{Handed, Streams};
+use crate::authn::Presented;
 use crate::phase::{Stage, Stages};
 use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
 use crate::shared::Shared;
-use crate::telemetry::metrics::Handshake;
 use crate::upstream::{Pool, Tunnel};
 
 /// Bytes that may wait in the kernel for a client that does not read. Without this limit a socket takes megabytes before it
@@ -61,6 +62,8 @@ pub(crate) struct Connection {
     pub(crate) peer: IpAddr,
     /// The name in the ClientHello (SNI), in lower case.
     pub(crate) server_name: Option<String>,
+    /// What the client has shown of itself in the handshake.
+    pub(crate) certificate: Option<Presented>,
 }
 
 /// Serves a connection to its end.
@@ -68,30 +71,24 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
     if stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)).is_err() {
         return;
     }
-    let started = shared.clock.now().monotone;
+    let limits = shared.runtime.load().limits;
+    let deadline = Instant::now() + limits.handshake_time;
     let shaking = async {
         let mut stream = stream;
-        let Some(client) = arrival::admit(&mut stream, peer, &shared).await else { return Ok(None) };
-        Ok::<_, std::io::Error>(Some((tls.accept(stream).await?, client)))
+        let client = arrival::admit(&mut stream, peer, deadline, &shared).await?;
+        let (stream, certificate) = handshake::shake(stream, tls, deadline, &shared).await?;
+        Some((stream, certificate, client))
     };
     // In a box of its own, whose memory is free again for as long as the connection lives.
-    let accepted = Box::pin(arrival::in_time(&shared, shaking)).await;
-    let took = shared.clock.now().monotone.saturating_sub(started);
-    let (stream, client) = match accepted {
-        Some(Ok(Some(accepted))) => accepted,
-        Some(Ok(None)) => return,
-        Some(Err(_)) => return shared.metrics.handshake(Handshake::Failed, took),
-        None => return shared.metrics.handshake(Handshake::TimedOut, took),
-    };
+    let shaken = Box::pin(arrival::or_give_way(&shared, shaking)).await;
+    let Some((stream, certificate, client)) = shaken else { return };
     let arrival::Client { address: peer, place: _place } = client;
-    shared.metrics.handshake(Handshake::Ok, took);
     shared.metrics.connection(1);
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let server_name = session.server_name().map(str::to_ascii_lowercase);
-    let connection = Arc::new(Connection { peer, server_name });
-    let slowest = shared.runtime.load().limits.least_rate.for_steps_of(STEP);
-    let socket = Patient::new(stream, slowest);
+    let connection = Arc::new(Connection { peer, server_name, certificate });
+    let socket = Patient::new(stream, limits.least_rate.for_steps_of(STEP));
     let served =
         Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
     let stages = shared.phase.watch();

@@ -8,6 +8,7 @@ mod arrival;
 mod connection;
 mod flood;
 mod frames;
+mod handshake;
 pub(crate) mod io;
 mod listen;
 mod proxy_protocol;
@@ -31,6 +32,7 @@ use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::config::{AuditPlan, Plan};
 use crate::denials::Denials;
+use crate::expiry::Expiry;
 use crate::limits::Limits;
 use crate::phase::{Phase, Stage};
 use crate::reload::{Fixed, Reloader, Reloads};
@@ -40,6 +42,7 @@ use crate::shared::Shared;
 use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Exporter;
+use crate::telemetry::refusals::Refusals;
 pub(crate) use connection::Connection;
 pub(crate) use room::Place;
 pub use room::Room;
@@ -125,6 +128,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         runtime: ArcSwap::from_pointee(plan.runtime),
         limits: Limits::new(),
         tokens: Remembered::new(),
+        refusals: Refusals::default(),
         record,
         denials: Denials::default(),
         metrics,
@@ -139,8 +143,14 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let mut keys = KeyTasks::new(runtime, Arc::clone(&shared));
     keys.keep(plan.key_sources);
     let (asks, asked) = sync_channel(1);
-    let reloader =
-        Reloader { path: plan.files.config().to_owned(), seen: plan.files, fixed, keys, shared: Arc::clone(&shared) };
+    let reloader = Reloader {
+        path: plan.files.config().to_owned(),
+        seen: plan.files,
+        fixed,
+        keys,
+        shared: Arc::clone(&shared),
+        expiry: Expiry::default(),
+    };
     let reloader = std::thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || reloader.watch(&asked))

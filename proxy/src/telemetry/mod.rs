@@ -4,4 +4,5 @@ pub(crate) mod ended;
 pub mod log;
 pub mod metrics;
 pub mod otlp;
+pub mod refusals;
 pub(crate) mod trace;

@@ -27,6 +27,8 @@ mod expiry;
 pub mod framing;
 pub mod limits;
 pub mod manual;
+pub mod network;
+pub mod pace;
 pub mod phase;
 pub mod pipeline;
 pub mod rejection;

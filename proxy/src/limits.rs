@@ -270,7 +270,7 @@ fn count(time: Duration) -> u64 {
 }
 
 /// The part of an address that one customer holds: an IPv4 address whole, of an IPv6 address the first 64 bits.
-fn site(address: IpAddr) -> u128 {
+pub(crate) fn site(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(four) => u128::from(u32::from(four)),
         IpAddr::V6(six) => u128::from(six) & !u128::from(u64::MAX),

@@ -262,8 +262,9 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
              plain form, or the route allows it by name ([policies](policies.md#routes))."
         }
         Rejection::BadHeader(_) => {
-            "A header that may stand once is repeated, is no text, overrides the method, has a name that servers read as another \
-             (`app.unclear_headers`), or names a form that cannot be looked into; the log names which."
+            "A header that may stand once is repeated, is no text, overrides the method, has a name that servers read as \
+             another (`app.unclear_headers`), or names a form that cannot be looked into; or the word of a sender that \
+             `client_address` names is no address. The log names which."
         }
         Rejection::BadHost(_) => "Add the name to `app.hosts`, or mend the client's `Host`.",
         Rejection::TooLarge(_) => {
@@ -291,7 +292,10 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
             "Come back after `Retry-After` seconds. It is the address' limit (`limits.per_address`), its allowance of \
              refused requests (`limits.refused_per_address`), or the act's own `limit`."
         }
-        Rejection::Overloaded => "The gate has no room for more work: come back later, or give it more.",
+        Rejection::Overloaded => {
+            "There are `limits.requests` already, or no room for one more connection to the application: come back \
+             later, or give it more."
+        }
         Rejection::AppDown(_) => {
             "Nothing listens at `app.url`, or it hung up before it answered: look at the application."
         }

@@ -41,7 +41,6 @@ impl Fixed {
             ("listen.health", plan.health.to_string()),
             ("listen.control", format!("{:?}", plan.control)),
             ("workers", format!("{:?}", plan.workers)),
-            ("limits.connections", plan.connections.to_string()),
             ("audit.directory", format!("{:?}", plan.audit.directory)),
             ("audit.size", plan.audit.size.to_string()),
             ("audit.origin", format!("{:?}", plan.audit.origin)),

@@ -18,6 +18,8 @@ use rustls::ServerConfig;
 
 use crate::authn::{self, Callers, Contexts, KeyStore};
 use crate::limits::Quota;
+use crate::network::Networks;
+use crate::pace::LeastRate;
 use crate::pipeline::canonical;
 use crate::upstream::AppTarget;
 pub use browsers::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
@@ -51,6 +53,8 @@ pub struct Runtime {
     pub security_txt: Option<SecurityTxt>,
     /// How far the controls are rolled out.
     pub stages: Stages,
+    /// Whose word on a client's address counts.
+    pub client_address: ClientAddress,
     /// What a client may ask.
     pub limits: Bounds,
     /// Turns patients into pseudonyms; without it the record names none.
@@ -114,6 +118,34 @@ pub struct Provider {
     pub keys: Arc<KeyStore>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
+}
+
+/// Whose word on a client's address counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientAddress {
+    /// Nobody's: the client is the peer of the connection.
+    Peer,
+    /// A header of named senders.
+    Header {
+        /// Which one.
+        header: ForwardingHeader,
+        /// Those who are believed.
+        sent_by: Networks,
+    },
+    /// The PROXY protocol, demanded of named senders and read from nobody else.
+    ProxyProtocol {
+        /// Those who are believed.
+        sent_by: Networks,
+    },
+}
+
+/// A header that carries addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ForwardingHeader {
+    /// `X-Forwarded-For`.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
 }
 
 /// Who vouches for a caller.
@@ -224,4 +256,20 @@ pub struct Bounds {
     pub per_address: Quota,
     /// Refused requests of one address.
     pub refused_per_address: Quota,
+    /// Open connections, over all workers.
+    pub connections: usize,
+    /// Open connections of one address.
+    pub connections_per_address: usize,
+    /// Handshakes at once, over all workers.
+    pub handshakes: usize,
+    /// How long one may take.
+    pub handshake_time: Duration,
+    /// How long the head of a request may take, and the silence between two.
+    pub head_time: Duration,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams: u32,
+    /// Requests at once, over all workers.
+    pub requests: usize,
+    /// How fast a client has to send and to take.
+    pub least_rate: LeastRate,
 }

@@ -17,6 +17,8 @@ use crate::phase::Phase;
 use crate::reload::Reloads;
 use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
+use crate::server::Room;
+use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Outbox;
 use crate::telemetry::refusals::Refusals;
@@ -49,10 +51,12 @@ pub struct Shared {
     pub metrics: Metrics,
     /// Where traces go; none while nothing is exported.
     pub outbox: Option<Arc<Outbox>>,
-    /// Room for connections, over all workers.
-    pub connections: Arc<Semaphore>,
     /// Room for forms that are held before they are passed on, over all workers.
     pub forms: Arc<Semaphore>,
+    /// What goes on at this moment, over all workers.
+    pub room: Arc<Room>,
+    /// When the log last told of an ended connection.
+    pub told: Told,
     /// Where the process stands in its life.
     pub phase: Phase,
 }

@@ -125,14 +125,23 @@ impl Wire {
         }
     }
 
-    async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+    /// Lets the gate send so many more bytes on a stream; on stream 0, on all of them together.
+    pub async fn widen(&mut self, stream: u32, bytes: u32) {
+        self.frame(8, 0, stream, &bytes.to_be_bytes()).await;
+    }
+
+    /// Sends any frame at all. A gate that has hung up shows when its end is read.
+    pub async fn frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
+        self.try_frame(kind, flags, stream, payload).await;
+    }
+
+    /// Sends any frame at all. False where the gate has hung up.
+    pub async fn try_frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) -> bool {
         let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
         let mut frame = vec![length[1], length[2], length[3], kind, flags];
         frame.extend_from_slice(&stream.to_be_bytes());
         frame.extend_from_slice(payload);
-        // A gate that has hung up shows when its end is read.
-        drop(self.stream.write_all(&frame).await);
-        drop(self.stream.flush().await);
+        self.stream.write_all(&frame).await.is_ok() && self.stream.flush().await.is_ok()
     }
 }
 

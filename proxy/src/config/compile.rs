@@ -18,7 +18,7 @@ use super::files::FileSet;
 use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
-use super::{app, browsers, headers, limits, listen, security_txt, telemetry, tls};
+use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls};
 use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::otlp;
@@ -47,8 +47,6 @@ pub struct Plan {
     pub log_level: LogLevel,
     /// How many workers; `None`: one per CPU.
     pub workers: Option<usize>,
-    /// Open connections over all workers.
-    pub connections: usize,
     /// Where the day of `security_txt` stands.
     pub(super) security_txt_day: Span,
     /// What was odd but not wrong.
@@ -84,6 +82,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let answer_headers = headers::answer_headers(&config.headers, config.rollout, identity.as_ref(), &mut faults);
     let browsers = browsers::compile(&config, &mut faults);
     let security_txt = config.security_txt.as_ref().and_then(|raw| security_txt::compile(raw, &mut faults));
+    let client_address = client_address::client_address(&config.client_address, &mut faults);
     let limits = limits::bounds(&config.limits, &mut faults);
     let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
         let bytes = faults.file(&key.file)?;
@@ -101,7 +100,6 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let health = listen::address(&config.listen.health, &mut faults);
     let control = config.listen.control.as_ref().and_then(|path| listen::control_socket(path, &mut faults));
     let workers = config.workers.as_ref().and_then(|workers| within(workers, 1, 256, &mut faults)).map(usize::from);
-    let connections = within(&config.limits.connections, 1, 1_000_000, &mut faults);
     let audit = audit_plan(&config, &mut faults);
     let telemetry = config.telemetry.as_ref().and_then(|raw| telemetry::compile(raw, &mut faults));
 
@@ -125,13 +123,14 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             reading: app::reading(&config.app),
             security_txt,
             stages: config.rollout.stages(),
+            client_address: client_address?,
             limits: limits?,
             pseudonym_key,
             drain: drain?,
         })
     })();
-    let plan = (|| Some((runtime?, shown?, https?, health?, audit?, connections?)))();
-    let Some((runtime, shown, https, health, audit, connections)) = plan else {
+    let plan = (|| Some((runtime?, shown?, https?, health?, audit?)))();
+    let Some((runtime, shown, https, health, audit)) = plan else {
         // INVARIANT: whatever is missing here has left a fault behind; if not, nothing starts all the same.
         let mut diagnostics = diagnostics;
         diagnostics.push(Diagnostic::without_place("config", "the configuration is incomplete"));
@@ -148,7 +147,6 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         telemetry,
         log_level: config.log.level,
         workers,
-        connections: usize::try_from(connections).unwrap_or(1),
         security_txt_day: config.security_txt.as_ref().map_or(Span::NOWHERE, |raw| raw.expires.span),
         warnings: diagnostics,
         sources,
@@ -231,7 +229,7 @@ pub(super) fn size(
     None
 }
 
-fn within<T: PartialOrd + Copy + std::fmt::Display>(
+pub(super) fn within<T: PartialOrd + Copy + std::fmt::Display>(
     written: &Spanned<T>,
     least: T,
     most: T,

@@ -5,6 +5,7 @@
 mod app;
 mod audit;
 mod browsers;
+mod client_address;
 mod compile;
 mod csp;
 mod drain;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::app::RawApp;
 use super::audit::{RawAudit, RawRedact};
 use super::browsers::{RawCookies, RawCors};
+use super::client_address::RawClientAddress;
 use super::drain::RawDrain;
 use super::headers::RawHeaders;
 use super::limits::RawLimits;
@@ -41,6 +42,9 @@ pub struct RawConfig {
     pub listen: RawListen,
     /// The certificates that the gate shows.
     pub tls: RawTls,
+    /// Whose word on a client's address counts.
+    #[serde(default)]
+    pub client_address: RawClientAddress,
     /// Who may vouch for a caller; the key is the provider's name in the log and in `status`.
     #[serde(default)]
     pub providers: BTreeMap<String, RawProvider>,

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use policy::{Found, Match};
 
 use super::canonical::{self, method};
+use super::client_address;
 use super::decide::Request as Asked;
 use super::observe;
 use super::rename;
@@ -73,6 +74,9 @@ pub(super) fn request(
     request: Request<Incoming>,
     trail: &mut Trail,
 ) -> Result<Understood, Rejection> {
+    // ORDER: before anything counts for an address, and before the headers that `Connection` names are taken out: a client
+    // could have a sender's word removed with it.
+    trail.peer = client_address::of(&runtime.client_address, connection.peer, request.headers())?;
     // ORDER: the address limit comes before routing and before any cryptography, and counts refused requests too.
     let now = trail.started.monotone;
     if let Err(full) = shared.limits.take_address(trail.peer, runtime.limits.per_address, now) {

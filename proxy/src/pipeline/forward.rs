@@ -20,7 +20,7 @@ use crate::runtime::{Place, Rollout, Runtime};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::telemetry::trace::{self, AppCall};
-use crate::upstream::body::{AnswerBody, RequestBody};
+use crate::upstream::body::{AnswerBody, Bounds, RequestBody};
 use crate::upstream::{self, AppProtocol, Pool, Trailers, trailers};
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1), beside those that `Connection` names.
@@ -142,11 +142,13 @@ pub(super) async fn send(
         }
         websocket::ask(&mut parts.headers, handshake)?;
     }
-    let limit = match runtime.stages.body {
-        Rollout::Enforce => runtime.limits.body,
+    let limits = &runtime.limits;
+    let most = match runtime.stages.body {
+        Rollout::Enforce => limits.body,
         Rollout::Observe => u64::MAX,
     };
-    let (body, fate) = RequestBody::new(admitted.body, version, limit, app.idle, asked, admitted.watch);
+    let bounds = Bounds { most, idle: app.idle, rate: limits.least_rate };
+    let (body, fate) = RequestBody::new(admitted.body, version, bounds, asked, admitted.watch);
     let sent = shared.clock.now().monotone;
     let answer = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);

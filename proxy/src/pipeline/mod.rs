@@ -7,6 +7,7 @@ mod admit;
 mod answer;
 mod cache;
 pub mod canonical;
+mod client_address;
 mod cookies;
 mod cors;
 mod cross_site;
@@ -36,7 +37,7 @@ use hyper::body::Incoming;
 
 use crate::rejection::Rejection;
 use crate::runtime::{Rollout, Runtime};
-use crate::server::Connection;
+use crate::server::{Connection, Place};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::telemetry::log;
@@ -50,12 +51,14 @@ pub(crate) use forward::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
 pub(crate) use trail::Trail;
 
-/// Serves one request: always with an answer, always with a record of it or a refusal because there is none.
+/// Serves one request: always with an answer, always with a record of it or a refusal because there is none. Without a place
+/// among `limits.requests` the answer is `OVERLOADED`, before anything else is looked at.
 pub(crate) async fn handle(
     shared: &Shared,
     pool: &Pool,
     connection: &Connection,
     mut request: Request<Incoming>,
+    place: Option<&Place>,
 ) -> Response<AnswerBody> {
     websocket::as_get(&mut request);
     let runtime = shared.runtime.load_full(); // one policy for the whole request
@@ -65,7 +68,10 @@ pub(crate) async fn handle(
     let _active = shared.metrics.active(trail.method);
     let form = answer::Form::of(&request);
     let origin = cors::listed_origin(runtime.browsers.cors.as_ref(), request.headers());
-    let served = caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await;
+    let served = match place {
+        Some(_) => caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await,
+        None => Err(Rejection::Overloaded),
+    };
     let (mut answer, code) = match served {
         Ok(mut answer) => {
             finish(shared, &runtime, &trail, &mut answer);
@@ -183,4 +189,19 @@ async fn caught<T>(life: impl Future<Output = Result<T, Rejection>>) -> Result<T
         Err(_) => Poll::Ready(Err(Rejection::Internal)),
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_an_answer_and_the_next_request_goes_on() {
+        let ended = caught(async {
+            tokio::task::yield_now().await;
+            if true { panic!("of this request") } else { Ok(()) }
+        });
+        assert!(matches!(ended.await, Err(Rejection::Internal)));
+        assert!(matches!(caught(async { Ok(1) }).await, Ok(1)));
+    }
 }

@@ -14,42 +14,46 @@ use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::arrival;
+use super::flood::Watched;
 use super::guard::{Guard, Notes};
 use super::handshake;
 use super::io::Patient;
+use super::streams::{Handed, Streams};
 use crate::authn::Presented;
 use crate::framing;
 use crate::phase::{Stage, Stages};
 use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
 use crate::shared::Shared;
-use crate::upstream::body::AnswerBody;
 use crate::upstream::{Pool, Tunnel};
 
-/// How long a client may take for the head of a request, and stay silent between two.
-const HEAD: Duration = Duration::from_secs(30);
-/// How long a client may not read while we have something to write.
-const WRITE: Duration = Duration::from_secs(60);
+/// Bytes that may wait in the kernel for a client that does not read. Without this limit a socket takes megabytes before it
+/// says that nothing moves.
+const UNSENT: u32 = 64 * 1024;
+/// How much of that has to leave before a socket takes more: the steps in which a slow client is seen to move.
+const STEP: usize = 32 * 1024;
 /// How long a silent HTTP/1.1 connection is kept once the gate closes: a request may be on its way, and a connection that
 /// is closed under it would lose it.
 const LINGER: Duration = Duration::from_secs(1);
-/// Requests at once on one HTTP/2 connection.
-const STREAMS: u32 = 100;
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
-/// Bytes of one request that wait on HTTP/2 for an application that does not read, and of all requests of a connection
-/// together: so a few that stand still do not hold the others up. h2 also counts small frames against the second one:
-/// streams of many small messages need a large one.
-const STREAM_WINDOW: u32 = 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 4 * STREAM_WINDOW;
 /// Bytes that wait on one HTTP/2 stream for a client that does not read.
-const SEND_BUFFER: usize = 64 * 1024;
+pub(super) const SEND_BUFFER: usize = 64 * 1024;
+/// Bytes that a client may send on one HTTP/2 stream before we have read them.
+const STREAM_WINDOW: u32 = 256 * 1024;
+/// The same for all streams of a connection: h2 takes half of that as the measure for floods of small pieces, so a smaller one would cut gRPC.
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+
+/// Bytes that hyper holds of one HTTP/1.1 connection, each way; more where `limits.headers` asks for more.
+const BUFFER: usize = 64 * 1024;
 
 /// What hyper may take of a head on HTTP/1.1 beyond our own limits, in bytes.
 const ABOVE: usize = 4 * 1024;
@@ -71,23 +75,34 @@ pub(crate) struct Connection {
 
 /// Serves a connection to its end.
 pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, shared: Arc<Shared>, pool: Pool) {
-    if stream.set_nodelay(true).is_err() {
+    if stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)).is_err() {
         return;
     }
-    let Some((stream, certificate)) = handshake::shake(stream, tls, &shared).await else { return };
+    let limits = shared.runtime.load().limits;
+    let deadline = Instant::now() + limits.handshake_time;
+    let shaking = async {
+        let mut stream = stream;
+        let client = arrival::admit(&mut stream, peer, deadline, &shared).await?;
+        let (stream, certificate) = handshake::shake(stream, tls, deadline, &shared).await?;
+        Some((stream, certificate, client))
+    };
+    // In a box of its own, whose memory is free again for as long as the connection lives.
+    let shaken = Box::pin(arrival::or_give_way(&shared, shaking)).await;
+    let Some((stream, certificate, client)) = shaken else { return };
+    let arrival::Client { address: peer, place: _place } = client;
     shared.metrics.connection(1);
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     let connection = Arc::new(Connection { peer, server_name, certificate });
-    let socket = Patient::new(stream, WRITE);
+    let socket = Patient::new(stream, limits.least_rate.for_steps_of(STEP));
     let served =
         Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
     let stages = shared.phase.watch();
     if http2 {
-        serve_http2(TokioIo::new(socket), served, stages).await
+        Box::pin(serve_http2(socket, served, stages)).await;
     } else {
-        serve_http1(socket, served, stages).await
+        Box::pin(serve_http1(socket, served, stages)).await;
     }
     shared.metrics.connection(-1);
 }
@@ -105,15 +120,16 @@ struct Served {
 }
 
 impl Served {
-    async fn answer(self, request: Request<Incoming>) -> (Response<AnswerBody>, Option<Tunnel>) {
+    async fn answer(self, request: Request<Incoming>) -> (Response<Handed>, Option<Tunnel>) {
         self.requests.fetch_add(1, Ordering::AcqRel);
-        let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request).await;
+        let place = self.shared.room.request(self.shared.runtime.load().limits.requests);
+        let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request, place.as_ref()).await;
         let tunnel = answer.extensions_mut().remove();
-        (answer, tunnel)
+        (answer.map(|body| Handed::new(body, place)), tunnel)
     }
 
     /// As [`Served::answer`], for HTTP/2: a tunnel is a stream beside the others, and ends with the connection at the latest.
-    async fn answer_on_stream(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    async fn answer_on_stream(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
         let mut stages = self.shared.phase.watch();
         let (answer, tunnel) = self.answer(request).await;
         if let Some(tunnel) = tunnel {
@@ -128,7 +144,7 @@ impl Served {
         self,
         mut request: Request<Incoming>,
         notes: Arc<Notes>,
-    ) -> Result<Response<AnswerBody>, Infallible> {
+    ) -> Result<Response<Handed>, Infallible> {
         let shared = Arc::clone(&self.shared);
         let kept = Arc::clone(&self.tunnel);
         notes.mark(&mut request);
@@ -152,17 +168,20 @@ impl Served {
 }
 
 async fn serve_http1(socket: Socket, served: Served, mut stages: Stages) {
-    let headers = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
+    let limits = served.shared.runtime.load().limits;
+    let headers = usize::try_from(limits.headers).unwrap_or(usize::MAX);
+    let head = headers.saturating_add(TARGET_LIMIT).saturating_add(ABOVE);
     let tunnel = Arc::clone(&served.tunnel);
     let notes = Arc::new(Notes::default());
     let guard = Guard::new(socket, headers, Arc::clone(&notes));
     let service = service_fn(move |request| served.clone().answer_and_part(request, Arc::clone(&notes)));
-    // INVARIANT: hyper's own limits on a head (this one, 100 lines, 400 KiB) are above the guard's, so that it never refuses
+    // INVARIANT: hyper's own limits on a head (these two, and 100 lines) are above the guard's, so that it never refuses
     // one by itself.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_header_size(headers.saturating_add(TARGET_LIMIT).saturating_add(ABOVE))
+        .header_read_timeout(limits.head_time)
+        .max_header_size(head)
+        .max_buf_size(head.max(BUFFER))
         .serve_connection(TokioIo::new(guard), service)
         .with_upgrades();
     let mut connection = pin!(connection);
@@ -184,40 +203,52 @@ async fn serve_http1(socket: Socket, served: Served, mut stages: Stages) {
     }
 }
 
-async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
-    let headers = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
+async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
+    let limits = served.shared.runtime.load().limits;
+    let headers = usize::try_from(limits.headers).unwrap_or(usize::MAX);
     // Above ours, so that what is over ours is refused by us; what is far over it h2 answers by itself.
     let list = headers.saturating_add(TARGET_LIMIT).saturating_add(FIELD * 4 * framing::LINES);
     let list = u32::try_from(list).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
+    let streams = Streams::new(Arc::clone(&served.shared));
+    let link = streams.link();
+    let socket = Watched::new(socket, Arc::clone(&served.shared), Arc::clone(&link));
     let service = service_fn(move |request| served.clone().answer_on_stream(request));
-    let connection = http2::Builder::new(TokioExecutor::new())
+    let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())
         .max_header_list_size(list)
         .enable_connect_protocol() // WebSockets (RFC 8441)
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(limits.streams)
+        .max_send_buf_size(SEND_BUFFER)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING)
-        .serve_connection(socket, service);
+        .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
     let mut seen = 0;
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
             () = stages.reached(Stage::Closing) => break,
-            () = sleep(HEAD) => {
-                // HTTP/2 has no limit of its own on silence: without a new request the connection is asked to end. Streams
-                // that are open finish first.
+            () = sleep(limits.head_time) => {
+                // HTTP/2 has no limit of its own on silence: with no request, new or open, the connection is asked to end.
                 let now = requests.load(Ordering::Acquire);
-                if now == seen { break }
+                if now == seen && link.running() == 0 { break }
                 seen = now;
             }
         }
     }
     // GOAWAY twice (RFC 9113, section 6.8): what the client sent before it read the first is served.
     connection.as_mut().graceful_shutdown();
-    drop(connection.await);
+    // A client that never asked for anything may not even have begun to speak HTTP/2, and would not hear the goodbye. From
+    // others, what they were handed is still on its way.
+    let asked = requests.load(Ordering::Acquire) > 0;
+    let farewell = if asked { limits.least_rate.for_steps_of(2 * SEND_BUFFER) } else { LINGER };
+    loop {
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            () = sleep(farewell) => if link.running() == 0 { return }
+        }
+    }
 }

@@ -6,12 +6,11 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use certs::{Refusal, refusal};
 use rustls::HandshakeKind;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -20,18 +19,16 @@ use crate::shared::Shared;
 use crate::telemetry::log;
 use crate::telemetry::metrics::Handshake;
 
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-
-/// Shakes hands; `None` where that failed, which is counted and told by then. With the stream comes the certificate that
+/// Shakes hands until the deadline; `None` where that failed, which is counted and told by then. With the stream comes the certificate that
 /// the client has shown, believed at this moment.
 pub(super) async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     tls: TlsAcceptor,
+    deadline: Instant,
     shared: &Shared,
 ) -> Option<(TlsStream<S>, Option<Presented>)> {
     let started = shared.clock.now().monotone;
-    let accepted = timeout(HANDSHAKE, tls.accept(stream)).await;
+    let accepted = timeout_at(deadline, tls.accept(stream)).await;
     let outcome = match accepted {
         Ok(Ok(stream)) => with_certificate(stream, shared),
         Ok(Err(error)) => Err(failure(&error)),

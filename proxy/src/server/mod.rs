@@ -3,12 +3,19 @@
 //! It decides nothing about requests. One single-threaded runtime per worker, each with its own listener on the same port
 //! (`SO_REUSEPORT`) and its own connections to the application; one more thread for probes, the control socket and keys.
 
+mod account;
+mod arrival;
 mod connection;
+mod flood;
+mod frames;
 mod guard;
 mod handshake;
 pub(crate) mod held;
 pub(crate) mod io;
 mod listen;
+mod proxy_protocol;
+mod room;
+mod streams;
 mod worker;
 
 use std::fmt;
@@ -35,10 +42,13 @@ use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
 use crate::runtime::DrainTimes;
 use crate::shared::Shared;
+use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Exporter;
 use crate::telemetry::refusals::Refusals;
 pub(crate) use connection::Connection;
+pub(crate) use room::Place;
+pub use room::Room;
 
 /// How long a worker may take to let go of what is cut.
 const CUT: Duration = Duration::from_secs(2);
@@ -126,8 +136,9 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         denials: Denials::default(),
         metrics,
         outbox,
-        connections: Arc::new(Semaphore::new(plan.connections)),
         forms: Arc::new(Semaphore::new(crate::pipeline::FORMS)),
+        room: Arc::default(),
+        told: Told::default(),
         phase: Phase::default(),
     });
     let admin = admin::Listeners { health, control, control_path: plan.control };

@@ -8,19 +8,23 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
+use super::room::Place;
 use super::{StartError, connection};
 use crate::phase::Stage;
 use crate::shared::Shared;
+use crate::telemetry::ended::Ended;
 use crate::upstream::Pool;
 
 /// The pause after an error of `accept` that is ours, such as no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How often the log tells of such errors.
+const COMPLAINT: Duration = Duration::from_secs(1);
 
 pub(super) struct Worker {
     number: usize,
@@ -43,7 +47,7 @@ impl Worker {
             tokio::net::TcpListener::from_std(self.listener).map_err(StartError::Thread)?
         };
         let (shared, workers) = (self.shared, self.workers);
-        let door = Door { shared, pool: Pool::default(), open: JoinSet::new() };
+        let door = Door { shared, pool: Pool::default(), open: JoinSet::new(), spare: spare(), complained: None };
         std::thread::Builder::new()
             .name(format!("worker-{}", self.number))
             .spawn(move || runtime.block_on(door.work(listener, queue, workers)))
@@ -56,6 +60,10 @@ struct Door {
     shared: Arc<Shared>,
     pool: Pool,
     open: JoinSet<()>,
+    /// A file handle for the moment at which there is no other.
+    spare: Option<Socket>,
+    /// When the log last told of an error.
+    complained: Option<Instant>,
 }
 
 impl Door {
@@ -64,17 +72,16 @@ impl Door {
         let mut closing = self.shared.phase.watch();
         let mut cutting = closing.clone();
         tokio::select! {
-            () = self.accept(&listener) => {}
+            () = self.accept(&listener, &queue) => {}
             () = closing.reached(Stage::Closing) => {}
         }
         let leaving = async {
             // Newcomers are served as long as anyone is who was here before, and no longer: they could come for ever.
             let mut here = std::mem::take(&mut self.open);
-            let connections = Arc::clone(&self.shared.connections);
             while !here.is_empty() {
                 tokio::select! {
                     ended = here.join_next() => drop(ended),
-                    (accepted, room) = next(&connections, &listener) => self.take(accepted, room).await,
+                    accepted = listener.accept() => self.take(accepted, &queue).await,
                 }
             }
             // ORDER: emptied, then closed at once. What the kernel has in a queue that closes is reset, and a client that is
@@ -91,12 +98,11 @@ impl Door {
     }
 
     /// Accepts for ever.
-    async fn accept(&mut self, listener: &tokio::net::TcpListener) {
-        let connections = Arc::clone(&self.shared.connections);
+    async fn accept(&mut self, listener: &tokio::net::TcpListener, queue: &TcpListener) {
         loop {
-            let (accepted, room) = next(&connections, listener).await;
+            let accepted = listener.accept().await;
             while self.open.try_join_next().is_some() {}
-            self.take(accepted, room).await;
+            self.take(accepted, queue).await;
         }
     }
 
@@ -111,18 +117,46 @@ impl Door {
         }
     }
 
-    async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, room: Option<OwnedSemaphorePermit>) {
+    /// Serves a connection where there is room for it. Where there is none it is closed at once and not left in the kernel's
+    /// queue: the client has been told there that it is connected, and would hang until it gives up by itself.
+    async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, queue: &TcpListener) {
         match accepted {
-            Ok((stream, peer)) => self.serve(stream, peer, room),
+            // A handle for nothing but this comes first, or the next shortage finds none.
+            Ok((stream, _)) if self.spare.is_none() || self.shared.room.is_short_of_handles() => {
+                drop(stream);
+                self.shared.ended(Ended::Full);
+                self.spare = self.spare.take().or_else(spare);
+            }
+            Ok((stream, peer)) => match self.shared.room.connection(self.shared.runtime.load().limits.connections) {
+                Some(room) => self.serve(stream, peer, Some(room)),
+                None => self.shared.ended(Ended::Full),
+            },
             Err(error) if is_of_the_client(&error) => {}
             Err(error) => {
-                tracing::warn!(target: "anteroom", error = error.kind().to_string(), "cannot accept a connection");
+                self.turn_away(queue);
+                if self.complained.is_none_or(|at| at.elapsed() >= COMPLAINT) {
+                    self.complained = Some(Instant::now());
+                    tracing::warn!(target: "anteroom", error = error.to_string(), "cannot accept a connection");
+                }
                 sleep(ACCEPT_PAUSE).await;
             }
         }
     }
 
-    fn serve(&mut self, stream: TcpStream, peer: SocketAddr, room: Option<OwnedSemaphorePermit>) {
+    /// Closes whoever waits now. Where no file handle is left, the one that is kept for this is given up for it: a client
+    /// that hangs in the kernel's queue cannot go elsewhere, and the next `accept` would fail at once again.
+    fn turn_away(&mut self, queue: &TcpListener) {
+        // ORDER: the others know before the handle is free, so that none of them keeps it.
+        self.shared.room.short_of_handles();
+        drop(self.spare.take());
+        while let Ok((stream, _)) = queue.accept() {
+            drop(stream);
+            self.shared.ended(Ended::Full);
+        }
+        self.spare = spare();
+    }
+
+    fn serve(&mut self, stream: TcpStream, peer: SocketAddr, room: Option<Place>) {
         // The certificates of this moment: a reload is seen by the next handshake.
         let tls = TlsAcceptor::from(Arc::clone(&self.shared.shown.load().tls));
         let peer = peer.ip().to_canonical();
@@ -134,14 +168,9 @@ impl Door {
     }
 }
 
-/// The next connection with its place, once there is one for it.
-async fn next(
-    room: &Arc<Semaphore>,
-    listener: &tokio::net::TcpListener,
-) -> (io::Result<(TcpStream, SocketAddr)>, Option<OwnedSemaphorePermit>) {
-    // ORDER: room first, so that what does not fit waits in the kernel, not with us.
-    let place = Arc::clone(room).acquire_owned().await.ok();
-    (listener.accept().await, place)
+/// A file handle that is good for nothing but to be closed.
+fn spare() -> Option<Socket> {
+    Socket::new(Domain::UNIX, Type::DGRAM, None).ok()
 }
 
 /// Errors of one connection that ended before it was accepted.

@@ -25,6 +25,7 @@ use prometheus::{Registry, TextEncoder};
 use quick_cache::sync::Cache;
 
 use super::controls::{Control, Counts, Reports};
+use super::ended::Ended;
 use super::otlp::{Outbox, Signal};
 use crate::pipeline::{METHODS, Trail};
 
@@ -47,7 +48,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 22] = [
+pub const METRICS: [MetricEntry; 23] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -82,6 +83,14 @@ pub const METRICS: [MetricEntry; 22] = [
                   browsers. Whoever can reach the gate can send reports",
     },
     MetricEntry { name: "anteroom_connections", labels: "", meaning: "open connections" },
+    MetricEntry {
+        name: "anteroom_connections_ended_total",
+        labels: "reason",
+        meaning: "connections that the gate ended for what their clients did: `full`, `address` and `handshakes` were one too \
+                  many, `proxy_protocol` lacked its header; `slow_reader` took an answer too slowly, which on HTTP/2 may end \
+                  that one stream only; `header_block` was a block of headers that stayed open; `continuation`, `settings`, `ping`, \
+                  `priority`, `reset`, `window_update`, `empty_data` and `unknown_frame` were floods of such frames",
+    },
     MetricEntry {
         name: "anteroom_tls_handshakes_total",
         labels: "result",
@@ -160,6 +169,7 @@ pub struct Metrics {
     observed: Counts,
     reports: Reports,
     connections: UpDownCounter<i64>,
+    ended: Counter<u64>,
     handshakes: Counter<u64>,
     handshake_duration: Histogram<f64>,
 }
@@ -302,6 +312,10 @@ impl Metrics {
         observed.show(&meter);
         let reports = Reports::default();
         reports.show(&meter);
+        let ended = meter.u64_counter("anteroom.connections.ended").build();
+        for why in Ended::ALL {
+            ended.add(0, &[KeyValue::new("reason", why.name())]);
+        }
         Ok(Self {
             registry,
             reader,
@@ -315,6 +329,7 @@ impl Metrics {
             observed,
             reports,
             connections: meter.i64_up_down_counter("anteroom.connections").build(),
+            ended,
             handshakes: meter.u64_counter("anteroom.tls.handshakes").build(),
             provider,
         })
@@ -472,6 +487,11 @@ impl Metrics {
     /// Counts a connection that opened (1) or closed (-1).
     pub(crate) fn connection(&self, change: i64) {
         self.connections.add(change, &[]);
+    }
+
+    /// Counts a connection that the gate ended.
+    pub(crate) fn ended(&self, why: Ended) {
+        self.ended.add(1, &[KeyValue::new("reason", why.name())]);
     }
 
     /// Counts a handshake.

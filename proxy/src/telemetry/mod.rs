@@ -1,6 +1,7 @@
 //! What the gate tells about itself while it runs: the log, the metrics, the traces, and their way to a collector.
 
 pub(crate) mod controls;
+pub(crate) mod ended;
 pub mod log;
 pub mod metrics;
 pub mod otlp;

@@ -17,6 +17,7 @@ use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 
 use super::http1::Line;
 use super::http2::Seat;
@@ -24,6 +25,7 @@ use super::pool::Pool;
 use super::stall::Stall;
 use super::trailers::{TooMany, Trailers};
 use super::watch::Watch;
+use crate::pace::{Alarm, LeastRate, Pace};
 
 /// Why a body ended before its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +69,8 @@ struct Fate {
     awaiting_client: AtomicBool,
     /// Pieces of the answer that have passed meanwhile.
     answered: AtomicU64,
+    /// Whether the application has begun to answer.
+    heard: AtomicBool,
 }
 
 impl BodyFate {
@@ -102,6 +106,15 @@ impl BodyFate {
     /// Whether the next thing to happen is up to the client.
     pub fn is_awaiting_client(&self) -> bool {
         self.0.as_ref().is_some_and(|fate| fate.awaiting_client.load(Ordering::Acquire))
+    }
+}
+
+impl BodyFate {
+    /// The application has answered.
+    pub(super) fn answered(&self) {
+        if let Some(fate) = &self.0 {
+            fate.heard.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -176,6 +189,17 @@ pub enum RequestBody {
     Stream(Box<Inflow>),
 }
 
+/// How much a client may send, and how slowly.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// The most bytes.
+    pub(crate) most: u64,
+    /// How long neither a piece of it nor one of the answer may move.
+    pub(crate) idle: Duration,
+    /// The least rate, before the application has answered: from then on it may be a conversation, and silence a part of it.
+    pub(crate) rate: LeastRate,
+}
+
 /// The body that a client sends.
 #[derive(Debug)]
 pub struct Inflow {
@@ -183,6 +207,8 @@ pub struct Inflow {
     left: u64,
     stall: Stall,
     watch: Watch,
+    pace: Pace,
+    alarm: Alarm,
     fate: Arc<Fate>,
     /// How much of the answer had passed when this stood still last.
     answered: u64,
@@ -192,13 +218,11 @@ pub struct Inflow {
 }
 
 impl RequestBody {
-    /// Lets at most `limit` bytes of `body` pass, and ends it when for `idle` neither a piece of it nor one of the answer
-    /// moved, or when `watch` finds what must not stand there.
+    /// Lets a body pass within `bounds`, and ends it when `watch` finds what must not stand there.
     pub(crate) fn new(
         body: Arriving,
         version: Version,
-        limit: u64,
-        idle: Duration,
+        bounds: Bounds,
         trailers: Trailers,
         watch: Watch,
     ) -> (Self, BodyFate) {
@@ -206,10 +230,21 @@ impl RequestBody {
             return (Self::Empty, BodyFate::default());
         }
         let fate = Arc::new(Fate::default());
-        let (stall, told) = (Stall::new(idle), BodyFate(Some(Arc::clone(&fate))));
+        let (stall, told) = (Stall::new(bounds.idle), BodyFate(Some(Arc::clone(&fate))));
         let on_http2 = version == Version::HTTP_2;
         (
-            Self::Stream(Box::new(Inflow { body, left: limit, stall, watch, fate, answered: 0, trailers, on_http2 })),
+            Self::Stream(Box::new(Inflow {
+                body,
+                left: bounds.most,
+                stall,
+                watch,
+                pace: Pace::new(bounds.rate),
+                alarm: Alarm::default(),
+                fate,
+                answered: 0,
+                trailers,
+                on_http2,
+            })),
             told,
         )
     }
@@ -255,7 +290,9 @@ impl Inflow {
             };
             let Poll::Ready(frame) = next else {
                 self.fate.awaiting_client.store(true, Ordering::Release);
-                ready!(self.poll_stalled(cx));
+                if self.poll_slow(cx).is_pending() {
+                    ready!(self.poll_stalled(cx));
+                }
                 return Poll::Ready(Some(Err(self.fate.set(Broken::Stalled))));
             };
             self.stall.moved();
@@ -278,6 +315,7 @@ impl Inflow {
                     Err(TooMany) => return Poll::Ready(Some(Err(self.fate.set(Broken::Trailers)))),
                 },
             };
+            self.pace.did(Instant::now(), data.remaining());
             let size = data.remaining() as u64;
             let Some(left) = self.left.checked_sub(size) else {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::TooLarge))));
@@ -304,6 +342,17 @@ impl Inflow {
             self.answered = answered;
             self.stall.moved();
         }
+    }
+}
+
+impl Inflow {
+    /// Ready once the client has sent too little for too long.
+    fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.fate.heard.load(Ordering::Acquire) {
+            return Poll::Pending;
+        }
+        self.pace.owes(Instant::now(), 0);
+        self.pace.deadline().map_or(Poll::Pending, |deadline| self.alarm.poll_passed(deadline, cx))
     }
 }
 

@@ -100,6 +100,7 @@ async fn exchange(
             Err(Failed::with(Why::Invalid(NO_HTTP)))
         }
         Ok(answer) => {
+            fate.answered();
             let held = Held::Line(line, pool.clone());
             Ok(keep_streaming(answer, target, held, fate, trailers))
         }

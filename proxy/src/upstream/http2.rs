@@ -209,6 +209,7 @@ async fn exchange(
             Err(Failed::with(Why::Invalid("the answer is not one that may be")))
         }
         Ok(answer) => {
+            fate.answered();
             let (parts, body) = answer.into_parts();
             let body = AnswerBody::stream(body, target.idle, Held::Seat(seat), fate.clone(), trailers);
             Ok(Response::from_parts(parts, body))

@@ -1,10 +1,12 @@
 //! The gate from the outside: real sockets, real TLS, a file per topic. One binary, since linking the gate is what takes
 //! time; each test still runs in a process of its own.
 
+mod abuse;
 mod answers;
 mod browser;
 mod canary;
 mod cli;
+mod client_address;
 mod client_certificates;
 mod cookie_names;
 mod corpus;
@@ -15,6 +17,7 @@ mod demo;
 mod drain;
 mod examples;
 mod explain;
+mod floods;
 mod framing;
 mod fuzz_corpus;
 mod grpc;
@@ -31,6 +34,7 @@ mod record;
 mod reload;
 mod rollout;
 mod security_txt;
+mod slow;
 mod snippets;
 mod step_up;
 mod streams;

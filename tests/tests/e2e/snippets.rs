@@ -185,7 +185,9 @@ fn the_examples_have_every_key() {
         let tree = policy::parse_tree(&sources, id).unwrap();
         let keys: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
         assert!(keys.len() > 20, "{keys:?}");
-        for key in keys {
+        // One way or the other: the example shows the first, and a page the second.
+        let shown = keys.into_iter().filter(|key| !key.starts_with("client_address.proxy_protocol"));
+        for key in shown {
             assert!(has(&tree, &key.replace("[]", ".[]").split('.').collect::<Vec<_>>()), "{file} lacks `{key}`");
         }
     }

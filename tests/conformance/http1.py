@@ -1,4 +1,4 @@
-"""HTTP/1.1: the request corpora of gunicorn and of llhttp (Node's parser), sent as the bytes that they are.
+"""HTTP/1.1: the request corpora of gunicorn, of llhttp (Node's parser) and of aiohttp, sent as the bytes that they are.
 
 A case that its suite calls invalid must be refused, or its connection ended, and no request of it may reach the
 application whole; one that it calls valid must reach it whole, or be refused for a stricter rule that stands in
@@ -13,6 +13,8 @@ import re
 import socket
 import ssl
 import time
+
+import aiohttp_cases
 
 QUIET = 0.25  # seconds without a byte, after which a case is over
 
@@ -100,6 +102,14 @@ def seen(kind, log):
     return "valid", whole, ""
 
 
+# --- aiohttp: what its tests of the parser expect to be refused
+
+
+def aiohttp(path):
+    for name, data in aiohttp_cases.cases(path):
+        yield Case("aiohttp", name, data, "invalid", 1 if "after_close" in name else 0)
+
+
 # --- sending
 
 
@@ -181,10 +191,12 @@ NO_URI = ("gunicorn valid/014", "llhttp uri/1 Quotes in URI")
 def run(gate, recorder, folders):
     context = ssl.create_default_context(cafile=gate.ca)
     context.set_alpn_protocols(["http/1.1"])
-    cases = [*gunicorn(folders["gunicorn"]), *llhttp(folders["llhttp"])]
+    cases = [*gunicorn(folders["gunicorn"]), *llhttp(folders["llhttp"]), *aiohttp(folders["aiohttp"])]
     scores, failed, stricter = {}, [], []
     for case in cases:
-        for data in dict.fromkeys((case.data, served(case.data)) if case.verdict == "invalid" else (served(case.data),)):
+        as_it_is, ours = [case.data], [served(case.data)]
+        sent = ours if case.verdict != "invalid" else as_it_is if "host_header" in case.name else as_it_is + ours
+        for data in dict.fromkeys(sent):
             recorder.take()
             got = send(gate.port, context, data)
             time.sleep(0.02)  # the connection is closed now; what was held back for more must not go out

@@ -36,7 +36,8 @@ pub fn client_config(roots_pem: Option<&[u8]>) -> Result<Arc<ClientConfig>, Cert
     Ok(Arc::new(config))
 }
 
-fn given_roots(pem: &[u8]) -> Result<RootCertStore, CertError> {
+/// Every certificate of a bundle as one to believe.
+pub(crate) fn given_roots(pem: &[u8]) -> Result<RootCertStore, CertError> {
     let mut roots = RootCertStore::empty();
     for (index, one) in certificates(pem, Part::Bundle, MAX_BUNDLE, MAX_ROOTS)?.into_iter().enumerate() {
         roots.add(one).map_err(|fault| CertError::BadCertificate {

@@ -2,6 +2,10 @@
 //!
 //! Decides what its certificates say. Never writes a key anywhere: the caller does, and keeps it out of the repository.
 
+mod clients;
+
+pub use clients::ClientName;
+
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -33,7 +37,7 @@ pub struct IssuedPair {
     pub key_pem: String,
 }
 
-/// The development CA. It signs servers' certificates only (no CA below it), with ECDSA P-256 keys.
+/// The development CA. It signs certificates of servers and clients only (no CA below it), with ECDSA P-256 keys.
 pub struct DevCa {
     issuer: Issuer<'static, KeyPair>,
     ca_pem: String,

@@ -13,6 +13,8 @@ pub enum Part {
     Key,
     /// The certificates of the authorities to trust.
     Bundle,
+    /// The lists of revoked certificates.
+    Revocations,
 }
 
 impl fmt::Display for Part {
@@ -21,6 +23,7 @@ impl fmt::Display for Part {
             Part::Chain => "certificate",
             Part::Key => "private key",
             Part::Bundle => "CA bundle",
+            Part::Revocations => "CRL",
         })
     }
 }
@@ -64,6 +67,12 @@ pub enum CertError {
     OutlivesCa,
     /// The certificate given as a CA may not sign.
     NotACa,
+    /// No `X509 CRL` section.
+    NoRevocations,
+    /// More lists of revoked certificates than are read.
+    TooManyRevocations { limit: usize },
+    /// A list of revoked certificates that cannot be used. `index` counts from 1.
+    BadRevocations { index: usize, detail: String },
     /// The development CA could not sign.
     NotIssued { detail: String },
     /// The TLS library refused the whole.
@@ -117,6 +126,9 @@ impl fmt::Display for CertError {
             CertError::BadValidity => f.write_str("the certificate would end before it begins, or lies beyond the year 9999"),
             CertError::OutlivesCa => f.write_str("the certificate would outlive its CA; make a new CA, or a shorter validity"),
             CertError::NotACa => f.write_str("the certificate is not one of a CA (`CA:TRUE` is missing)"),
+            CertError::NoRevocations => f.write_str("the CRL file holds no `X509 CRL` section; it must be PEM, not DER"),
+            CertError::TooManyRevocations { limit } => write!(f, "the CRL file holds more than {limit} lists"),
+            CertError::BadRevocations { index, detail } => write!(f, "list {index} in the CRL file cannot be used: {detail}"),
             CertError::NotIssued { detail } => write!(f, "the development CA could not issue: {detail}"),
             CertError::Tls { detail } => write!(f, "the TLS configuration was refused: {detail}"),
         }

@@ -23,6 +23,7 @@ pub mod config;
 pub mod demo;
 pub mod denials;
 pub mod dev_key;
+mod expiry;
 pub mod limits;
 pub mod manual;
 pub mod phase;

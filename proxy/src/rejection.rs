@@ -308,7 +308,7 @@ mod tests {
     use policy::{Assurance, Disagreement, Lack, NotOwn, Place, StepUp};
 
     use super::*;
-    use crate::authn::{JsonFault, TokenPart};
+    use crate::authn::{CertificateFault, JsonFault, TokenPart};
 
     /// The fault after this one; a new fault does not compile until it has its place here.
     fn next_fault(one: &TokenFault) -> Option<TokenFault> {
@@ -332,7 +332,8 @@ mod tests {
             TokenFault::Expired => TokenFault::NotYet,
             TokenFault::NotYet => TokenFault::IssuedLater,
             TokenFault::IssuedLater => TokenFault::NoKeys,
-            TokenFault::NoKeys => return None,
+            TokenFault::NoKeys => TokenFault::Certificate(CertificateFault::Stranger),
+            TokenFault::Certificate(_) => return None,
         })
     }
 

@@ -14,6 +14,7 @@ use policy::{Diagnostic, Sources};
 
 use crate::admin::KeyTasks;
 use crate::config::{self, FileSet, Plan};
+use crate::expiry::{self, Expiry};
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 
@@ -122,6 +123,7 @@ pub(crate) struct Reloader {
     pub(crate) fixed: Fixed,
     pub(crate) keys: KeyTasks,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) expiry: Expiry,
 }
 
 impl Reloader {
@@ -139,6 +141,7 @@ impl Reloader {
             if (asked || self.seen.again() != self.seen) && self.is_settled() {
                 self.reload();
             }
+            expiry::tell(&self.expiry.due(&self.shared.shown.load(), self.shared.clock.now()));
         }
     }
 
@@ -174,7 +177,10 @@ impl Reloader {
         let policy = runtime.policy_digest.to_string();
         // INVARIANT: each of the two is swapped whole; a request loads the one once, a handshake the other.
         let before: Arc<Runtime> = self.shared.runtime.swap(Arc::new(runtime));
-        self.shared.shown.store(Arc::new(shown));
+        // Sessions and the verdicts on open connections hang on it: it is exchanged only where it is another.
+        if self.shared.shown.load().digest != shown.digest {
+            self.shared.shown.store(Arc::new(shown));
+        }
         // ORDER: after the swap, so that what still fetches is what requests look at.
         self.keys.keep(key_sources);
         if let (Some(outbox), Some(telemetry)) = (&self.shared.outbox, telemetry) {

@@ -8,12 +8,13 @@ mod browsers;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certs::ClientTrust;
 use http::{HeaderName, HeaderValue};
 use policy::{Policy, TenantId};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
-use crate::authn::{self, KeyStore};
+use crate::authn::{self, Callers, Contexts, KeyStore};
 use crate::limits::Quota;
 use crate::pipeline::canonical;
 use crate::upstream::AppTarget;
@@ -32,6 +33,8 @@ pub struct Runtime {
     pub hosts: Vec<String>,
     /// Who may vouch for a caller, in the order of their names.
     pub providers: Vec<Provider>,
+    /// Who is who by the certificate of a connection; `None` where certificates prove nobody.
+    pub callers: Option<Callers>,
     /// The headers that tell the application who is asking.
     pub identity: IdentityHeaders,
     /// The headers of every answer.
@@ -60,14 +63,18 @@ impl Runtime {
     }
 }
 
-/// What clients get to see of our certificates: swapped whole, and used from the next handshake on. The sessions that a
-/// client could resume live in it, so none outlives the certificate that it began under.
+/// What handshakes go by: swapped whole where anything of it has changed, and used from the next handshake on. The key of
+/// the tickets lives in it, so no session outlives the certificates, authorities and lists that it began under.
 #[derive(Debug)]
 pub struct Shown {
-    /// Certificates, keys and sessions.
+    /// Certificates, keys and tickets.
     pub tls: Arc<ServerConfig>,
+    /// Whose certificates are believed when clients show one; `None` where none is asked for.
+    pub trust: Option<Arc<ClientTrust>>,
     /// The certificates' names and last seconds, in the order of the configuration.
     pub certificates: Vec<CertificateNote>,
+    /// SHA-256 over all that it was made of.
+    pub digest: [u8; 32],
 }
 
 /// What is told about a certificate.
@@ -97,6 +104,41 @@ pub struct Provider {
     pub keys: Arc<KeyStore>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
+}
+
+/// Who vouches for a caller.
+#[derive(Clone, Copy, Debug)]
+pub enum Voucher<'r> {
+    /// The issuer of the token that came with the request.
+    Token(&'r Provider),
+    /// The certificate of the connection.
+    Certificate,
+}
+
+/// A certificate has no contexts that anyone could be sent for.
+static NO_CONTEXTS: Contexts = Contexts { two_factors: Vec::new(), phishing_resistant: Vec::new() };
+
+impl<'r> Voucher<'r> {
+    /// The contexts that prove factors.
+    pub fn contexts(self) -> &'r Contexts {
+        match self {
+            Voucher::Token(provider) => provider.authn.contexts(),
+            Voucher::Certificate => &NO_CONTEXTS,
+        }
+    }
+
+    /// The places of credentials that the application may read too.
+    pub fn forwarded(self) -> &'r [Place] {
+        match self {
+            Voucher::Token(provider) if provider.authn.forwards_credential() => &provider.places,
+            Voucher::Token(_) | Voucher::Certificate => &[],
+        }
+    }
+
+    /// Whether it is the certificate of the connection.
+    pub fn is_certificate(self) -> bool {
+        matches!(self, Voucher::Certificate)
+    }
 }
 
 /// A place where a token may be.

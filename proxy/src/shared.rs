@@ -19,6 +19,7 @@ use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Outbox;
+use crate::telemetry::refusals::Refusals;
 use crate::telemetry::trace::Trace;
 
 /// The state of a process.
@@ -38,6 +39,8 @@ pub struct Shared {
     pub limits: Limits,
     /// Tokens that were verified before.
     pub tokens: Remembered,
+    /// Refused handshakes that the log has not told yet.
+    pub refusals: Refusals,
     /// The evidence.
     pub record: Record,
     /// Refusals that it holds as a count.

@@ -7,6 +7,7 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{About, Answer, plain};
+use crate::expiry;
 use crate::phase::Stage;
 use crate::shared::Shared;
 use crate::telemetry::metrics::Control;
@@ -51,9 +52,14 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         .iter()
         .map(|one| {
             let left = one.not_after.saturating_sub(i64::try_from(now.unix_seconds()).unwrap_or(i64::MAX));
-            json!({ "names": one.names, "expires_in_s": left })
+            json!({ "names": one.names, "expires_in_s": left, "expires_soon": left < expiry::SOON_S })
         })
         .collect();
+    let clients = shown.trust.as_ref().map(|trust| {
+        let until = trust.lists_until();
+        let left = until.map(|until| until.saturating_sub(i64::try_from(now.unix_seconds()).unwrap_or(i64::MAX)));
+        json!({ "required": trust.is_required(), "crl_expires_in_s": left })
+    });
     let reloads = shared.reloads.status();
     let observed: Vec<_> = runtime.policy.routes().filter(|route| route.mode() == policy::Mode::Observe).collect();
     json!({
@@ -70,6 +76,7 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         "observed_controls": runtime.browsers.observed().map(Control::name).collect::<Vec<_>>(),
         "providers": providers,
         "certificates": certificates,
+        "client_certificates": clients,
         "reload": {
             "done": reloads.done,
             "refused": reloads.failed,

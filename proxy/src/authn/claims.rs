@@ -89,7 +89,8 @@ fn roles(path: &ClaimPath, claims: &Map<String, Value>) -> Vec<String> {
     listed.into_iter().filter(|role| is_role(role) && seen.insert(*role)).map(ToOwned::to_owned).collect()
 }
 
-fn is_role(role: &str) -> bool {
+/// Whether a role could stand alone in a header.
+pub(crate) fn is_role(role: &str) -> bool {
     !role.is_empty() && role.len() <= MAX_ROLE && !role.chars().any(|one| one == ',' || one.is_control())
 }
 

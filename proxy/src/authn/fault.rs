@@ -5,6 +5,9 @@
 
 use std::fmt;
 
+use certs::ClientFault;
+
+use super::certificate::CertificateFault;
 use super::json::JsonFault;
 
 /// A part of a token.
@@ -71,6 +74,8 @@ pub enum TokenFault {
     IssuedLater,
     /// There are no keys to check with: never fetched, or too old.
     NoKeys,
+    /// There is no token, and the connection's certificate proves nobody.
+    Certificate(CertificateFault),
 }
 
 /// What the client may know of a fault.
@@ -83,7 +88,9 @@ enum Class {
 impl TokenFault {
     fn class(self) -> Class {
         match self {
-            TokenFault::Expired => Class::Expired,
+            TokenFault::Expired | TokenFault::Certificate(CertificateFault::Judged(ClientFault::Expired)) => {
+                Class::Expired
+            }
             TokenFault::NoKeys => Class::NoKeys,
             TokenFault::TooLong
             | TokenFault::Encrypted
@@ -102,7 +109,8 @@ impl TokenFault {
             | TokenFault::Audience
             | TokenFault::Claim(_)
             | TokenFault::NotYet
-            | TokenFault::IssuedLater => Class::Invalid,
+            | TokenFault::IssuedLater
+            | TokenFault::Certificate(_) => Class::Invalid,
         }
     }
 
@@ -137,7 +145,8 @@ impl TokenFault {
         match self.class() {
             Class::Invalid => {
                 "Look up the finer reason in the log by the request id: a wrong `iss`, `aud`, `typ` or `alg`, an unknown \
-                 key, a bad signature. The caller signs in anew."
+                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody. \
+                 The caller signs in anew."
             }
             Class::Expired => {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
@@ -202,6 +211,7 @@ impl fmt::Display for TokenFault {
             TokenFault::NotYet => f.write_str("`nbf` lies in the future"),
             TokenFault::IssuedLater => f.write_str("`iat` lies in the future"),
             TokenFault::NoKeys => f.write_str("the provider's keys were never fetched or are too old"),
+            TokenFault::Certificate(fault) => fault.fmt(f),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Who is asking: from a token to a [`policy::Principal`].
+//! Who is asking: from a token, or the certificate of a connection, to a [`policy::Principal`].
 //!
 //! Decides whether a credential proves an identity, by the provider's keys and settings and at a time that is an argument:
 //! [`Remembered`] is what the pipeline asks; [`verify`] and [`principal`] are what it does with a token not seen before. All
@@ -6,6 +6,7 @@
 //! through a [`KeyStore`]. Never decides what the caller may do, and never reads a credential out of a request.
 
 mod algorithm;
+mod certificate;
 mod claims;
 mod fault;
 mod fetch;
@@ -19,8 +20,9 @@ mod remember;
 mod store;
 
 pub use algorithm::Algorithm;
-pub(crate) use claims::assumed;
+pub use certificate::{Callers, CertificateFault, Grant, NamePattern, Presented};
 pub use claims::principal;
+pub(crate) use claims::{assumed, is_role};
 pub use fault::{TokenFault, TokenPart};
 pub use fetch::{FetchFault, Source, SourceFault};
 pub use json::JsonFault;

@@ -81,6 +81,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     });
     let (providers, key_sources) = providers::compile(&config, identity.as_ref(), &mut faults);
     let shown = tls::certificates(&config, &mut faults);
+    let callers = tls::callers(&config, &mut faults);
     let drain = drain_times(&config.drain, &mut faults);
     let https = listen::address(&config.listen.https, &mut faults);
     let health = listen::address(&config.listen.health, &mut faults);
@@ -101,6 +102,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             app: app?,
             hosts,
             providers,
+            callers: callers?,
             identity: identity?,
             answer_headers: answer_headers?,
             browsers: browsers?,

@@ -171,6 +171,10 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
         names.push(folder.join("tls.crt"));
         names.push(folder.join("tls.key"));
     }
+    if let Some(clients) = &config.tls.client_certificates {
+        names
+            .extend([Some(&clients.ca), clients.crl.as_ref()].into_iter().flatten().map(|name| base.join(&name.value)));
+    }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
     names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
     if let Some(telemetry) = &config.telemetry {

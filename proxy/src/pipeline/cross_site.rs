@@ -51,7 +51,9 @@ pub(super) fn check<'r>(
 ) -> Result<Identified<'r>, Rejection> {
     let admitted = &identified.admitted;
     let place = identified.caller.as_ref().and_then(|caller| caller.place);
-    let judged = verdict(runtime, &admitted.parts, &admitted.host, place, admitted.websocket.is_some());
+    let certified = identified.caller.as_ref().is_some_and(|caller| caller.voucher.is_certificate());
+    let asked = Asked { parts: &admitted.parts, host: &admitted.host, websocket: admitted.websocket.is_some() };
+    let judged = verdict(runtime, &asked, place, certified);
     match (judged, runtime.browsers.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Enforce) => return Err(Rejection::CrossSite(detail)),
@@ -64,18 +66,30 @@ pub(super) fn check<'r>(
     Ok(identified)
 }
 
-/// Whether a page of another site may have sent this, and by what that is seen. `place` is where the credential stood.
+/// What is asked.
+pub(super) struct Asked<'a> {
+    pub(super) parts: &'a Parts,
+    pub(super) host: &'a str,
+    pub(super) websocket: bool,
+}
+
+/// Whether a page of another site may have sent this, and by what that is seen. `place` is where the token stood;
+/// `certified`: it is the connection's certificate that proves the caller.
 pub(super) fn verdict(
     runtime: &Runtime,
-    parts: &Parts,
-    host: &str,
+    asked: &Asked<'_>,
     place: Option<&Place>,
-    websocket: bool,
+    certified: bool,
 ) -> Result<(), &'static str> {
+    let Asked { parts, host, websocket } = *asked;
     let headers = &parts.headers;
     // A page cannot set the header of a token on a request to another site unless a preflight allows it.
     let shown = matches!(place, Some(Place::Header(_)));
-    let ambient = websocket || (!parts.method.is_safe() && is_sent_by_itself(headers));
+    // A browser shows its certificate to every page's requests. A machine does so too, and says nothing of sites: what
+    // names neither is none of a browser.
+    let of_browser = headers.contains_key(ORIGIN) || headers.contains_key(SEC_FETCH_SITE);
+    let by_itself = is_sent_by_itself(headers) || (certified && of_browser);
+    let ambient = websocket || (!parts.method.is_safe() && by_itself);
     if shown || !ambient {
         return Ok(());
     }

@@ -71,7 +71,7 @@ pub(super) fn passage<'r>(
 /// A denial as the client gets it: a demand of factors with what to ask the caller's provider for.
 pub(super) fn refused(denial: Denial, caller: Option<&Caller<'_>>) -> Rejection {
     if let (Denial::StepUp(short), Some(caller)) = (&denial, caller) {
-        let challenge = step_up::challenge(short.needed, caller.provider.authn.contexts());
+        let challenge = step_up::challenge(short.needed, caller.voucher.contexts());
         return Rejection::StepUp(denial, challenge);
     }
     Rejection::Denied(denial)

@@ -21,7 +21,7 @@ use super::websocket;
 use crate::authn;
 use crate::rejection::Rejection;
 use crate::request_id::RequestIds;
-use crate::runtime::{Provider, Rollout, Runtime};
+use crate::runtime::{Provider, Rollout, Runtime, Voucher};
 
 /// A request that is explained.
 #[derive(Debug)]
@@ -125,7 +125,7 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     let caller = match caller {
         Some(Assumed { principal, provider }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
-            Some(Caller { principal: Arc::new(principal), provider, place: None })
+            Some(Caller { principal: Arc::new(principal), voucher: Voucher::Token(provider), place: None })
         }
         None => credential(runtime, &parts.headers, &found, now, told)?,
     };
@@ -167,7 +167,8 @@ fn other_site(
     told: &mut Explained,
 ) -> Result<(), Ended> {
     let place = caller.and_then(|caller| caller.place);
-    match (cross_site::verdict(runtime, parts, host, place, websocket), runtime.browsers.csrf) {
+    let asked = cross_site::Asked { parts, host, websocket };
+    match (cross_site::verdict(runtime, &asked, place, false), runtime.browsers.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {
             told.steps.push(Told { name: "site", outcome: Outcome::Ended, says: format!("{detail}; only observed") });
@@ -236,8 +237,8 @@ fn credential<'r>(
         let Some((provider, place, token)) = present else { return Ok(None) };
         let keys = provider.keys.current(now).map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
-        let principal = authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?;
-        Ok(Some(Caller { principal: Arc::new(principal), provider, place: Some(place) }))
+        let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
+        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {
@@ -245,7 +246,7 @@ fn credential<'r>(
             Ok(None)
         }
         (Ok(Some(caller)), _) => {
-            told.saw("credential", format!("a valid token of provider `{}`", caller.provider.authn.name()));
+            told.saw("credential", format!("a valid token of provider `{}`", caller.principal.provider));
             Ok(Some(caller))
         }
         (Err(rejection), Demand::Public) => {

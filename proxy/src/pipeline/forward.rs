@@ -77,6 +77,26 @@ const BELIEVED: [&str; 20] = [
     "x-sendfile",
 ];
 
+/// Families that carry a client's certificate, or what a proxy has found of it, from one hop to the next: our certificate
+/// checks are not the application's, and a header never is a certificate (RFC 9440 included).
+const CERTIFICATES: [&str; 15] = [
+    "ssl-client",
+    "x-ssl",
+    "x-client-cert",
+    "x-client-verify",
+    "x-client-dn",
+    "x-client-certificate",
+    "client-cert",
+    "x-forwarded-client-cert",
+    "x-forwarded-tls-client-cert",
+    "x-arr-clientcert",
+    "x-amzn-mtls",
+    "x-tls-client",
+    "tls-client",
+    "cf-client-cert",
+    "x-mtls",
+];
+
 /// Sends the request to the application and waits for the head of its answer.
 ///
 /// # Errors
@@ -131,6 +151,7 @@ fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
             || FORWARDING.contains(&name)
             || name.starts_with("x-forwarded")
             || BELIEVED.contains(&name)
+            || CERTIFICATES.iter().any(|family| name.starts_with(family))
             || runtime.identity.is_reserved(name)
             // A second spelling of a header is one that a CGI-like reader cannot tell from the first.
             || !is_folded(name)
@@ -144,9 +165,7 @@ fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
 
 /// Takes credentials out: a token that the gate has judged is no business of the application, unless the provider says so.
 fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<&Caller<'_>>) -> Result<(), Rejection> {
-    let kept = caller
-        .filter(|caller| caller.provider.authn.forwards_credential())
-        .map_or(&[][..], |caller| &caller.provider.places);
+    let kept = caller.map_or(&[][..], |caller| caller.voucher.forwarded());
     for place in runtime.providers.iter().flat_map(|provider| &provider.places).filter(|place| !kept.contains(place)) {
         match place {
             Place::Header(name) => drop(headers.remove(name)),

@@ -1,19 +1,22 @@
 //! Step 2: who is asking?
 //!
 //! Decides which credential counts and whether it proves someone. It never falls back: the first of a provider's places
-//! that is present is judged, alone, and a credential that fails there is not looked for elsewhere.
+//! that is present is judged, alone, and a credential that fails there is not looked for elsewhere. The certificate of the
+//! connection counts where no token is present at all: a token is of this request, a certificate of all on its connection.
 
 use std::sync::Arc;
 
+use certs::ClientFault;
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName};
-use policy::{Demand, Principal};
+use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
 use super::trail::Trail;
-use crate::authn::{self, TokenFault};
+use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::rejection::Rejection;
-use crate::runtime::{Place, Provider, Runtime};
+use crate::runtime::{Place, Provider, Runtime, Voucher};
+use crate::server::Connection;
 use crate::shared::Shared;
 
 /// A request with what is proved of its caller.
@@ -27,8 +30,8 @@ pub(super) struct Identified<'r> {
 #[derive(Debug)]
 pub(super) struct Caller<'r> {
     pub(super) principal: Arc<Principal>,
-    pub(super) provider: &'r Provider,
-    /// Where the credential stood; `None` for a caller who is taken for proved.
+    pub(super) voucher: Voucher<'r>,
+    /// Where the token stood; `None` for a certificate, and for a caller who is taken for proved.
     pub(super) place: Option<&'r Place>,
 }
 
@@ -39,10 +42,13 @@ pub(super) struct Caller<'r> {
 pub(super) fn caller<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
+    connection: &Connection,
     admitted: Admitted<'r>,
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
-    let proved = prove(shared, runtime, &admitted, trail.started.unix_seconds());
+    let now = trail.started.unix_seconds();
+    let shown = believed(shared, connection, now)?;
+    let proved = prove(shared, runtime, shown, &admitted, now);
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -53,20 +59,52 @@ pub(super) fn caller<'r>(
     Ok(Identified { admitted, caller })
 }
 
+/// The certificate of a connection with what is to be said of it now.
+type Shown<'c> = (&'c Presented, Result<(), ClientFault>);
+
+/// The certificate of the connection, judged for this moment. Where one is required, a connection without a good one serves
+/// nothing more, public pages included: it may have been opened before the list or the configuration said so.
+fn believed<'c>(shared: &Shared, connection: &'c Connection, now: u64) -> Result<Option<Shown<'c>>, Rejection> {
+    let shown = shared.shown.load();
+    let Some(trust) = &shown.trust else { return Ok(None) };
+    let judged = connection.certificate.as_ref().map(|one| (one, one.judge(trust, now)));
+    match (judged, trust.is_required()) {
+        (None, true) => Err(Rejection::Denied(Denial::NoCredential)),
+        (Some((_, Err(fault))), true) => Err(disbelieved(CertificateFault::Judged(fault))),
+        (judged, _) => Ok(judged),
+    }
+}
+
+fn disbelieved(fault: CertificateFault) -> Rejection {
+    Rejection::Token(TokenFault::Certificate(fault))
+}
+
+fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) -> Result<Option<Caller<'r>>, Rejection> {
+    let (Some(callers), Some((certificate, judged))) = (&runtime.callers, shown) else { return Ok(None) };
+    judged.map_err(|fault| disbelieved(CertificateFault::Judged(fault)))?;
+    let principal = Arc::new(callers.principal(certificate).map_err(disbelieved)?);
+    Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None }))
+}
+
 fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
+    shown: Option<Shown<'_>>,
     admitted: &Admitted<'_>,
     now: u64,
 ) -> Result<Option<Caller<'r>>, Rejection> {
-    let Some((provider, place, token)) = credential(runtime, &admitted.parts.headers)? else { return Ok(None) };
+    // ORDER: a token before the certificate, and no way back: a bad token is not made good by a certificate.
+    let Some((provider, place, token)) = credential(runtime, &admitted.parts.headers)? else {
+        return by_certificate(runtime, shown);
+    };
     let judged = match (shared.tokens.known(&token, &provider.authn, &provider.keys, now), admitted.pressed) {
         (Some(known), _) => known,
         // ORDER: an address that has used up its refusals costs no more signature checks.
         (None, Some(full)) => return Err(Rejection::Limited(full)),
         (None, None) => shared.tokens.verify(&token, &provider.authn, &provider.keys, now),
     };
-    Ok(Some(Caller { principal: judged.map_err(Rejection::Token)?, provider, place: Some(place) }))
+    let principal = judged.map_err(Rejection::Token)?;
+    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
 }
 
 fn actor(principal: &Principal, now: u64) -> audit::Actor {

@@ -105,7 +105,7 @@ async fn serve(
         return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
     }
     let admitted = admit::route(runtime, understood, trail)?; //                     the most specific path
-    let identified = identify::caller(shared, runtime, admitted, trail)?; //         credential -> principal
+    let identified = identify::caller(shared, runtime, connection, admitted, trail)?; // credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request

@@ -16,21 +16,20 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::handshake;
 use super::io::Patient;
+use crate::authn::Presented;
 use crate::phase::{Stage, Stages};
 use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
 use crate::shared::Shared;
-use crate::telemetry::metrics::Handshake;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::{Pool, Tunnel};
 
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long a client may take for the head of a request, and stay silent between two.
 const HEAD: Duration = Duration::from_secs(30);
 /// How long a client may not read while we have something to write.
@@ -54,6 +53,8 @@ pub(crate) struct Connection {
     pub(crate) peer: IpAddr,
     /// The name in the ClientHello (SNI), in lower case.
     pub(crate) server_name: Option<String>,
+    /// What the client has shown of itself in the handshake.
+    pub(crate) certificate: Option<Presented>,
 }
 
 /// Serves a connection to its end.
@@ -61,20 +62,12 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
     if stream.set_nodelay(true).is_err() {
         return;
     }
-    let started = shared.clock.now().monotone;
-    let accepted = timeout(HANDSHAKE, tls.accept(stream)).await;
-    let took = shared.clock.now().monotone.saturating_sub(started);
-    let stream = match accepted {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(_)) => return shared.metrics.handshake(Handshake::Failed, took),
-        Err(_) => return shared.metrics.handshake(Handshake::TimedOut, took),
-    };
-    shared.metrics.handshake(Handshake::Ok, took);
+    let Some((stream, certificate)) = handshake::shake(stream, tls, &shared).await else { return };
     shared.metrics.connection(1);
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let server_name = session.server_name().map(str::to_ascii_lowercase);
-    let connection = Arc::new(Connection { peer, server_name });
+    let connection = Arc::new(Connection { peer, server_name, certificate });
     let socket = TokioIo::new(Patient::new(stream, WRITE));
     let served =
         Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };

@@ -4,6 +4,7 @@
 //! (`SO_REUSEPORT`) and its own connections to the application; one more thread for probes, the control socket and keys.
 
 mod connection;
+mod handshake;
 pub(crate) mod io;
 mod listen;
 mod worker;
@@ -25,6 +26,7 @@ use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::config::{AuditPlan, Plan};
 use crate::denials::Denials;
+use crate::expiry::Expiry;
 use crate::limits::Limits;
 use crate::phase::{Phase, Stage};
 use crate::reload::{Fixed, Reloader, Reloads};
@@ -33,6 +35,7 @@ use crate::runtime::DrainTimes;
 use crate::shared::Shared;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Exporter;
+use crate::telemetry::refusals::Refusals;
 pub(crate) use connection::Connection;
 
 /// How long a worker may take to let go of what is cut.
@@ -116,6 +119,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         runtime: ArcSwap::from_pointee(plan.runtime),
         limits: Limits::new(),
         tokens: Remembered::new(),
+        refusals: Refusals::default(),
         record,
         denials: Denials::default(),
         metrics,
@@ -129,8 +133,14 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let mut keys = KeyTasks::new(runtime, Arc::clone(&shared));
     keys.keep(plan.key_sources);
     let (asks, asked) = sync_channel(1);
-    let reloader =
-        Reloader { path: plan.files.config().to_owned(), seen: plan.files, fixed, keys, shared: Arc::clone(&shared) };
+    let reloader = Reloader {
+        path: plan.files.config().to_owned(),
+        seen: plan.files,
+        fixed,
+        keys,
+        shared: Arc::clone(&shared),
+        expiry: Expiry::default(),
+    };
     let reloader = std::thread::Builder::new()
         .name("reload".to_owned())
         .spawn(move || reloader.watch(&asked))

@@ -10,6 +10,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certs::Refusal;
 use http::StatusCode;
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -21,7 +22,7 @@ use crate::clock::Clock;
 use crate::config::raw::LogLevel;
 use crate::pipeline::Trail;
 use crate::rejection::Rejection;
-use crate::telemetry::metrics::Control;
+use crate::telemetry::metrics::{self, Control};
 use crate::telemetry::otlp::Outbox;
 
 /// The longest text of a field, in characters.
@@ -30,11 +31,12 @@ const TEXT_LIMIT: usize = 2_048;
 const WAITING_LINES: usize = 16_384;
 
 /// The fields that may be written, beside `message`. None of them can hold what a client chose.
-const FIELDS: [&str; 20] = [
+const FIELDS: [&str; 21] = [
     "address",
     "code",
     "control",
     "cookies",
+    "count",
     "detail",
     "duration_us",
     "error",
@@ -221,6 +223,28 @@ pub(crate) fn observed_cookies(trail: &Trail, names: &[String]) {
     let rule = trail.rule.as_deref().unwrap_or("");
     let cookies = names.join(", ");
     tracing::info!(target: "anteroom", request, control, rule, cookies, "cookies lack attributes");
+}
+
+/// One line for `count` handshakes that were refused for this reason.
+pub(crate) fn handshake(refusal: Refusal, count: u64) {
+    let reason = metrics::word(refusal);
+    let detail = match refusal {
+        Refusal::OldVersion => {
+            "the client offers only older TLS; if it is what stands in front, let it speak TLS 1.3, or set `tls.minimum`"
+        }
+        Refusal::NothingInCommon => "the client offers no cipher suite, group or signature scheme that we take",
+        Refusal::NoExtendedMasterSecret => "the client speaks TLS 1.2 without the extended master secret",
+        Refusal::NoProtocol => "the client offers neither `h2` nor `http/1.1`",
+        Refusal::UnknownName => "the client asks for a name that no certificate is for",
+        Refusal::NoCertificate => "the client shows no certificate, and one is required",
+        Refusal::BadCertificate(fault) => fault.words(),
+        Refusal::ByTheClient => "the client ended it with an alert; most often it does not believe our certificate",
+        Refusal::Malformed => {
+            tracing::info!(target: "anteroom", reason, count, detail = "what came is no TLS", "a TLS handshake was refused");
+            return;
+        }
+    };
+    tracing::warn!(target: "anteroom", reason, count, detail, "a TLS handshake was refused");
 }
 
 /// One line for every request at `debug`.

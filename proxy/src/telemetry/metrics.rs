@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use certs::Refusal;
 use http::StatusCode;
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{
@@ -45,7 +46,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 20] = [
+pub const METRICS: [MetricEntry; 21] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -76,12 +77,15 @@ pub const METRICS: [MetricEntry; 20] = [
     MetricEntry {
         name: "anteroom_tls_handshakes_total",
         labels: "result",
-        meaning: "TLS handshakes: `ok`, `failed`, `timeout`",
+        meaning: "TLS handshakes: `ok`; `timeout`; `broken_off`, where the client hung up; and why others were refused: \
+                  `old_version`, `nothing_in_common`, `no_extended_master_secret`, `no_protocol` (ALPN), `unknown_name` (SNI), \
+                  `no_certificate`, `bad_certificate` (of a client), `by_the_client` (it does not believe our certificate, most \
+                  often), `malformed`",
     },
     MetricEntry {
         name: "anteroom_tls_handshake_duration_seconds",
         labels: "result",
-        meaning: "how long TLS handshakes took",
+        meaning: "how long TLS handshakes took: `ok`, `failed`, `timeout`",
     },
     MetricEntry { name: "anteroom_record_events_total", labels: "", meaning: "events that are on disk" },
     MetricEntry {
@@ -105,6 +109,11 @@ pub const METRICS: [MetricEntry; 20] = [
         name: "anteroom_certificate_expiry_seconds",
         labels: "certificate",
         meaning: "the last second of a certificate, in Unix time; `certificate` counts those of the configuration from 1",
+    },
+    MetricEntry {
+        name: "anteroom_crl_next_update_seconds",
+        labels: "",
+        meaning: "the last second for which the CRL of client certificates speaks, in Unix time; none without a CRL",
     },
     MetricEntry {
         name: "anteroom_reload_total",
@@ -177,10 +186,38 @@ type AppSet = (&'static str, Result<u16, &'static str>);
 pub enum Handshake {
     /// It was done.
     Ok,
-    /// The client offered nothing that we take, or broke off.
-    Failed,
     /// It took too long.
     TimedOut,
+    /// The client hung up.
+    BrokenOff,
+    /// One side would not go on.
+    Refused(Refusal),
+}
+
+impl Handshake {
+    fn word(self) -> &'static str {
+        match self {
+            Handshake::Ok => "ok",
+            Handshake::TimedOut => "timeout",
+            Handshake::BrokenOff => "broken_off",
+            Handshake::Refused(refusal) => word(refusal),
+        }
+    }
+}
+
+/// One word for a refusal.
+pub(crate) fn word(refusal: Refusal) -> &'static str {
+    match refusal {
+        Refusal::OldVersion => "old_version",
+        Refusal::NothingInCommon => "nothing_in_common",
+        Refusal::NoExtendedMasterSecret => "no_extended_master_secret",
+        Refusal::NoProtocol => "no_protocol",
+        Refusal::UnknownName => "unknown_name",
+        Refusal::NoCertificate => "no_certificate",
+        Refusal::BadCertificate(_) => "bad_certificate",
+        Refusal::ByTheClient => "by_the_client",
+        Refusal::Malformed => "malformed",
+    }
 }
 
 /// A control that can be rolled out in observe mode.
@@ -325,6 +362,12 @@ impl Metrics {
         });
         let _expiry =
             meter.i64_observable_gauge("anteroom.certificate.expiry").with_unit("s").with_callback(expiry).build();
+        let lists = seen(&gate, |gate, out| {
+            if let Some(until) = gate.shown.load().trust.as_ref().and_then(|trust| trust.lists_until()) {
+                out.observe(until, &[]);
+            }
+        });
+        let _lists = meter.i64_observable_gauge("anteroom.crl.next_update").with_unit("s").with_callback(lists).build();
         let reloads = seen(&gate, |gate, out| {
             let status = gate.reloads.status();
             out.observe(status.done, &[KeyValue::new("result", "done")]);
@@ -428,14 +471,12 @@ impl Metrics {
 
     /// Counts a handshake.
     pub(crate) fn handshake(&self, result: Handshake, took: Duration) {
-        let word = match result {
-            Handshake::Ok => "ok",
-            Handshake::Failed => "failed",
-            Handshake::TimedOut => "timeout",
+        self.handshakes.add(1, &[KeyValue::new("result", result.word())]);
+        let roughly = match result {
+            Handshake::Ok | Handshake::TimedOut => result.word(),
+            Handshake::BrokenOff | Handshake::Refused(_) => "failed",
         };
-        let result = [KeyValue::new("result", word)];
-        self.handshakes.add(1, &result);
-        self.handshake_duration.record(took.as_secs_f64(), &result);
+        self.handshake_duration.record(took.as_secs_f64(), &[KeyValue::new("result", roughly)]);
     }
 
     /// The form that a collector is sent, without a resource.

@@ -4,12 +4,14 @@
 mod browser;
 mod canary;
 mod cli;
+mod client_certificates;
 mod crash;
 mod decide;
 mod demo;
 mod drain;
 mod examples;
 mod explain;
+mod handshakes;
 mod headers;
 mod identity;
 mod limits;

@@ -22,7 +22,6 @@ use e2e::gate::{Files, Gate, Setup};
 use e2e::process::{self, Served, free_port};
 use e2e::volume::Volume;
 use e2e::{PATIENCE, soon};
-use rustls::HandshakeKind;
 use serde_json::Value;
 
 /// What a client may do that asks more often than any limit allows.
@@ -432,29 +431,6 @@ async fn keys_in_a_file_are_exchanged() {
     done_more(&gate, 0).await;
     assert_eq!(client.get("/me", &next.ada()).await.status, 200);
     assert_eq!(client.get("/me", &old).await.code(), "TOKEN_INVALID", "it was remembered");
-}
-
-#[tokio::test]
-async fn a_session_ends_with_the_certificates_that_it_began_under() {
-    let gate = Gate::plain();
-    let config = Arc::new(tls(&gate.files.ca, &[b"http/1.1"]));
-    let kind = async || {
-        let stream = tokio::net::TcpStream::connect(gate.https).await.unwrap();
-        let name = rustls::pki_types::ServerName::try_from(HOST).unwrap();
-        let stream = tokio_rustls::TlsConnector::from(Arc::clone(&config)).connect(name, stream).await.unwrap();
-        let kind = stream.get_ref().1.handshake_kind().unwrap();
-        let mut raw = e2e::raw::Raw::over(stream);
-        // The tickets come with the answer.
-        assert_eq!(raw.ask(format!("GET / HTTP/1.1\r\nhost: {HOST}\r\n\r\n")).await.unwrap().status(), 200);
-        kind
-    };
-    assert_eq!(kind().await, HandshakeKind::Full);
-    // The two workers share one configuration, and so its sessions.
-    assert_eq!(kind().await, HandshakeKind::Resumed);
-    gate.running.as_ref().unwrap().reloads().ask();
-    done_more(&gate, 0).await;
-    assert_eq!(kind().await, HandshakeKind::Full);
-    assert_eq!(kind().await, HandshakeKind::Resumed);
 }
 
 #[tokio::test]

@@ -101,6 +101,8 @@ fn folder() -> TempDir {
     fs::write(at("tls/tls.crt"), pair.cert_pem).unwrap();
     fs::write(at("tls/tls.key"), pair.key_pem).unwrap();
     fs::write(at("keys/issuer-ca.pem"), ca.ca_pem()).unwrap();
+    fs::write(at("keys/devices-ca.pem"), ca.ca_pem()).unwrap();
+    fs::write(at("keys/devices.crl"), ca.revoke(&[], validity).unwrap()).unwrap();
     fs::write(at("keys/collector-ca.pem"), ca.ca_pem()).unwrap();
     fs::write(at("keys/otlp-headers"), "Authorization: Bearer of-nobody\n").unwrap();
     fs::write(at("keys/jwks.json"), DevKey::generate().unwrap().key_set().to_string()).unwrap();

@@ -388,8 +388,15 @@ async fn the_list_of_metrics_is_what_is_shown() {
         exchange.read_body();
         exchange.answer("200 OK", "set-cookie: bare=1\r\n", "ok")
     });
-    // The control that observes has something to observe.
-    let gate = Gate::start(Setup { more: "rollout: { cookies: observe }\n".to_owned(), ..Setup::default() }, app);
+    // The control that observes has something to observe, and there is a list of revoked certificates.
+    let setup = Setup { more: "rollout: { cookies: observe }\n".to_owned(), ..Setup::default() };
+    let clients = "client_certificates: { mode: optional, ca: clients.pem, crl: clients.crl }";
+    let files = crate::handshakes::with_tls(&setup, clients, &app);
+    let valid = certs::dev::Validity::days(crate::handshakes::now(), 2);
+    let ca = certs::dev::DevCa::generate(valid).unwrap();
+    files.put("clients.pem", ca.ca_pem());
+    files.put("clients.crl", &ca.revoke(&[], valid).unwrap());
+    let gate = Gate::start_with(files, app, setup.clock);
     let mut client = Client::open(&gate, Protocol::Http2).await;
     let token = gate.issuer().ada();
     assert_eq!(client.get("/api/patients/1/records/7", &token).await.status, 200);

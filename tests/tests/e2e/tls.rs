@@ -9,14 +9,9 @@ use e2e::client::{BOTH, Client, HOST, Protocol, connect, tls};
 use e2e::gate::{Gate, Setup};
 use e2e::raw::Raw;
 use rustls::crypto::aws_lc_rs;
-use rustls::{ClientConfig, NamedGroup, ProtocolVersion, RootCertStore};
-use rustls_pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, NamedGroup, ProtocolVersion};
 
-fn roots(gate: &Gate) -> RootCertStore {
-    let mut roots = RootCertStore::empty();
-    roots.add(rustls_pki_types::CertificateDer::from_pem_slice(gate.files.ca.as_bytes()).unwrap()).unwrap();
-    roots
-}
+use crate::handshakes::roots;
 
 fn with_group(gate: &Gate, group: &'static dyn rustls::crypto::SupportedKxGroup) -> ClientConfig {
     let provider = rustls::crypto::CryptoProvider { kx_groups: vec![group], ..aws_lc_rs::default_provider() };
@@ -44,21 +39,6 @@ async fn a_client_without_the_hybrid_group_is_served_too() {
         let stream = connect(gate.https, with_group(&gate, group), HOST).await.unwrap();
         assert_eq!(stream.get_ref().1.negotiated_key_exchange_group().unwrap().name(), group.name());
     }
-}
-
-#[tokio::test]
-async fn tls_1_2_is_refused() {
-    let gate = Gate::plain();
-    let old = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_protocol_versions(&[&rustls::version::TLS12])
-        .unwrap()
-        .with_root_certificates(roots(&gate))
-        .with_no_client_auth();
-    let refused = connect(gate.https, old, HOST).await.unwrap_err();
-    assert!(refused.to_string().contains("ProtocolVersion"), "{refused}");
-    e2e::until("the refusal to be counted", || {
-        (gate.metric("anteroom_tls_handshakes_total", &[("result", "failed")]) >= 1.0).then_some(())
-    });
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ pub mod demo;
 pub mod denials;
 pub mod dev_key;
 mod expiry;
+pub mod framing;
 pub mod limits;
 pub mod manual;
 pub mod phase;

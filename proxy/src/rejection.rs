@@ -60,6 +60,8 @@ pub enum Oversize {
     Target,
     /// The headers.
     Headers,
+    /// The number of headers.
+    Lines,
 }
 
 /// What a code means, as the manual lists it.
@@ -108,7 +110,7 @@ impl Rejection {
             }
             Rejection::TooLarge(Oversize::Body) => StatusCode::PAYLOAD_TOO_LARGE,
             Rejection::TooLarge(Oversize::Target) => StatusCode::URI_TOO_LONG,
-            Rejection::TooLarge(Oversize::Headers) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Rejection::TooLarge(Oversize::Headers | Oversize::Lines) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Rejection::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Rejection::NoRoute => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -130,7 +132,7 @@ impl Rejection {
         match self {
             Rejection::Token(fault) => fault.public(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
-            Rejection::BadFraming(_) => "the body of the request cannot be read in one way only",
+            Rejection::BadFraming(_) => "where the request ends cannot be read in one way only",
             Rejection::BadPath(_) => "the address of the request cannot be read in one way only",
             Rejection::BadHeader(_) => "a header of the request cannot be read in one way only",
             Rejection::BadHost(_) => "the host of the request is not served here",
@@ -162,6 +164,7 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Body) => "body over `limits.body`".to_owned(),
             Rejection::TooLarge(Oversize::Target) => "request target over 16 KiB".to_owned(),
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
+            Rejection::TooLarge(Oversize::Lines) => "more than 100 headers".to_owned(),
             Rejection::Token(fault) => fault.detail(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
             Rejection::Misdirected
@@ -207,7 +210,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::BadHost(_) => Rejection::TooLarge(Oversize::Body),
         Rejection::TooLarge(Oversize::Body) => Rejection::TooLarge(Oversize::Target),
         Rejection::TooLarge(Oversize::Target) => Rejection::TooLarge(Oversize::Headers),
-        Rejection::TooLarge(Oversize::Headers) => Rejection::Misdirected,
+        Rejection::TooLarge(Oversize::Headers) => Rejection::TooLarge(Oversize::Lines),
+        Rejection::TooLarge(Oversize::Lines) => Rejection::Misdirected,
         Rejection::Misdirected => Rejection::NoRoute,
         Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
@@ -244,8 +248,9 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
                 .to_vec();
         }
         Rejection::BadFraming(_) => {
-            "The body ended early, stopped arriving, or is framed in two ways: look at the client, or at the proxy in \
-             front of the gate."
+            "The body ended early, stopped arriving, or the request is framed in two ways (a length beside chunks, a bare \
+             line feed, a folded header, bytes behind a request for a WebSocket); the log names it: look at the client, or \
+             at the proxy in front of the gate. The connection is closed."
         }
         Rejection::BadPath(_) => {
             "The path or query holds what two readers could take for two things (`//`, dot segments, `;`, an encoded \
@@ -256,8 +261,8 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         Rejection::BadHost(_) => "Add the name to `app.hosts`, or mend the client's `Host`.",
         Rejection::TooLarge(_) => {
-            "413: the body is over `limits.body`. 431: the headers are over `limits.headers`. 414: the request target is \
-             over 16 KiB, which is fixed."
+            "413: the body is over `limits.body`. 431: the headers are over `limits.headers`, or there are more than 100, \
+             which is fixed. 414: the request target is over 16 KiB, which is fixed."
         }
         Rejection::Misdirected => {
             "The connection was opened for one host and used for another: the client opens one for each. A certificate \
@@ -287,7 +292,10 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         Rejection::AppTimeout => {
             "No answer within `app.timeouts.response`: look at the application, or raise the limit for slow pages."
         }
-        Rejection::AppInvalid(_) => "The application's answer is no HTTP/1.1, or its head is over 64 KiB.",
+        Rejection::AppInvalid(_) => {
+            "The application's answer is no HTTP/1.1 that can be read in one way only, or its head is over 64 KiB or 200 \
+             lines; the log names it."
+        }
         Rejection::NotRecorded => {
             "The record is full, or its disk refuses: `anteroom status` and the metrics of the record say which. Nothing \
              passes until there is room."

@@ -12,6 +12,7 @@ use policy::{Found, Match};
 use super::canonical;
 use super::trail::Trail;
 use super::websocket::{self, Handshake};
+use crate::framing::Fault;
 use crate::limits::Full;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
@@ -65,6 +66,10 @@ pub(super) fn request(
     let pressed = shared.limits.look_refused(trail.peer, runtime.limits.refused_per_address, now).err();
 
     let (mut parts, body) = request.into_parts();
+    // It stands in for one that was refused before it was parsed.
+    if let Some(fault) = parts.extensions.remove::<Fault>() {
+        return Err(fault.of_request());
+    }
     let Named { host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
     Ok(Understood { path, query, host, parts, body, pressed })
 }

@@ -11,6 +11,7 @@ use http::header::{
 };
 use http::{Uri, Version};
 
+use crate::framing;
 use crate::rejection::{Oversize, Rejection};
 
 /// The longest request target, path and query together, in bytes.
@@ -211,15 +212,19 @@ pub fn without_port(host: &str) -> &str {
     }
 }
 
-/// Refuses headers that can be read in two ways, and more of them than `limit` bytes.
+/// Refuses headers that can be read in two ways, and more of them than `limit` bytes or [`LINES`](framing::LINES). They are
+/// counted as they were decoded, each piece of a split `Cookie` as one (CVE-2026-47774).
 ///
 /// # Errors
-/// `TOO_LARGE` where names and values together are over `limit`; `BAD_FRAMING` for a body whose end two readers would see
+/// `TOO_LARGE` where names and values together are over `limit`, or there are too many; `BAD_FRAMING` for a body whose end two readers would see
 /// in two places; `BAD_HEADER` for a repeated header of which only one can count, or a method override.
 pub fn check_headers(headers: &HeaderMap, version: Version, limit: u64) -> Result<(), Rejection> {
     let size: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if size as u64 > limit {
         return Err(Rejection::TooLarge(Oversize::Headers));
+    }
+    if headers.len() > framing::LINES {
+        return Err(Rejection::TooLarge(Oversize::Lines));
     }
     check_framing(headers)?;
     let repeated = |name| headers.get_all(name).iter().nth(1).is_some();
@@ -237,7 +242,7 @@ pub fn check_headers(headers: &HeaderMap, version: Version, limit: u64) -> Resul
 }
 
 /// Refuses any coding but chunks (RFC 9112, section 6.1): the body is passed on in chunks of our own, so the application
-/// would not learn of another one. A length beside chunks is taken away by hyper, which then closes the connection.
+/// would not learn of another one. On HTTP/1.1 the guard below hyper has seen to all of this; here it holds for HTTP/2 too.
 fn check_framing(headers: &HeaderMap) -> Result<(), Rejection> {
     let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
     if let Some(length) = lengths.next() {

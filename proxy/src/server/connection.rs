@@ -20,9 +20,11 @@ use tokio::time::sleep;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::guard::{Guard, Notes};
 use super::handshake;
 use super::io::Patient;
 use crate::authn::Presented;
+use crate::framing;
 use crate::phase::{Stage, Stages};
 use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
@@ -43,6 +45,11 @@ const STREAMS: u32 = 100;
 const PING: Duration = Duration::from_secs(20);
 /// Bytes that wait on one HTTP/2 stream for a client that does not read.
 const SEND_BUFFER: usize = 64 * 1024;
+
+/// What hyper may take of a head on HTTP/1.1 beyond our own limits, in bytes.
+const ABOVE: usize = 4 * 1024;
+/// What HTTP/2 counts for each header beside its name and value (RFC 9113, section 6.5.2), in bytes.
+const FIELD: usize = 32;
 
 type Socket = Patient<TlsStream<TcpStream>>;
 
@@ -68,12 +75,12 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
     let http2 = session.alpn_protocol() == Some(b"h2");
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     let connection = Arc::new(Connection { peer, server_name, certificate });
-    let socket = TokioIo::new(Patient::new(stream, WRITE));
+    let socket = Patient::new(stream, WRITE);
     let served =
         Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
     let stages = shared.phase.watch();
     if http2 {
-        serve_http2(socket, served, stages).await
+        serve_http2(TokioIo::new(socket), served, stages).await
     } else {
         serve_http1(socket, served, stages).await
     }
@@ -110,33 +117,48 @@ impl Served {
         Ok(answer)
     }
 
-    /// As [`Served::answer`]; once the gate closes, the answer says that it is the last one of its connection.
-    async fn answer_and_part(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    /// As [`Served::answer`] behind a guard; once the gate closes, or the client broke the framing, the answer says that
+    /// it is the last one of its connection.
+    async fn answer_and_part(
+        self,
+        mut request: Request<Incoming>,
+        notes: Arc<Notes>,
+    ) -> Result<Response<AnswerBody>, Infallible> {
         let shared = Arc::clone(&self.shared);
         let kept = Arc::clone(&self.tunnel);
+        notes.mark(&mut request);
+        let asks_upgrade = Notes::asks_upgrade(&request);
         let (mut answer, tunnel) = self.answer(request).await;
         if let Some(tunnel) = tunnel {
             // It is the first: behind a `101` no request is read any more.
             drop(kept.set(tunnel));
         }
+        if asks_upgrade {
+            notes.decide(&answer);
+        }
+        let ends = notes.is_broken();
         // Behind a `101` there is no next request, and its `Connection` says something else.
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
-        if shared.phase.stage() >= Stage::Closing && !switches {
+        if (shared.phase.stage() >= Stage::Closing || ends) && !switches {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(answer)
     }
 }
 
-async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
-    let head = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
+async fn serve_http1(socket: Socket, served: Served, mut stages: Stages) {
+    let headers = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
     let tunnel = Arc::clone(&served.tunnel);
-    let service = service_fn(move |request| served.clone().answer_and_part(request));
+    let notes = Arc::new(Notes::default());
+    let guard = Guard::new(socket, headers, Arc::clone(&notes));
+    let service = service_fn(move |request| served.clone().answer_and_part(request, Arc::clone(&notes)));
+    // INVARIANT: hyper's own limits on a head (this one, 100 lines, 400 KiB) are above the guard's, so that it never refuses
+    // one by itself.
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .max_header_size(head.saturating_add(TARGET_LIMIT))
-        .serve_connection(socket, service)
+        .max_header_size(headers.saturating_add(TARGET_LIMIT).saturating_add(ABOVE))
+        .serve_connection(TokioIo::new(guard), service)
         .with_upgrades();
     let mut connection = pin!(connection);
     let silent = async {
@@ -158,12 +180,15 @@ async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages
 }
 
 async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
-    let head = u32::try_from(served.shared.runtime.load().limits.headers).unwrap_or(u32::MAX);
+    let headers = usize::try_from(served.shared.runtime.load().limits.headers).unwrap_or(usize::MAX);
+    // Above ours, so that what is over ours is refused by us; what is far over it h2 answers by itself.
+    let list = headers.saturating_add(TARGET_LIMIT).saturating_add(FIELD * 2 * framing::LINES);
+    let list = u32::try_from(list).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
     let service = service_fn(move |request| served.clone().answer_on_stream(request));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
-        .max_header_list_size(head)
+        .max_header_list_size(list)
         .enable_connect_protocol() // WebSockets (RFC 8441)
         .max_concurrent_streams(STREAMS)
         .max_send_buf_size(SEND_BUFFER)

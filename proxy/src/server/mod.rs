@@ -4,7 +4,9 @@
 //! (`SO_REUSEPORT`) and its own connections to the application; one more thread for probes, the control socket and keys.
 
 mod connection;
+mod guard;
 mod handshake;
+pub(crate) mod held;
 pub(crate) mod io;
 mod listen;
 mod worker;

@@ -4,6 +4,7 @@
 //! no body, its method is safe, and a kept connection died under it. It never changes a request.
 
 pub mod body;
+mod guard;
 mod pool;
 mod stall;
 mod tunnel;
@@ -19,9 +20,11 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::framing::ANSWER_LINES;
 use crate::rejection::{Oversize, Rejection};
 use crate::server::io::Patient;
 use body::{AnswerBody, BodyFate, Broken, RequestBody};
+use guard::Guard;
 pub(crate) use pool::Pool;
 use pool::Sender;
 pub(crate) use stall::Stall;
@@ -29,8 +32,11 @@ pub(crate) use tunnel::Tunnel;
 
 /// The largest head that the application may answer with, in bytes.
 const ANSWER_HEAD_LIMIT: usize = 64 * 1024;
-/// The most headers that the application may answer with.
-const ANSWER_HEADERS: usize = 200;
+/// What hyper may hold of an answer: more than a head may have, so that hyper never refuses one by itself.
+const ANSWER_BUFFER: usize = ANSWER_HEAD_LIMIT + 8 * 1024;
+
+/// Why an answer is invalid that no reader understands.
+const NO_HTTP: &str = "the answer is not HTTP/1.1";
 
 /// Where the application is and how long the gate waits for it.
 #[derive(Clone, Copy, Debug)]
@@ -106,17 +112,18 @@ async fn connect(target: &AppTarget, pool: &Pool) -> Result<Sender, Rejection> {
         Err(_) => return Err(Rejection::AppDown("the application did not take the connection in time")),
     };
     stream.set_nodelay(true).map_err(|_| Rejection::AppDown("the connection broke at once"))?;
+    let (guard, question) = Guard::new(Patient::holding(stream, target.idle, room), ANSWER_HEAD_LIMIT);
     let (sender, connection) = http1::Builder::new()
-        .max_buf_size(ANSWER_HEAD_LIMIT)
-        .max_headers(ANSWER_HEADERS)
-        .handshake(TokioIo::new(Patient::holding(stream, target.idle, room)))
+        .max_buf_size(ANSWER_BUFFER)
+        .max_headers(ANSWER_LINES)
+        .handshake(TokioIo::new(guard))
         .await
         .map_err(|_| Rejection::AppDown("the connection broke at once"))?;
     tokio::spawn(async move {
         // How it ends is seen by whoever waits for an answer; an idle one that ends is of no interest.
         drop(connection.with_upgrades().await);
     });
-    Ok(sender)
+    Ok(Sender::new(sender, question))
 }
 
 struct Failed {
@@ -128,7 +135,7 @@ struct Failed {
 enum Why {
     HungUp,
     TimedOut,
-    Invalid,
+    Invalid(&'static str),
 }
 
 impl Failed {
@@ -139,7 +146,7 @@ impl Failed {
             (Some(Broken::Cut), _) => Rejection::BadFraming("the body ended early"),
             (None, Why::HungUp) => Rejection::AppDown("the application hung up before it answered"),
             (None, Why::TimedOut) => Rejection::AppTimeout,
-            (None, Why::Invalid) => Rejection::AppInvalid("the answer is not HTTP/1.1"),
+            (None, Why::Invalid(detail)) => Rejection::AppInvalid(detail),
         }
     }
 }
@@ -165,13 +172,17 @@ async fn exchange(
     match answer {
         // Interim answers hyper passes over; what is left of them is none that anybody waits for.
         Ok(answer) if answer.status().is_informational() && answer.status() != StatusCode::SWITCHING_PROTOCOLS => {
-            Err(Failed { why: Why::Invalid, unsent: None })
+            Err(Failed { why: Why::Invalid(NO_HTTP), unsent: None })
         }
         Ok(answer) => Ok(keep_streaming(answer, target.idle, sender, pool)),
         Err(mut error) => {
             let unsent = error.take_message().map(Box::new);
             let error = error.into_error();
-            let why = if error.is_parse() || error.is_parse_too_large() { Why::Invalid } else { Why::HungUp };
+            let why = match guard::fault(&error) {
+                Some(fault) => Why::Invalid(fault.detail()),
+                None if error.is_parse() || error.is_parse_too_large() => Why::Invalid(NO_HTTP),
+                None => Why::HungUp,
+            };
             Err(Failed { why, unsent })
         }
     }

@@ -7,11 +7,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hyper::client::conn::http1::SendRequest;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-use super::body::RequestBody;
+use super::guard::GuardedSender;
 
 /// The most connections that one worker has open to the application at once.
 const OPEN: usize = 1_024;
@@ -19,7 +18,7 @@ const OPEN: usize = 1_024;
 const IDLE: usize = 128;
 
 /// A connection that can carry one more request.
-pub(crate) type Sender = SendRequest<RequestBody>;
+pub(crate) type Sender = GuardedSender;
 
 /// The idle connections of one worker, the one used last on top.
 #[derive(Clone, Debug)]

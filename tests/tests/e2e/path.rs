@@ -79,7 +79,7 @@ async fn what_can_be_read_in_two_ways_is_refused_on_http_1() {
         let head = [b"GET ", path, b" HTTP/1.1\r\nhost: clinic.example\r\n\r\n"].concat();
         let answer = raw.ask(head).await.expect("an answer");
         assert_eq!(answer.status(), 400, "{}", shown(path));
-        assert!(matches!(answer.code().as_str(), "BAD_PATH" | ""), "{}: {}", shown(path), answer.code());
+        assert!(answer.code() == "BAD_PATH", "{}: {}", shown(path), answer.code());
         assert_eq!(gate.app.count(), 0, "{} reached the application", shown(path));
     }
 }
@@ -138,26 +138,8 @@ async fn heads_that_are_no_requests_of_ours_are_refused() {
         let mut raw = Raw::open(&gate).await;
         let answer = raw.ask(head).await;
         let status = answer.as_ref().map_or(0, e2e::raw::RawAnswer::status);
-        assert!(matches!(status, 0 | 400 | 404 | 405 | 421 | 505), "{head:?}: {answer:?}");
+        assert_eq!(status, 400, "{head:?}: {answer:?}");
         assert_eq!(gate.app.count(), 0, "{head:?} reached the application");
-    }
-}
-
-/// hyper takes a length away that stands beside chunks, so it is not there to be refused; it must not count either.
-#[tokio::test]
-async fn a_length_beside_chunks_smuggles_nothing() {
-    let smuggled = "GET /open/smuggled HTTP/1.1\r\nhost: clinic.example\r\n\r\n";
-    let length = format!("content-length: {}\r\n", 5 + smuggled.len());
-    let chunked = "transfer-encoding: chunked\r\n".to_owned();
-    for framing in [format!("{length}{chunked}"), format!("{chunked}{length}")] {
-        let gate = Gate::plain();
-        let mut raw = Raw::open(&gate).await;
-        raw.send(format!("POST /open/x HTTP/1.1\r\nhost: clinic.example\r\n{framing}\r\n0\r\n\r\n{smuggled}")).await;
-        assert_eq!(raw.answer().await.map(|answer| answer.status()), Some(200));
-        assert!(raw.answer().await.is_none(), "the connection is closed behind it");
-        let seen = gate.app.last();
-        assert_eq!((gate.app.count(), seen.body.len()), (1, 0), "{}", seen.head);
-        assert!(seen.all("content-length").iter().all(|length| *length == "0"), "{}", seen.head);
     }
 }
 
@@ -197,27 +179,17 @@ async fn what_is_judged_is_what_is_sent() {
 #[tokio::test]
 async fn a_fragment_is_never_judged_and_never_sent() {
     let gate = Gate::plain();
-    for path in [&b"/open/x#y"[..], b"/open/x#/../me", b"/open/x?#y"] {
-        let mut raw = Raw::open(&gate).await;
+    for path in [&b"/open/x#y"[..], b"/open/x#/../me", b"/open/x?#y", b"/me#/open/x"] {
         let head = [b"GET ", path, b" HTTP/1.1\r\nhost: clinic.example\r\n\r\n"].concat();
-        assert_eq!(raw.ask(head).await.unwrap().status(), 200);
-        assert_eq!(gate.app.last().target().trim_end_matches('?'), "/open/x");
+        assert_eq!(Raw::open(&gate).await.ask(head).await.unwrap().code(), "BAD_PATH");
+    }
+    assert_eq!(gate.app.count(), 0);
+    // On HTTP/2 the library takes it away before we see it.
+    for path in [&b"/open/x#y"[..], b"/open/x#/../me", b"/open/x?#y"] {
         let ended = Wire::open(&gate).await.ask(&wire::get(path)).await;
         assert_eq!(ended, Ended::Answered(b"ok".to_vec()));
         assert_eq!(gate.app.last().target().trim_end_matches('?'), "/open/x");
     }
-    // A route is not picked by what stands behind the `#`.
-    let answer = Raw::open(&gate).await.ask("GET /me#/open/x HTTP/1.1\r\nhost: clinic.example\r\n\r\n").await.unwrap();
-    assert_eq!(answer.code(), "NO_CREDENTIAL");
-}
-
-#[tokio::test]
-async fn an_absolute_address_of_our_own_is_sent_as_a_path() {
-    let gate = Gate::plain();
-    let mut raw = Raw::open(&gate).await;
-    let head = "GET https://clinic.example/open/x?a=b HTTP/1.1\r\nhost: clinic.example\r\n\r\n";
-    assert_eq!(raw.ask(head).await.unwrap().status(), 200);
-    assert_eq!(gate.app.last().line(), "GET /open/x?a=b HTTP/1.1");
 }
 
 #[tokio::test]
@@ -247,7 +219,7 @@ async fn what_is_too_long_is_refused_by_its_name() {
         format!("GET /open/x HTTP/1.1\r\nhost: clinic.example\r\n{}\r\n", "x-many: x\r\n".repeat(300)),
     ] {
         let answer = Raw::open(&gate).await.ask(head).await.expect("an answer");
-        assert_eq!(answer.status(), 431);
+        assert_eq!((answer.status(), answer.code().as_str()), (431, "TOO_LARGE"));
     }
     assert_eq!(gate.app.count(), count);
 }

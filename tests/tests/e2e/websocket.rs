@@ -114,14 +114,13 @@ async fn open(gate: &Gate) -> Raw {
 }
 
 #[tokio::test]
-async fn frames_go_both_ways_and_early_ones_are_not_lost() {
+async fn frames_go_both_ways() {
     let gate = Gate::start(Setup::default(), echo());
     let mut raw = Raw::open(&gate).await;
     let more =
         format!("{OWN}sec-websocket-protocol: chat\r\nsec-websocket-extensions: permessage-deflate\r\ncookie: s=1\r\n");
-    // The first frame rides right behind the head.
-    let answer =
-        raw.ask([handshake("/open/chat?room=1", &more).into_bytes(), masked(b"early")].concat()).await.unwrap();
+    let answer = raw.ask(handshake("/open/chat?room=1", &more)).await.unwrap();
+    raw.send(masked(b"first")).await;
     assert_eq!(answer.status(), 101);
     for (name, value) in [
         ("upgrade", "websocket"),
@@ -134,7 +133,7 @@ async fn frames_go_both_ways_and_early_ones_are_not_lost() {
     ] {
         assert_eq!(answer.header(name), value, "{name}");
     }
-    let expected = [plain(b"hello"), plain(b"early")].concat();
+    let expected = [plain(b"hello"), plain(b"first")].concat();
     assert_eq!(raw.bytes(expected.len()).await, expected);
     let long: Vec<u8> = (0..1_000_000_u32).map(|number| number as u8).collect();
     for text in [&b"x"[..], b"a somewhat longer text", &long[..300], &long] {
@@ -265,11 +264,15 @@ async fn an_application_that_says_no_is_heard_and_what_follows_is_judged_as_a_re
     let mut raw = Raw::open(&gate).await;
     let smuggled = "GET /me HTTP/1.1\r\nhost: clinic.example\r\n\r\n";
     let answer = raw.ask(format!("{}{smuggled}", handshake("/open/chat", OWN))).await.unwrap();
+    assert_eq!((answer.status(), answer.code().as_str()), (400, "BAD_FRAMING"), "a frame before the answer is refused");
+    assert!(raw.answer().await.is_none());
+    assert_eq!(gate.app.count(), 0, "nothing that rode behind the handshake reached the application unjudged");
+    // What comes behind the answer is the next request, and is judged.
+    let mut raw = Raw::open(&gate).await;
+    let answer = raw.ask(handshake("/open/chat", OWN)).await.unwrap();
     assert_eq!((answer.status(), answer.body.as_slice(), answer.code().as_str()), (403, &b"not today"[..], ""));
-    if let Some(next) = raw.answer().await {
-        assert_eq!(next.code(), "NO_CREDENTIAL");
-    }
-    assert_eq!(gate.app.count(), 1, "nothing that rode behind the handshake reached the application unjudged");
+    assert_eq!(raw.ask(smuggled).await.unwrap().code(), "NO_CREDENTIAL");
+    assert_eq!(gate.app.count(), 1);
 }
 
 #[tokio::test]

@@ -1,0 +1,9 @@
+//! Request targets: see `oracle.rs`.
+
+#![no_main]
+
+#[path = "../oracle.rs"]
+#[allow(dead_code, reason = "each target uses its own half")]
+mod oracle;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| oracle::normalise(bytes));

@@ -50,6 +50,8 @@ pub enum Kind {
     /// A request was answered: status, decision and facts.
     #[default]
     Answer,
+    /// Refused requests beyond those that are recorded one by one: [`Counted`] says how many.
+    Denials,
 }
 
 /// How the deciding route was held to its policy.
@@ -126,6 +128,17 @@ pub struct Facts {
     pub own: Option<bool>,
 }
 
+/// Refusals that share one event: same code, same network or same actor, within one minute.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Counted {
+    /// How many requests it stands for; at least 1.
+    pub requests: u64,
+    /// The time in which they came, in whole seconds, rounded up.
+    pub seconds: u64,
+    /// How many leading bits of `peer` they have in common; 0: they came from many networks.
+    pub prefix: u8,
+}
+
 /// An event as the request's side knows it. The record adds the id, the origin, the sequence number and the replica.
 ///
 /// A text that is longer than its bound is cut at the bound, ends in `…`, and marks the event `clipped`.
@@ -164,8 +177,10 @@ pub struct Draft {
     pub facts: Option<Facts>,
     /// The status of the answer; absent where the request ended before there was one.
     pub status: Option<u16>,
-    /// The address of the client.
+    /// The address of the client; of [`Kind::Denials`], that of their network.
     pub peer: IpAddr,
+    /// What one event of [`Kind::Denials`] stands for.
+    pub counted: Option<Counted>,
 }
 
 /// One line of the record. The order of the fields is their order in the line.
@@ -222,6 +237,9 @@ pub struct Event {
     pub status: Option<u16>,
     /// The address of the client.
     pub peer: IpAddr,
+    /// What one event of [`Kind::Denials`] stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counted: Option<Counted>,
     /// The replica that answered.
     pub replica: Arc<str>,
     /// The request ended before its answer was recorded: the client went, or the request failed inside the proxy.
@@ -268,6 +286,7 @@ impl Event {
             facts: draft.facts,
             status: draft.status,
             peer: draft.peer,
+            counted: draft.counted,
             replica: stamp.replica,
             aborted: stamp.aborted,
             clipped,

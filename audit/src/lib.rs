@@ -27,7 +27,7 @@ mod stamp;
 mod writer;
 
 pub use directory::{OpenError, Opening, TornTail};
-pub use event::{Actor, Decision, Draft, Event, Factors, Facts, Kind, LINE_MAX, Mode, TenantFact, VERSION};
+pub use event::{Actor, Counted, Decision, Draft, Event, Factors, Facts, Kind, LINE_MAX, Mode, TenantFact, VERSION};
 pub use follower::Follower;
 pub use queue::{AuditSlot, Health, NotRecorded, Written};
 pub use reader::{Entry, Fault, Line, Place, READ_LINE_MAX, Reader, read};

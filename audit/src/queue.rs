@@ -79,6 +79,9 @@ const LINGER: Duration = Duration::from_millis(5);
 /// How many queued events are a group that needs no more.
 const MANY: usize = 512;
 
+/// One part in so many of the size is kept free of what modest callers record.
+const KEPT_FREE: u64 = 4;
+
 /// An event on its way to the writer.
 pub(crate) struct Item {
     pub(crate) draft: Draft,
@@ -164,30 +167,35 @@ impl Queue {
         }
     }
 
-    /// A permit for one event, or why there is none.
-    fn reserve(&self) -> Outcome {
+    /// A permit for one event, or why there is none. A `modest` caller leaves half of the queue and [`KEPT_FREE`] of the
+    /// size to the others.
+    fn reserve(&self, modest: bool) -> Outcome {
         let state = locked(&self.state);
         let reserved = self.reserved.load(Relaxed);
+        let (capacity, size) =
+            if modest { (self.capacity / 2, self.size - self.size / KEPT_FREE) } else { (self.capacity, self.size) };
         let outcome = if state.closing {
             Err(NotRecorded::Closed)
         } else if state.failed {
             Err(NotRecorded::Failed)
-        } else if reserved >= self.capacity {
+        } else if reserved >= capacity {
             Err(NotRecorded::Busy)
-        } else if !self.fits(reserved + 1) {
+        } else if !self.fits(reserved + 1, size) {
             Err(NotRecorded::Full)
         } else {
             Ok(())
         };
         match outcome {
             Ok(()) => self.reserved.store(reserved + 1, Relaxed),
+            // What a modest caller does not get is no loss: it has another way.
+            Err(_) if modest => {}
             Err(_) => _ = self.refused.fetch_add(1, Relaxed),
         }
         outcome
     }
 
-    fn fits(&self, permits: usize) -> bool {
-        self.bytes.load(Relaxed).saturating_add(room(permits)) <= self.size
+    fn fits(&self, permits: usize, size: u64) -> bool {
+        self.bytes.load(Relaxed).saturating_add(room(permits)) <= size
     }
 
     /// Queues an event under a permit that its caller holds; there is always room for it.
@@ -261,7 +269,7 @@ impl Queue {
             bytes: self.bytes.load(Relaxed),
             size: self.size,
             newest: self.newest.load(Relaxed),
-            full: !self.fits(reserved.saturating_add(1)),
+            full: !self.fits(reserved.saturating_add(1), self.size),
             failed: locked(&self.reason).clone(),
             closed: self.closed.load(Relaxed),
         }
@@ -343,8 +351,8 @@ impl Drop for Entrance {
 }
 
 impl Entrance {
-    pub(crate) fn reserve(self: &Arc<Self>) -> Result<AuditSlot, NotRecorded> {
-        self.0.reserve()?;
+    pub(crate) fn reserve(self: &Arc<Self>, modest: bool) -> Result<AuditSlot, NotRecorded> {
+        self.0.reserve(modest)?;
         Ok(AuditSlot { entrance: Arc::clone(self), armed: None, spent: false })
     }
 }

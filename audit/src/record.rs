@@ -90,7 +90,16 @@ impl Record {
     /// # Errors
     /// There is no room, in memory or on disk, or the disk refuses, or the record is closed.
     pub fn reserve(&self) -> Result<AuditSlot, NotRecorded> {
-        self.entrance.reserve()
+        self.entrance.reserve(false)
+    }
+
+    /// Room for one event that the record can spare: while half of the queue or a quarter of the size is free beside it.
+    /// For events that anyone on the network can cause, so that no number of them takes the room of the others.
+    ///
+    /// # Errors
+    /// As [`Record::reserve`].
+    pub fn reserve_spare(&self) -> Result<AuditSlot, NotRecorded> {
+        self.entrance.reserve(true)
     }
 
     /// How the record is doing. Waits for nobody.

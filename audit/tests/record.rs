@@ -226,6 +226,28 @@ fn size_is_never_exceeded_and_nothing_deleted() {
 }
 
 #[test]
+fn what_is_spared_leaves_half_of_the_queue_and_a_quarter_of_the_size() {
+    let home = tempfile::tempdir().unwrap();
+    let size = 1 << 20;
+    let record = Record::open(Settings { size, segment: 256 << 10, queue: 8, ..settings(home.path()) }).unwrap();
+    let slots: Vec<_> = (0..4).map(|_| record.reserve_spare().unwrap()).collect();
+    assert_eq!(record.reserve_spare().unwrap_err(), NotRecorded::Busy);
+    assert!(record.reserve().is_ok(), "others still have room");
+    assert_eq!(record.health().refused, 0, "and nobody was turned away");
+    drop(slots);
+    while let Ok(slot) = record.reserve_spare() {
+        let mut long = draft("r");
+        long.route = Some("x".repeat(2000).into());
+        wait(slot.write(long).durable()).unwrap();
+    }
+    assert_eq!(record.reserve_spare().unwrap_err(), NotRecorded::Full);
+    let health = record.health();
+    assert!(!health.full && health.bytes <= size - size / 4, "{health:?}");
+    put(&record, "let in").unwrap();
+    close(record);
+}
+
+#[test]
 fn removed_directory_fails_closed_and_comes_back() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path().join("audit");

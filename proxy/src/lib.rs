@@ -21,6 +21,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod demo;
+pub mod denials;
 pub mod dev_key;
 pub mod limits;
 pub mod manual;

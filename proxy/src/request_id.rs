@@ -19,6 +19,13 @@ impl RequestId {
     }
 }
 
+impl RequestId {
+    /// Its 16 bytes.
+    pub(crate) fn bytes(self) -> [u8; 16] {
+        (u128::from(self.process) << 64 | u128::from(self.number)).to_be_bytes()
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(out, "{:016x}{:016x}", self.process, self.number)

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::authn::Remembered;
 use crate::clock::Clock;
+use crate::denials::Denials;
 use crate::limits::Limits;
 use crate::phase::Phase;
 use crate::reload::Reloads;
@@ -39,6 +40,8 @@ pub struct Shared {
     pub tokens: Remembered,
     /// The evidence.
     pub record: Record,
+    /// Refusals that it holds as a count.
+    pub denials: Denials,
     /// Counters for `/metrics`.
     pub metrics: Metrics,
     /// Where traces go; none while nothing is exported.

@@ -260,7 +260,12 @@ impl App {
 
     /// Waits until no connection is open any more.
     pub fn until_alone(&self) {
-        until("the application's connections to end", || (self.state.open.load(Ordering::Acquire) == 0).then_some(()));
+        until("the application's connections to end", || (self.open() == 0).then_some(()));
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.state.open.load(Ordering::Acquire)
     }
 }
 

@@ -26,6 +26,7 @@ fn draft() -> Draft {
         facts: Some(Facts { tenant: Some(TenantFact::Same), own: Some(false) }),
         status: Some(200),
         peer: [203, 0, 113, 9].into(),
+        counted: None,
     }
 }
 

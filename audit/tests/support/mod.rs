@@ -44,6 +44,7 @@ pub fn draft(request: impl Into<String>) -> Draft {
         facts: None,
         status: Some(200),
         peer: [203, 0, 113, 9].into(),
+        counted: None,
     }
 }
 

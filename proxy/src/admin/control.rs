@@ -84,6 +84,7 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             "written": record.written,
             "waiting": record.queued,
             "reserved": record.reserved,
+            "denials_counted": shared.denials.counted(),
             "full": record.full,
             "bytes": record.bytes,
             "failed": record.failed.map(|reason| redact::text(&reason.to_string()).into_owned()),

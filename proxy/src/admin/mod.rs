@@ -1,4 +1,5 @@
-//! What is not for clients: probes and metrics on the health listener, status on the control socket, the fetching of keys.
+//! What is not for clients: probes and metrics on the health listener, status on the control socket, the fetching of keys,
+//! the counting of refusals.
 //!
 //! All of it runs on one thread of its own, so that a busy gate still answers its probes. The health listener is read-only
 //! and says nothing that the pod's network may not know; everything else is on the control socket.
@@ -42,6 +43,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 const CONNECTIONS: usize = 128;
 /// How long a client may take for a head, and an answer to be made.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often refusals that were counted are looked through.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// The sockets of this thread.
 pub(crate) struct Listeners {
@@ -116,6 +120,13 @@ async fn run(
             }
         });
     }
+    let gate = Arc::clone(&shared);
+    tokio::spawn(async move {
+        loop {
+            tokio::time::sleep(SETTLE).await;
+            gate.denials.settle(gate.clock.now());
+        }
+    });
     // Probes are answered until the workers are done: readiness is then false, liveness still true.
     shared.phase.watch().reached(Stage::Over).await;
 }

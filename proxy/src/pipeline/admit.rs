@@ -115,7 +115,7 @@ pub(super) fn route<'r>(
     if lengthless && matches!(parts.method, Method::GET | Method::HEAD) {
         return Err(Rejection::BadFraming("a body of unknown length on a method that has none"));
     }
-    let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, has_body)?;
+    let websocket = websocket::asked(&parts, has_body, trail.id)?;
     Ok(Admitted { found, method: parts.method.clone(), path, query, host, parts, body, websocket, pressed })
 }
 

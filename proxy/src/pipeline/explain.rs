@@ -20,6 +20,7 @@ use super::identify::{self, Caller};
 use super::websocket;
 use crate::authn;
 use crate::rejection::Rejection;
+use crate::request_id::RequestIds;
 use crate::runtime::{Provider, Rollout, Runtime};
 
 /// A request that is explained.
@@ -119,7 +120,7 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
         return Ok(());
     }
     let found = route(&runtime.policy, &parts, &path, told)?;
-    let websocket = websocket::asked(&parts.method, parts.version, &parts.headers, false)
+    let websocket = websocket::asked(&parts, false, RequestIds::new(0).next())
         .map_err(|rejection| (Some("websocket"), rejection))?;
     let caller = match caller {
         Some(Assumed { principal, provider }) => {

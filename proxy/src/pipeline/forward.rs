@@ -108,8 +108,8 @@ pub(super) async fn send(
     parts.headers.remove(http::header::CONTENT_LENGTH);
     let client = parts.extensions.remove::<OnUpgrade>();
     parts.extensions.clear();
-    if admitted.websocket.is_some() {
-        websocket::announce(&mut parts.headers);
+    if let Some(handshake) = &admitted.websocket {
+        websocket::ask(&mut parts.headers, handshake)?;
     }
     let (body, fate) = RequestBody::new(admitted.body, runtime.limits.body, runtime.app.idle);
     let sent = shared.clock.now().monotone;

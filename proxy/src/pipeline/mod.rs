@@ -43,8 +43,9 @@ pub(crate) async fn handle(
     shared: &Shared,
     pool: &Pool,
     connection: &Connection,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Response<AnswerBody> {
+    websocket::as_get(&mut request);
     let runtime = shared.runtime.load_full(); // one policy for the whole request
     let mut trail = Trail::new(shared.ids.next(), shared.clock.now(), connection.peer, runtime.policy_digest.clone());
     trail.method = admit::named_method(request.method());

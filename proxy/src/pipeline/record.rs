@@ -7,6 +7,7 @@ use http::Response;
 use super::decide::Permitted;
 use super::trail::Trail;
 use crate::clock::Now;
+use crate::denials::{Noted, Refused};
 use crate::rejection::Rejection;
 use crate::shared::Shared;
 use crate::upstream::body::AnswerBody;
@@ -60,15 +61,26 @@ pub(super) async fn after(
     Ok(answer)
 }
 
-/// Records a request that ended early; on a strict act its head waits too. False where it could not be recorded.
+/// Records a request that ended early; on a strict act its head waits too. Where it is only counted, the answer and the log
+/// carry the id of the event that counts it. False where it could not be recorded.
 pub(super) async fn refusal(shared: &Shared, trail: &mut Trail, rejection: &Rejection, now: Now) -> bool {
+    let draft = |trail: &Trail| trail.draft(now.unix_ms, Some(rejection.status().as_u16()), Some(rejection.code()));
     let slot = match trail.slot.take() {
+        // It was permitted before: that is recorded for itself, whatever came of it.
         Some(slot) => slot,
-        None => match shared.record.reserve() {
-            Ok(slot) => slot,
-            Err(_) => return false,
-        },
+        None => {
+            let (actor, policy) = (trail.actor.as_ref(), &trail.policy);
+            let refused = Refused { code: rejection.code(), actor, peer: trail.peer, policy };
+            match shared.denials.note(&shared.record, &shared.ids, now, &refused, || draft(trail)) {
+                Ok(Noted::Single(slot)) => slot,
+                Ok(Noted::Counted(id)) => {
+                    trail.id = id;
+                    return true;
+                }
+                Err(_) => return false,
+            }
+        }
     };
-    let written = slot.write(trail.draft(now.unix_ms, Some(rejection.status().as_u16()), Some(rejection.code())));
+    let written = slot.write(draft(trail));
     if trail.strict { written.durable().await.is_ok() } else { true }
 }

@@ -175,6 +175,7 @@ impl Trail {
             facts: self.facts,
             status,
             peer: self.peer,
+            counted: None,
         }
     }
 }

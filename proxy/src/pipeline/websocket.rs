@@ -1,4 +1,7 @@
-//! WebSockets over HTTP/1.1 (RFC 6455): the one upgrade that passes.
+//! WebSockets over HTTP/1.1 (RFC 6455) and over HTTP/2 (RFC 8441): the one upgrade that passes.
+//!
+//! On HTTP/2 a WebSocket is an extended CONNECT, one stream among others. It is judged as the GET that it would be on
+//! HTTP/1.1, and asked of the application in that form, with a key of our own.
 //!
 //! Decides whether a request asks for one in the one way that the standard knows, and whether the application's `101`
 //! answers that very request. What asks in another way is refused or, where it names no WebSocket, loses its `Upgrade`
@@ -9,14 +12,17 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
-    UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Method, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode, Version};
+use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 
 use super::cross_site::Sent;
 use crate::rejection::Rejection;
+use crate::request_id::RequestId;
 use crate::upstream::Tunnel;
 use crate::upstream::body::AnswerBody;
 
@@ -27,18 +33,33 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Handshake {
     accept: String,
+    /// The key that we ask with, where the client's protocol has none (RFC 8441, section 5).
+    own_key: Option<String>,
+}
+
+/// Marks a request for a WebSocket that came as an extended CONNECT.
+#[derive(Clone, Copy, Debug)]
+struct ExtendedConnect;
+
+/// Turns an extended CONNECT for a WebSocket (RFC 8441, section 4) into the GET that it stands for; any other request, a
+/// CONNECT for another protocol included, stays as it is.
+pub(super) fn as_get<B>(request: &mut Request<B>) {
+    let named = request.extensions().get::<Protocol>().is_some_and(|protocol| protocol.as_str() == "websocket");
+    if request.version() == Version::HTTP_2 && *request.method() == Method::CONNECT && named {
+        *request.method_mut() = Method::GET;
+        request.extensions_mut().insert(ExtendedConnect);
+    }
 }
 
 /// Whether a request asks for a WebSocket.
 ///
 /// # Errors
 /// `BAD_HEADER` where it does, but not as RFC 6455, section 4.2.1, wants it; `BAD_FRAMING` where it has a body.
-pub(super) fn asked(
-    method: &Method,
-    version: Version,
-    headers: &HeaderMap,
-    has_body: bool,
-) -> Result<Option<Handshake>, Rejection> {
+pub(super) fn asked(parts: &Parts, has_body: bool, id: RequestId) -> Result<Option<Handshake>, Rejection> {
+    let (method, version, headers) = (&parts.method, parts.version, &parts.headers);
+    if parts.extensions.get::<ExtendedConnect>().is_some() {
+        return asked_by_connect(headers, id).map(Some);
+    }
     let named = matches!(Sent::of(headers, &UPGRADE), Sent::Once(name) if name.eq_ignore_ascii_case("websocket"));
     if version != Version::HTTP_11 || !named || !connection_names_upgrade(headers) {
         return Ok(None);
@@ -49,17 +70,36 @@ pub(super) fn asked(
     if has_body {
         return Err(Rejection::BadFraming("a request for a WebSocket has no body"));
     }
-    if Sent::of(headers, &SEC_WEBSOCKET_VERSION) != Sent::Once("13") {
-        return Err(Rejection::BadHeader("`Sec-WebSocket-Version` is not 13"));
-    }
+    check_version(headers)?;
     match Sent::of(headers, &SEC_WEBSOCKET_KEY) {
         Sent::Once(key) if STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16) => {
-            Ok(Some(Handshake { accept: accept(key) }))
+            Ok(Some(Handshake { accept: accept(key), own_key: None }))
         }
         Sent::Once(_) | Sent::Absent | Sent::Unclear => {
             Err(Rejection::BadHeader("`Sec-WebSocket-Key` is not one key of 16 bytes"))
         }
     }
+}
+
+/// On HTTP/2 there is no key, and nothing that belongs to a body.
+fn asked_by_connect(headers: &HeaderMap, id: RequestId) -> Result<Handshake, Rejection> {
+    check_version(headers)?;
+    if headers.contains_key(SEC_WEBSOCKET_KEY) {
+        return Err(Rejection::BadHeader("`Sec-WebSocket-Key` on HTTP/2"));
+    }
+    if headers.contains_key(CONTENT_LENGTH) {
+        return Err(Rejection::BadFraming("a request for a WebSocket has no body"));
+    }
+    // The key has to be another one for each handshake, and no more: it proves that the answer is one to this request.
+    let key = STANDARD.encode(id.bytes());
+    Ok(Handshake { accept: accept(&key), own_key: Some(key) })
+}
+
+fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
+    if Sent::of(headers, &SEC_WEBSOCKET_VERSION) == Sent::Once("13") {
+        return Ok(());
+    }
+    Err(Rejection::BadHeader("`Sec-WebSocket-Version` is not 13"))
 }
 
 fn connection_names_upgrade(headers: &HeaderMap) -> bool {
@@ -73,6 +113,16 @@ fn accept(key: &str) -> String {
     context.update(key.as_bytes());
     context.update(GUID);
     STANDARD.encode(context.finish())
+}
+
+/// Asks the application, on a head whose hop-by-hop headers were removed.
+pub(super) fn ask(headers: &mut HeaderMap, handshake: &Handshake) -> Result<(), Rejection> {
+    announce(headers);
+    if let Some(key) = &handshake.own_key {
+        let key = HeaderValue::from_str(key).map_err(|_| Rejection::Internal)?;
+        headers.insert(SEC_WEBSOCKET_KEY, key);
+    }
+    Ok(())
 }
 
 /// Names the upgrade on a head whose hop-by-hop headers were removed: towards the application, and back in its answer.
@@ -92,8 +142,14 @@ pub(super) fn join(
     client: Option<OnUpgrade>,
     idle: std::time::Duration,
 ) -> Result<(), Rejection> {
+    let by_connect = handshake.is_some_and(|handshake| handshake.own_key.is_some());
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
-        return Ok(());
+        // On HTTP/2 any 2xx would open what the application has not agreed to (RFC 8441, section 5).
+        return if by_connect && answer.status().is_success() {
+            Err(Rejection::AppInvalid("it answers a request for a WebSocket as an ordinary one"))
+        } else {
+            Ok(())
+        };
     }
     let app = answer.extensions_mut().remove::<OnUpgrade>();
     let (Some(handshake), Some(client), Some(app)) = (handshake, client, app) else {
@@ -101,6 +157,12 @@ pub(super) fn join(
     };
     if !handshake.is_met_by(answer.headers()) {
         return Err(Rejection::AppInvalid("its `101` does not answer this request for a WebSocket"));
+    }
+    if by_connect {
+        *answer.status_mut() = StatusCode::OK;
+        for name in [SEC_WEBSOCKET_ACCEPT, CONTENT_LENGTH, TRANSFER_ENCODING] {
+            answer.headers_mut().remove(name);
+        }
     }
     answer.extensions_mut().insert(Tunnel::new(client, app, idle));
     Ok(())
@@ -122,6 +184,7 @@ impl Handshake {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request_id::RequestIds;
 
     /// The example of RFC 6455, section 1.3.
     const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -145,12 +208,23 @@ mod tests {
     }
 
     fn of(headers: &HeaderMap) -> Result<Option<Handshake>, Rejection> {
-        asked(&Method::GET, Version::HTTP_11, headers, false)
+        with(Method::GET, Version::HTTP_11, headers, false)
+    }
+
+    fn with(
+        method: Method,
+        version: Version,
+        headers: &HeaderMap,
+        has_body: bool,
+    ) -> Result<Option<Handshake>, Rejection> {
+        let (mut parts, ()) = Request::new(()).into_parts();
+        (parts.method, parts.version, parts.headers) = (method, version, headers.clone());
+        asked(&parts, has_body, RequestIds::new(1).next())
     }
 
     #[test]
     fn the_example_of_the_standard_is_understood() {
-        assert_eq!(of(&request()).unwrap(), Some(Handshake { accept: ACCEPT.to_owned() }));
+        assert_eq!(of(&request()).unwrap(), Some(Handshake { accept: ACCEPT.to_owned(), own_key: None }));
     }
 
     #[test]
@@ -167,7 +241,7 @@ mod tests {
             assert_eq!(of(&headers).unwrap(), None, "{name}: {value}");
         }
         for version in [Version::HTTP_10, Version::HTTP_2] {
-            assert_eq!(asked(&Method::GET, version, &request(), false).unwrap(), None);
+            assert_eq!(with(Method::GET, version, &request(), false).unwrap(), None);
         }
         let mut twice = request();
         twice.append(UPGRADE, HeaderValue::from_static("websocket"));
@@ -197,13 +271,13 @@ mod tests {
             twice.append(name, value);
             assert!(of(&twice).is_err(), "{name} twice");
         }
-        assert!(asked(&Method::POST, Version::HTTP_11, &request(), false).is_err());
-        assert!(asked(&Method::GET, Version::HTTP_11, &request(), true).is_err());
+        assert!(with(Method::POST, Version::HTTP_11, &request(), false).is_err());
+        assert!(with(Method::GET, Version::HTTP_11, &request(), true).is_err());
     }
 
     #[test]
     fn only_the_answer_to_this_request_counts() {
-        let handshake = Handshake { accept: ACCEPT.to_owned() };
+        let handshake = Handshake { accept: ACCEPT.to_owned(), own_key: None };
         let good = head(&[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", ACCEPT)]);
         assert!(handshake.is_met_by(&good));
         for (name, value) in

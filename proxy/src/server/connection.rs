@@ -100,12 +100,19 @@ struct Served {
 }
 
 impl Served {
-    async fn answer(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+    async fn answer(self, request: Request<Incoming>) -> (Response<AnswerBody>, Option<Tunnel>) {
         self.requests.fetch_add(1, Ordering::AcqRel);
         let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request).await;
-        if let Some(tunnel) = answer.extensions_mut().remove() {
-            // It is the first: behind a `101` no request is read any more.
-            drop(self.tunnel.set(tunnel));
+        let tunnel = answer.extensions_mut().remove();
+        (answer, tunnel)
+    }
+
+    /// As [`Served::answer`], for HTTP/2: a tunnel is a stream beside the others, and ends with the connection at the latest.
+    async fn answer_on_stream(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
+        let mut stages = self.shared.phase.watch();
+        let (answer, tunnel) = self.answer(request).await;
+        if let Some(tunnel) = tunnel {
+            tokio::spawn(async move { tunnel.run(stages.reached(Stage::Closing)).await });
         }
         Ok(answer)
     }
@@ -113,7 +120,12 @@ impl Served {
     /// As [`Served::answer`]; once the gate closes, the answer says that it is the last one of its connection.
     async fn answer_and_part(self, request: Request<Incoming>) -> Result<Response<AnswerBody>, Infallible> {
         let shared = Arc::clone(&self.shared);
-        let mut answer = self.answer(request).await?;
+        let kept = Arc::clone(&self.tunnel);
+        let (mut answer, tunnel) = self.answer(request).await;
+        if let Some(tunnel) = tunnel {
+            // It is the first: behind a `101` no request is read any more.
+            drop(kept.set(tunnel));
+        }
         // Behind a `101` there is no next request, and its `Connection` says something else.
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         if shared.phase.stage() >= Stage::Closing && !switches {
@@ -155,10 +167,11 @@ async fn serve_http1(socket: TokioIo<Socket>, served: Served, mut stages: Stages
 async fn serve_http2(socket: TokioIo<Socket>, served: Served, mut stages: Stages) {
     let head = u32::try_from(served.shared.runtime.load().limits.headers).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
-    let service = service_fn(move |request| served.clone().answer(request));
+    let service = service_fn(move |request| served.clone().answer_on_stream(request));
     let connection = http2::Builder::new(TokioExecutor::new())
         .timer(TokioTimer::new())
         .max_header_list_size(head)
+        .enable_connect_protocol() // WebSockets (RFC 8441)
         .max_concurrent_streams(STREAMS)
         .max_send_buf_size(SEND_BUFFER)
         .keep_alive_interval(PING)

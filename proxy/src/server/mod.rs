@@ -24,6 +24,7 @@ use crate::admin::{self, KeyTasks};
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::config::{AuditPlan, Plan};
+use crate::denials::Denials;
 use crate::limits::Limits;
 use crate::phase::{Phase, Stage};
 use crate::reload::{Fixed, Reloader, Reloads};
@@ -116,6 +117,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         limits: Limits::new(),
         tokens: Remembered::new(),
         record,
+        denials: Denials::default(),
         metrics,
         outbox,
         connections: Arc::new(Semaphore::new(plan.connections)),
@@ -213,6 +215,7 @@ impl Running {
             drop(thread.join());
         }
         // ORDER: after the workers, so that what they cut is on the record as well.
+        self.shared.denials.finish(self.shared.clock.now());
         let closed = timeout(FLUSH, self.shared.record.close()).await.unwrap_or(Err(audit::NotRecorded::Closed));
         // ORDER: the evidence first; what only observes comes last.
         if let Some(exporter) = self.exporter.take() {

@@ -45,7 +45,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 19] = [
+pub const METRICS: [MetricEntry; 20] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -84,6 +84,11 @@ pub const METRICS: [MetricEntry; 19] = [
         meaning: "how long TLS handshakes took",
     },
     MetricEntry { name: "anteroom_record_events_total", labels: "", meaning: "events that are on disk" },
+    MetricEntry {
+        name: "anteroom_record_denials_counted_total",
+        labels: "",
+        meaning: "refused requests that stand in the record as a count",
+    },
     MetricEntry { name: "anteroom_record_waiting", labels: "", meaning: "events that wait for the disk" },
     MetricEntry { name: "anteroom_record_bytes", labels: "", meaning: "size of the record" },
     MetricEntry {
@@ -304,6 +309,8 @@ impl Metrics {
             meter.u64_observable_gauge("anteroom.record.bytes").with_callback(of(|health| health.bytes)).build();
         let failed = of(|health| u64::from(health.failed.is_some() || health.full));
         let _failed = meter.u64_observable_gauge("anteroom.record.failed").with_callback(failed).build();
+        let counted = seen(&gate, |gate, out| out.observe(gate.denials.counted(), &[]));
+        let _counted = meter.u64_observable_counter("anteroom.record.denials_counted").with_callback(counted).build();
         let keys = seen(&gate, |gate, out| {
             for provider in &gate.runtime.load().providers {
                 let name = KeyValue::new("provider", provider.authn.name().to_owned());

@@ -4,14 +4,21 @@
 
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
+use std::time::Duration;
 
+use anteroom::clock::Clock;
 use e2e::app::{After, App};
 use e2e::client::{BOTH, Client, Protocol, body};
 use e2e::gate::{Gate, Setup};
+use e2e::issuer::Issuer;
 use e2e::raw::Raw;
 use e2e::until;
 use e2e::wire::{self, Wire};
 use serde_json::{Value, json};
+
+fn manual() -> Clock {
+    Clock::manual(Issuer::new().now * 1_000)
+}
 
 const PATH: &str = "/api/patients/patient-4711/records/7?secret=1";
 
@@ -100,7 +107,8 @@ async fn a_strict_answer_is_on_disk_before_its_head_arrives() {
     let desk = format!("Bearer {}", gate.issuer().token("ben.example", "a", &["front_desk"]));
     for protocol in BOTH {
         let mut client = Client::open(&gate, protocol).await;
-        for turn in 0..15 {
+        // Twenty of each refusal are recorded one by one.
+        for turn in 0..10 {
             for (method, bearer) in [("GET", Some(&ada)), ("POST", Some(&ada)), ("POST", Some(&desk)), ("GET", None)] {
                 let mut request = client.request(method, "/api/patients/p1/records");
                 if let Some(bearer) = bearer {
@@ -169,6 +177,37 @@ async fn a_full_record_closes_the_gate_and_nothing_reaches_the_application() {
         .sum();
     assert!(size <= 1024 * 1024, "{size}");
     assert_eq!(gate.files.record().len(), passed, "one event for each that passed");
+}
+
+#[tokio::test]
+async fn a_flood_of_refusals_becomes_one_event_whose_id_the_answers_carry() {
+    let mut gate = Gate::start(Setup { clock: manual(), ..Setup::default() }, App::plain());
+    for protocol in BOTH {
+        let mut client = Client::open(&gate, protocol).await;
+        let mut ids = Vec::new();
+        for _ in 0..60 {
+            let answer = client.ask("GET", "/me", &[]).await;
+            assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "NO_CREDENTIAL"));
+            ids.push(answer.id().to_owned());
+        }
+        assert!(ids[20..].iter().all(|id| *id == ids[20]), "one id for all that are counted");
+        assert_eq!(client.get("/me", &gate.issuer().ada()).await.status, 200, "who is let in has her own event");
+        gate.clock().advance(Duration::from_secs(60));
+        let event = gate.files.event(&ids[20]);
+        assert_eq!((event["kind"].as_str(), event["decision"].as_str()), (Some("denials"), Some("deny")));
+        assert_eq!((event["code"].as_str(), event["status"].as_u64()), (Some("NO_CREDENTIAL"), Some(401)));
+        assert_eq!(event["counted"], json!({ "requests": 40, "seconds": 60, "prefix": 24 }));
+        assert_eq!(event["peer"], "127.0.0.0");
+        for name in ["actor", "tenant", "rule", "act", "route", "facts"] {
+            assert!(event.get(name).is_none(), "{name}");
+        }
+        for id in &ids[..20] {
+            assert_eq!(gate.files.event(id)["kind"], "answer");
+        }
+    }
+    assert!((gate.metric("anteroom_record_denials_counted_total", &[]) - 80.0).abs() < f64::EPSILON);
+    gate.stop().await;
+    assert_eq!(gate.files.record().len(), 2 * (20 + 1 + 1));
 }
 
 #[tokio::test]

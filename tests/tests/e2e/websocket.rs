@@ -26,7 +26,7 @@ fn handshake(path: &str, more: &str) -> String {
 }
 
 /// A text frame as a client sends it: masked (RFC 6455, section 5.2).
-fn masked(text: &[u8]) -> Vec<u8> {
+pub(crate) fn masked(text: &[u8]) -> Vec<u8> {
     let mask = [0x37, 0xfa, 0x21, 0x3d];
     let mut frame = head(text.len(), 0x80);
     frame.extend(mask);
@@ -35,7 +35,7 @@ fn masked(text: &[u8]) -> Vec<u8> {
 }
 
 /// A text frame as a server sends it.
-fn plain(text: &[u8]) -> Vec<u8> {
+pub(crate) fn plain(text: &[u8]) -> Vec<u8> {
     let mut frame = head(text.len(), 0);
     frame.extend(text);
     frame
@@ -62,7 +62,7 @@ fn exactly(exchange: &mut Exchange, length: usize) -> Option<Vec<u8>> {
 }
 
 /// Reads one frame of a client, and takes its mask off.
-fn frame(exchange: &mut Exchange) -> Option<Vec<u8>> {
+pub(crate) fn frame(exchange: &mut Exchange) -> Option<Vec<u8>> {
     let start = exactly(exchange, 2)?;
     assert_eq!(start[1] & 0x80, 0x80, "a client masks");
     let length = match start[1] & 0x7f {
@@ -76,7 +76,7 @@ fn frame(exchange: &mut Exchange) -> Option<Vec<u8>> {
 }
 
 /// Says yes to a handshake, with these bytes right behind.
-fn accept(exchange: &mut Exchange, early: &[u8]) {
+pub(crate) fn accept(exchange: &mut Exchange, early: &[u8]) {
     let key = exchange.seen.header("sec-websocket-key").unwrap();
     let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
     context.update(key.as_bytes());
@@ -90,7 +90,7 @@ fn accept(exchange: &mut Exchange, early: &[u8]) {
 }
 
 /// Sends every frame back, greets first where it is a WebSocket, and answers anything else with `ok`.
-fn echo() -> App {
+pub(crate) fn echo() -> App {
     App::start(|exchange| {
         if exchange.seen.header("upgrade") != Some("websocket") {
             exchange.read_body();

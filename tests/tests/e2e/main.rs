@@ -3,6 +3,7 @@
 
 mod abuse;
 mod answers;
+mod attacks;
 mod browser;
 mod canary;
 mod cli;

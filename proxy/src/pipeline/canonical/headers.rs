@@ -172,8 +172,8 @@ mod tests {
     fn lines_and_pieces_of_cookies_are_counted() {
         let many = |name: &'static str, count: usize| vec![(name, "a=b"); count];
         assert!(checked(&many("x-own", LINES)).is_ok());
-        assert!(matches!(checked(&many("x-own", LINES + 1)), Err(Rejection::TooLarge(Oversize::Headers))));
+        assert!(matches!(checked(&many("x-own", LINES + 1)), Err(Rejection::TooLarge(Oversize::Lines))));
         assert!(checked(&many("cookie", CRUMBS)).is_ok());
-        assert!(matches!(checked(&many("cookie", CRUMBS + 1)), Err(Rejection::TooLarge(Oversize::Headers))));
+        assert!(matches!(checked(&many("cookie", CRUMBS + 1)), Err(Rejection::TooLarge(Oversize::Lines))));
     }
 }

@@ -1,8 +1,8 @@
 //! A body in chunks (RFC 9112, section 7.1), byte for byte.
 //!
 //! Decides where it ends. A size is 1 to 16 hexadecimal digits and nothing else: extensions, which nobody uses but
-//! smugglers, are refused, as is a line end that is not CRLF. Trailers must be headers, and there are few of them. It never
-//! holds a byte back: what came before a fault was in order.
+//! smugglers, are refused, as is a line end that is not CRLF. Trailers must be headers, and there are few of them; those of a
+//! request must not say where it ends or where it goes. It never holds a byte back: what came before a fault was in order.
 
 use super::Fault;
 use super::fields::is_token;
@@ -14,12 +14,56 @@ const TRAILERS: u16 = 64;
 /// The most bytes of all trailers: fewer than hyper takes.
 const TRAILER_BYTES: u16 = 8 * 1024;
 
+/// What no trailer of a request may be, in whatever spelling (RFC 9110, section 6.5.1): a reader that merges trailers into
+/// headers would find another message, or another addressee.
+const HEAD_ONLY: [&[u8]; 14] = [
+    b"connection",
+    b"content-encoding",
+    b"content-length",
+    b"content-range",
+    b"content-type",
+    b"expect",
+    b"host",
+    b"keep-alive",
+    b"max-forwards",
+    b"proxy-connection",
+    b"te",
+    b"trailer",
+    b"transfer-encoding",
+    b"upgrade",
+];
+/// The most bytes of one of those names.
+const LONGEST: usize = b"transfer-encoding".len();
+
+/// The beginning of a trailer's name, in lower case and with `-` for `_`: enough of it to know those of [`HEAD_ONLY`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Name {
+    bytes: [u8; LONGEST],
+    length: usize,
+}
+
+impl Name {
+    fn add(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        }
+        self.length = self.length.saturating_add(1);
+    }
+
+    /// A longer one is none of them.
+    fn is_head_only(&self) -> bool {
+        self.bytes.get(..self.length).is_some_and(|name| HEAD_ONLY.contains(&name))
+    }
+}
+
 /// Where in the chunks we are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Chunks {
     place: Place,
     trailers: u16,
     trailer_bytes: u16,
+    /// The name of the trailer that is being read; none where any may stand.
+    name: Option<Name>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -53,9 +97,14 @@ pub(super) enum Step {
 }
 
 impl Chunks {
-    /// Before the first chunk.
-    pub(super) fn new() -> Self {
-        Self { place: Place::Size { digits: 0, size: 0 }, trailers: 0, trailer_bytes: 0 }
+    /// Before the first chunk of a request.
+    pub(super) fn of_request() -> Self {
+        Self { name: Some(Name::default()), ..Self::of_answer() }
+    }
+
+    /// Before the first chunk of an answer. What of its trailers passes is judged behind us.
+    pub(super) fn of_answer() -> Self {
+        Self { place: Place::Size { digits: 0, size: 0 }, trailers: 0, trailer_bytes: 0, name: None }
     }
 
     /// Takes what it can of `bytes`, and says how many those were.
@@ -113,10 +162,16 @@ impl Chunks {
         match (self.place, byte) {
             (Place::Line, _) if is_token(byte) => {
                 self.trailers += 1;
+                self.name = self.name.map(|_| Name::default());
+                self.name.iter_mut().for_each(|name| name.add(byte));
                 if self.trailers > TRAILERS { Err(Fault::Trailers) } else { Ok(Place::Name) }
             }
+            (Place::Name, b':') if self.name.is_some_and(|name| name.is_head_only()) => Err(Fault::HeadOnly),
             (Place::Name, b':') => Ok(Place::Value),
-            (Place::Name, _) if is_token(byte) => Ok(Place::Name),
+            (Place::Name, _) if is_token(byte) => {
+                self.name.iter_mut().for_each(|name| name.add(byte));
+                Ok(Place::Name)
+            }
             (Place::Value, b'\r') => Ok(Place::ValueFeed),
             (Place::Value, _) if byte == b'\t' || (byte >= 0x20 && byte != 0x7f) => Ok(Place::Value),
             (Place::ValueFeed, b'\n') => Ok(Place::Line),
@@ -130,9 +185,9 @@ mod tests {
     use super::*;
 
     fn whole(text: &str) -> (usize, Step) {
-        let found = Chunks::new().take(text.as_bytes());
+        let found = Chunks::of_request().take(text.as_bytes());
         // Byte for byte it is the same.
-        let mut chunks = Chunks::new();
+        let mut chunks = Chunks::of_request();
         let mut taken = 0;
         for byte in text.as_bytes().chunks(1) {
             let (one, step) = chunks.take(byte);
@@ -192,6 +247,16 @@ mod tests {
             ("0\r\nGET / HTTP/1.1\r\n\r\n", Fault::Trailer),
         ] {
             assert_eq!(whole(body).1, Step::Bad(fault), "{body:?}");
+        }
+        for name in ["Content-Length", "content_length", "transfer-encoding", "HOST", "te", "trailer", "Upgrade"] {
+            let body = format!("0\r\na: b\r\n{name}: 5\r\n\r\n");
+            assert_eq!(whole(&body).1, Step::Bad(Fault::HeadOnly), "{body:?}");
+            // Those of an answer are judged elsewhere.
+            assert_eq!(Chunks::of_answer().take(body.as_bytes()), (body.len(), Step::Over));
+        }
+        for name in ["hos", "hosts", "x-host", "transfer-encoding-x", "tee", "grpc-status"] {
+            let body = format!("0\r\n{name}: 5\r\n\r\n");
+            assert_eq!(whole(&body), (body.len(), Step::Over));
         }
         assert_eq!(whole(&format!("0\r\n{}\r\n", "a:b\r\n".repeat(65))).1, Step::Bad(Fault::Trailers));
         assert_eq!(whole(&format!("0\r\na: {}\r\n\r\n", "b".repeat(9_000))).1, Step::Bad(Fault::Trailers));

@@ -55,6 +55,8 @@ pub enum Fault {
     ChunkEnd,
     /// A trailer that is no header.
     Trailer,
+    /// A trailer of a request that would frame or route it.
+    HeadOnly,
     /// Too many trailers, or too large ones.
     Trailers,
     /// The first line of an answer is not version and status.
@@ -94,6 +96,7 @@ impl Fault {
             Fault::ChunkSize => "chunk size that is not a plain number",
             Fault::ChunkEnd => "chunk that does not end where it should",
             Fault::Trailer => "trailer that is not a header",
+            Fault::HeadOnly => "trailer that belongs into the head",
             Fault::Trailers => "trailers too large",
             Fault::StatusLine => "not a status line",
             Fault::Interim => "too many interim answers, or one with a body",
@@ -124,6 +127,7 @@ impl Fault {
             | Fault::ChunkSize
             | Fault::ChunkEnd
             | Fault::Trailer
+            | Fault::HeadOnly
             | Fault::Trailers
             | Fault::StatusLine
             | Fault::Interim

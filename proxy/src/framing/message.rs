@@ -43,11 +43,12 @@ enum Rest {
 }
 
 impl Rest {
-    fn of(body: Body) -> Option<Self> {
+    /// `chunks` are those that a body in chunks begins with.
+    fn of(body: Body, chunks: Chunks) -> Option<Self> {
         match body {
             Body::None => None,
             Body::Length(length) => Some(Self::Length(length)),
-            Body::Chunks => Some(Self::Chunks(Chunks::new())),
+            Body::Chunks => Some(Self::Chunks(chunks)),
             Body::UntilEnd => Some(Self::UntilEnd),
         }
     }
@@ -138,7 +139,7 @@ impl Track for Requests {
                             return self.broken(passed, Broken::Head(Fault::Early));
                         }
                         passed += head.length;
-                        self.place = match Rest::of(head.body) {
+                        self.place = match Rest::of(head.body, Chunks::of_request()) {
                             Some(rest) => InRequests::Body { rest, asks_upgrade: head.asks_upgrade },
                             None => self.behind(head.asks_upgrade),
                         };
@@ -247,7 +248,9 @@ impl Track for Answers {
                             Next::Head => {
                                 InAnswers::Head { reader: answer::Reader::new(self.head), asked, interim: interim + 1 }
                             }
-                            Next::Body(body) => Rest::of(body).map_or(InAnswers::Idle, InAnswers::Body),
+                            Next::Body(body) => {
+                                Rest::of(body, Chunks::of_answer()).map_or(InAnswers::Idle, InAnswers::Body)
+                            }
                             Next::Switched => InAnswers::Switched,
                         };
                     }

@@ -51,6 +51,10 @@ pub(crate) use forward::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
 pub(crate) use trail::Trail;
 
+/// Marks an answer that refuses a request for what the client did (4xx).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Refused;
+
 /// Serves one request: always with an answer, always with a record of it or a refusal because there is none. Without a place
 /// among `limits.requests` the answer is `OVERLOADED`, before anything else is looked at.
 pub(crate) async fn handle(
@@ -80,7 +84,11 @@ pub(crate) async fn handle(
         Err(rejection) => {
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
-            (answer::rejection(&rejection, trail.id, form), Some(rejection.code()))
+            let mut answer = answer::rejection(&rejection, trail.id, form);
+            if answer.status().is_client_error() {
+                answer.extensions_mut().insert(Refused);
+            }
+            (answer, Some(rejection.code()))
         }
     };
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);

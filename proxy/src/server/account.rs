@@ -181,6 +181,11 @@ impl Account {
         now.checked_add(self.rate.grace.saturating_add(self.rate.time_for(HELD))).unwrap_or(now)
     }
 
+    /// How many answers have not left to their ends.
+    pub(super) fn leaving(&self) -> usize {
+        self.open.len()
+    }
+
     /// What has taken too long. A stream that is late and still `running` is none of ours: it may be silent by nature, and
     /// has its own account. So more late ones than running ones are streams that wait for the client alone.
     pub(super) fn late(&self, running: usize, now: Instant) -> Result<(), Ended> {

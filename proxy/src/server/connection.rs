@@ -17,6 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::SockRef;
 use tokio::net::TcpStream;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -26,6 +27,7 @@ use super::flood::Watched;
 use super::guard::{Guard, Notes};
 use super::handshake;
 use super::io::Patient;
+use super::refusals::Refusals;
 use super::streams::{Handed, Streams};
 use crate::authn::Presented;
 use crate::framing;
@@ -33,6 +35,7 @@ use crate::phase::{Stage, Stages};
 use crate::pipeline;
 use crate::pipeline::canonical::TARGET_LIMIT;
 use crate::shared::Shared;
+use crate::telemetry::ended::Ended;
 use crate::upstream::{Pool, Tunnel};
 
 /// Bytes that may wait in the kernel for a client that does not read. Without this limit a socket takes megabytes before it
@@ -45,6 +48,8 @@ const STEP: usize = 32 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 /// How often a silent HTTP/2 connection is asked whether it still lives, and how long it may take to answer.
 const PING: Duration = Duration::from_secs(20);
+/// How often in `limits.head_time` an HTTP/2 connection is looked at, to see whether it was silent for so long.
+const LOOKS: u32 = 4;
 /// Bytes that wait on one HTTP/2 stream for a client that does not read.
 pub(super) const SEND_BUFFER: usize = 64 * 1024;
 /// Bytes that a client may send on one HTTP/2 stream before we have read them.
@@ -89,15 +94,22 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
     // In a box of its own, whose memory is free again for as long as the connection lives.
     let shaken = Box::pin(arrival::or_give_way(&shared, shaking)).await;
     let Some((stream, certificate, client)) = shaken else { return };
-    let arrival::Client { address: peer, place: _place } = client;
+    let arrival::Client { address: peer, place } = client;
     shared.metrics.connection(1);
     let (_, session) = stream.get_ref();
     let http2 = session.alpn_protocol() == Some(b"h2");
     let server_name = session.server_name().map(str::to_ascii_lowercase);
     let connection = Arc::new(Connection { peer, server_name, certificate });
     let socket = Patient::new(stream, limits.least_rate.for_steps_of(STEP));
-    let served =
-        Served { shared: Arc::clone(&shared), pool, connection, requests: Arc::default(), tunnel: Arc::default() };
+    let served = Served {
+        shared: Arc::clone(&shared),
+        pool,
+        connection,
+        requests: Arc::default(),
+        // Behind a named sender the next request may be anybody's.
+        refusals: place.is_some().then(Arc::default),
+        tunnel: Arc::default(),
+    };
     let stages = shared.phase.watch();
     if http2 {
         Box::pin(serve_http2(socket, served, stages)).await;
@@ -115,31 +127,47 @@ struct Served {
     connection: Arc<Connection>,
     /// Requests so far, to see whether anything happened.
     requests: Arc<AtomicU64>,
+    /// Those that were refused; none where many clients share the connection.
+    refusals: Option<Arc<Refusals>>,
     /// What the connection becomes when it stops speaking HTTP: at most once in its life.
     tunnel: Arc<OnceLock<Tunnel>>,
 }
 
 impl Served {
-    async fn answer(self, request: Request<Incoming>) -> (Response<Handed>, Option<Tunnel>) {
+    /// The answer, what the connection becomes with it, and whether it has to end.
+    async fn answer(self, request: Request<Incoming>) -> (Response<Handed>, Option<Tunnel>, bool) {
         self.requests.fetch_add(1, Ordering::AcqRel);
+        if let Some(refusals) = &self.refusals {
+            // ORDER: before it takes a place that others may need.
+            refusals.turn().await;
+        }
         let place = self.shared.room.request(self.shared.runtime.load().limits.requests);
         let mut answer = pipeline::handle(&self.shared, &self.pool, &self.connection, request, place.as_ref()).await;
         let tunnel = answer.extensions_mut().remove();
-        (answer.map(|body| Handed::new(body, place)), tunnel)
+        let refused = answer.extensions_mut().remove::<pipeline::Refused>().is_some();
+        let ends = self.refusals.as_ref().is_some_and(|refusals| refusals.note(refused));
+        if ends {
+            self.shared.ended(Ended::Refused);
+        }
+        if refused {
+            // What is refused waits for nothing, so that pipelined requests would all be answered before anybody else's.
+            yield_now().await;
+        }
+        (answer.map(|body| Handed::new(body, place)), tunnel, ends)
     }
 
     /// As [`Served::answer`], for HTTP/2: a tunnel is a stream beside the others, and ends with the connection at the latest.
     async fn answer_on_stream(self, request: Request<Incoming>) -> Result<Response<Handed>, Infallible> {
         let mut stages = self.shared.phase.watch();
-        let (answer, tunnel) = self.answer(request).await;
+        let (answer, tunnel, _) = self.answer(request).await;
         if let Some(tunnel) = tunnel {
             tokio::spawn(async move { tunnel.run(stages.reached(Stage::Closing)).await });
         }
         Ok(answer)
     }
 
-    /// As [`Served::answer`] behind a guard; once the gate closes, or the client broke the framing, the answer says that
-    /// it is the last one of its connection.
+    /// As [`Served::answer`] behind a guard; once the gate closes, the client broke the framing or was refused too often,
+    /// the answer says that it is the last one of its connection.
     async fn answer_and_part(
         self,
         mut request: Request<Incoming>,
@@ -149,7 +177,7 @@ impl Served {
         let kept = Arc::clone(&self.tunnel);
         notes.mark(&mut request);
         let asks_upgrade = Notes::asks_upgrade(&request);
-        let (mut answer, tunnel) = self.answer(request).await;
+        let (mut answer, tunnel, refused) = self.answer(request).await;
         if let Some(tunnel) = tunnel {
             // It is the first: behind a `101` no request is read any more.
             drop(kept.set(tunnel));
@@ -157,7 +185,7 @@ impl Served {
         if asks_upgrade {
             notes.decide(&answer);
         }
-        let ends = notes.is_broken();
+        let ends = refused || notes.is_broken();
         // Behind a `101` there is no next request, and its `Connection` says something else.
         let switches = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         if (shared.phase.stage() >= Stage::Closing || ends) && !switches {
@@ -210,6 +238,7 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
     let list = headers.saturating_add(TARGET_LIMIT).saturating_add(FIELD * 4 * framing::LINES);
     let list = u32::try_from(list).unwrap_or(u32::MAX);
     let requests = Arc::clone(&served.requests);
+    let refusals = served.refusals.clone().unwrap_or_default();
     let streams = Streams::new(Arc::clone(&served.shared));
     let link = streams.link();
     let socket = Watched::new(socket, Arc::clone(&served.shared), Arc::clone(&link));
@@ -226,15 +255,17 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
         .keep_alive_timeout(PING)
         .serve_connection(TokioIo::new(socket), service);
     let mut connection = pin!(connection);
-    let mut seen = 0;
+    let (mut seen, mut silent) = (0, 0);
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
             () = stages.reached(Stage::Closing) => break,
-            () = sleep(limits.head_time) => {
+            () = refusals.enough() => break,
+            () = sleep(limits.head_time / LOOKS) => {
                 // HTTP/2 has no limit of its own on silence: with no request, new or open, the connection is asked to end.
                 let now = requests.load(Ordering::Acquire);
-                if now == seen && link.running() == 0 { break }
+                silent = if now == seen && link.running() == 0 { silent + 1 } else { 0 };
+                if silent >= LOOKS { break }
                 seen = now;
             }
         }
@@ -245,10 +276,17 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
     // others, what they were handed is still on its way.
     let asked = requests.load(Ordering::Acquire) > 0;
     let farewell = if asked { limits.least_rate.for_steps_of(2 * SEND_BUFFER) } else { LINGER };
+    let goodbye = Instant::now();
     loop {
         tokio::select! {
             _ = connection.as_mut() => return,
-            () = sleep(farewell) => if link.running() == 0 { return }
+            // It goes on all the same.
+            () = refusals.enough() => return,
+            () = sleep(farewell.min(LINGER)) => {
+                // Where everything has left, what is still missing is the answer to our ping.
+                let most = if link.is_done() { farewell.min(PING) } else { farewell };
+                if link.running() == 0 && goodbye.elapsed() >= most { return }
+            }
         }
     }
 }

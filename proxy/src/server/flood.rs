@@ -58,6 +58,7 @@ impl<S> Watched<S> {
         while let Some(head) = self.incoming.next(&mut bytes) {
             self.account.came(head, now)?;
         }
+        self.link.leaving(self.account.leaving());
         self.account.late(self.link.running(), now)
     }
 
@@ -72,6 +73,7 @@ impl<S> Watched<S> {
         while let Some(head) = self.outgoing.next(&mut bytes) {
             self.account.left(head, now);
         }
+        self.link.leaving(self.account.leaving());
     }
 
     /// Looks when it is time to; pending until then.

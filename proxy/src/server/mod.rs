@@ -14,6 +14,7 @@ pub(crate) mod held;
 pub(crate) mod io;
 mod listen;
 mod proxy_protocol;
+mod refusals;
 mod room;
 mod streams;
 mod worker;

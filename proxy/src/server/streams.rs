@@ -35,6 +35,8 @@ pub(super) const PIECE: usize = 16 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct Link {
     running: AtomicUsize,
+    /// Streams whose answers have not left to their ends.
+    leaving: AtomicUsize,
     /// Since when the socket takes nothing, and for how long it did not before.
     stuck: Mutex<(Option<Instant>, Duration)>,
 }
@@ -43,6 +45,17 @@ impl Link {
     /// How many streams run: their answers are not wholly handed on.
     pub(super) fn running(&self) -> usize {
         self.running.load(Ordering::Acquire)
+    }
+
+    /// Notes how many answers have not left to their ends.
+    pub(super) fn leaving(&self, answers: usize) {
+        self.leaving.store(answers, Ordering::Release);
+    }
+
+    /// Whether nothing runs, and all answers have left with nothing stuck behind them.
+    pub(super) fn is_done(&self) -> bool {
+        let stuck = self.stuck.lock().unwrap_or_else(PoisonError::into_inner);
+        self.running() == 0 && self.leaving.load(Ordering::Acquire) == 0 && stuck.0.is_none()
     }
 
     /// Notes whether the socket takes what we write; says for how long it had not, where it does again.

@@ -37,11 +37,13 @@ pub(crate) enum Ended {
     EmptyData,
     /// Too many frames of kinds that nobody knows.
     UnknownFrame,
+    /// Too many refused requests in a row.
+    Refused,
 }
 
 impl Ended {
     /// All of them: each is shown from the start, so that a rate can be made of the first one.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Ended::Full,
         Ended::Address,
         Ended::Handshakes,
@@ -56,6 +58,7 @@ impl Ended {
         Ended::WindowUpdate,
         Ended::EmptyData,
         Ended::UnknownFrame,
+        Ended::Refused,
     ];
 
     /// Its name in the metric and in the log.
@@ -75,6 +78,7 @@ impl Ended {
             Ended::WindowUpdate => "window_update",
             Ended::EmptyData => "empty_data",
             Ended::UnknownFrame => "unknown_frame",
+            Ended::Refused => "refused",
         }
     }
 }

@@ -71,6 +71,8 @@ struct Fate {
     answered: AtomicU64,
     /// Whether the application has begun to answer.
     heard: AtomicBool,
+    /// Whether that answer is over.
+    over: AtomicBool,
 }
 
 impl BodyFate {
@@ -114,6 +116,13 @@ impl BodyFate {
     pub(super) fn answered(&self) {
         if let Some(fate) = &self.0 {
             fate.heard.store(true, Ordering::Release);
+        }
+    }
+
+    /// Its answer is over, or nobody takes it any more.
+    fn answer_over(&self) {
+        if let Some(fate) = &self.0 {
+            fate.over.store(true, Ordering::Release);
         }
     }
 }
@@ -196,7 +205,8 @@ pub(crate) struct Bounds {
     pub(crate) most: u64,
     /// How long neither a piece of it nor one of the answer may move.
     pub(crate) idle: Duration,
-    /// The least rate, before the application has answered: from then on it may be a conversation, and silence a part of it.
+    /// The least rate, before the application has begun to answer and again once it is done: between the two it may be a
+    /// conversation, and silence a part of it.
     pub(crate) rate: LeastRate,
 }
 
@@ -208,6 +218,9 @@ pub struct Inflow {
     stall: Stall,
     watch: Watch,
     pace: Pace,
+    rate: LeastRate,
+    /// Whether it was found that the answer is over, and the rate holds anew.
+    alone: bool,
     alarm: Alarm,
     fate: Arc<Fate>,
     /// How much of the answer had passed when this stood still last.
@@ -239,6 +252,8 @@ impl RequestBody {
                 stall,
                 watch,
                 pace: Pace::new(bounds.rate),
+                rate: bounds.rate,
+                alone: false,
                 alarm: Alarm::default(),
                 fate,
                 answered: 0,
@@ -349,7 +364,13 @@ impl Inflow {
     /// Ready once the client has sent too little for too long.
     fn poll_slow(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.fate.heard.load(Ordering::Acquire) {
-            return Poll::Pending;
+            if !self.fate.over.load(Ordering::Acquire) {
+                return Poll::Pending;
+            }
+            if !self.alone {
+                self.alone = true;
+                self.pace = Pace::new(self.rate);
+            }
         }
         self.pace.owes(Instant::now(), 0);
         self.pace.deadline().map_or(Poll::Pending, |deadline| self.alarm.poll_passed(deadline, cx))
@@ -408,6 +429,7 @@ impl AnswerBody {
     /// came on at its end.
     pub(super) fn stream(body: Incoming, idle: Duration, held: Held, fate: BodyFate, trailers: Trailers) -> Self {
         if body.is_end_stream() {
+            fate.answer_over();
             held.release();
             return Self::Whole(None);
         }
@@ -500,5 +522,11 @@ impl Outflow {
         if self.body.is_end_stream() {
             self.held.take().into_iter().for_each(Held::release);
         }
+    }
+}
+
+impl Drop for Outflow {
+    fn drop(&mut self) {
+        self.fate.answer_over();
     }
 }

@@ -12,7 +12,9 @@ use e2e::app::App;
 use e2e::client::{BOTH, Client, HOST, Protocol, connect, tls};
 use e2e::gate::{Files, Gate, Setup};
 use e2e::process::Process;
+use e2e::raw::Raw;
 use e2e::soon;
+use e2e::wire::{Ended, Wire, get};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
@@ -152,4 +154,46 @@ async fn without_file_handles_newcomers_are_turned_away_and_the_gate_lives_on() 
         }
     };
     assert_eq!(soon("the gate to serve again", again).await, 200);
+}
+
+/// Pipelined, and each of them refused.
+#[tokio::test]
+async fn whoever_is_refused_again_and_again_loses_the_connection() {
+    let gate = gate("{ refused_per_address: { rate: 5/s, burst: 5 } }");
+    let mut raw = Raw::open(&gate).await;
+    raw.send("GET /me HTTP/1.1\r\nhost: clinic.example\r\n\r\n".repeat(110)).await;
+    for number in 1..=100 {
+        let answer = raw.answer().await.unwrap();
+        assert!(matches!(answer.status(), 401 | 429), "{number}: {}", answer.head);
+        assert_eq!(answer.header("connection"), if number == 100 { "close" } else { "" }, "{number}");
+    }
+    assert!(raw.answer().await.is_none());
+    assert_eq!(ended(&gate, "refused"), 1.0);
+
+    let mut wire = Wire::open(&gate).await;
+    let flood = async {
+        for _ in 0..100 {
+            wire.start(&get(b"/me"), true).await;
+            let last = wire.start(&get(b"/me"), true).await;
+            if wire.end_of(last).await == Ended::Closed {
+                return;
+            }
+        }
+        panic!("it goes on");
+    };
+    soon("the end", flood).await;
+    assert_eq!(ended(&gate, "refused"), 2.0);
+}
+
+#[tokio::test]
+async fn permitted_requests_take_refusals_back() {
+    let gate = gate("{ refused_per_address: { rate: 1000/s, burst: 1000 } }");
+    let mut raw = Raw::open(&gate).await;
+    for _ in 0..8 {
+        for path in ["/me"; 19].into_iter().chain(["/open/x"; 19]) {
+            let answer = raw.ask(format!("GET {path} HTTP/1.1\r\nhost: clinic.example\r\n\r\n")).await.unwrap();
+            assert_eq!((answer.status(), answer.header("connection")), (if path == "/me" { 401 } else { 200 }, ""));
+        }
+    }
+    assert_eq!(ended(&gate, "refused"), 0.0);
 }

@@ -206,6 +206,9 @@ async fn a_fault_in_a_body_ends_both_connections() {
         "2\nab\r\n",
         "2\r\nabc\r\n",
         "0\r\nno trailer\r\n\r\n",
+        "0\r\nContent-Length: 5\r\n\r\n",
+        "0\r\nx-sum: 1\r\nTransfer_Encoding: chunked\r\n\r\n",
+        "0\r\nhost: evil.example\r\n\r\n",
         "11111111111111111\r\n",
     ] {
         let gate = Gate::start(

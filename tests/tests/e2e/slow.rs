@@ -156,3 +156,27 @@ async fn a_stream_on_which_nothing_waits_is_left_alone() {
     assert_eq!((answer.body.as_slice(), answer.whole), (&b"data:1data:2"[..], true));
     assert_eq!(wire.end_of(stream).await, Ended::Answered(b"data:1data:2".to_vec()));
 }
+
+/// What is still sent once the answer is over is no conversation.
+#[tokio::test]
+async fn a_body_that_drips_behind_its_answer_ends_and_its_connection_with_it() {
+    let app = App::start(|exchange| {
+        let after = exchange.answer("200 OK", "", "ok");
+        exchange.read_body();
+        after
+    });
+    let gate = gate(&format!("head_time: 1s, {FAST}"), app);
+    let mut wire = Wire::open(&gate).await;
+    let mut fields = get(b"/open/x");
+    fields[0] = (b":method", b"POST");
+    let stream = wire.start(&fields, false).await;
+    assert_eq!(soon("the answer", wire.end_of(stream)).await, Ended::Answered(b"ok".to_vec()));
+    // From here on it reads nothing, so that no ping of ours is answered.
+    let dripping = async {
+        while wire.try_frame(0, 0, stream, b"x").await {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("the end", dripping).await;
+    gate.app.until_alone();
+}

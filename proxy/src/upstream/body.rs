@@ -319,11 +319,17 @@ impl Inflow {
                 None if self.on_http2 && !self.body.rest.is_end_stream() => {
                     return Poll::Ready(Some(Err(self.fate.set(Broken::Cut))));
                 }
+                None if self.watch.finds_at_end() => {
+                    return Poll::Ready(Some(Err(self.fate.set(Broken::Unclear))));
+                }
                 None => return Poll::Ready(None),
                 Some(Err(_)) => return Poll::Ready(Some(Err(self.fate.set(Broken::Cut)))),
             };
             let data = match frame.into_data() {
                 Ok(data) => data,
+                Err(_) if self.watch.finds_at_end() => {
+                    return Poll::Ready(Some(Err(self.fate.set(Broken::Unclear))));
+                }
                 Err(frame) => match self.trailers.judge(frame.into_trailers().unwrap_or_default()) {
                     Ok(Some(trailers)) => return Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
                     Ok(None) => continue,
@@ -336,8 +342,8 @@ impl Inflow {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::TooLarge))));
             };
             self.left = left;
-            // ORDER: a piece is passed on only once it was looked at.
-            if self.watch.finds(&data) {
+            // ORDER: a piece is passed on only once it was looked at. Behind the last one, nobody may ask for the end.
+            if self.watch.finds(&data) || (self.body.is_end() && self.watch.finds_at_end()) {
                 return Poll::Ready(Some(Err(self.fate.set(Broken::Unclear))));
             }
             self.fate.bytes.fetch_add(size, Ordering::AcqRel);

@@ -51,7 +51,7 @@ fn of_the_application(pair: &str, names: &[Renamed], seen: &mut [bool]) -> Resul
             *seen = true;
             return Ok(Some(format!("{}={value}", renamed.app)));
         }
-        if is_taken_for(name, &renamed.app) {
+        if is_taken_for(name, &renamed.app) || hides(pair, &renamed.app) {
             return Ok(None);
         }
     }
@@ -62,9 +62,18 @@ fn of_the_application(pair: &str, names: &[Renamed], seen: &mut [bool]) -> Resul
 /// once decoded escapes; others pass over case.
 fn is_taken_for(name: &str, app: &str) -> bool {
     let read = canonical::form_decoded(name).unwrap_or_else(|| name.to_owned());
-    let before = read.split('[').next().unwrap_or_default();
+    let before = read.split(['[', '\0']).next().unwrap_or_default();
     let app = canonical::folded(app);
-    canonical::folded(read.trim()) == app || canonical::folded(before.trim()) == app
+    let bare =
+        |name: &str| canonical::folded(name.trim_matches(|sign: char| sign.is_whitespace() || "\"'".contains(sign)));
+    bare(&read) == app || bare(before) == app
+}
+
+/// Whether a reader that parts cookies at blanks, commas or quotes finds one of that name inside this one: Python's
+/// `SimpleCookie` reads `x=1 app=2` as two.
+fn hides(pair: &str, app: &str) -> bool {
+    let pieces = pair.split(|sign: char| sign.is_whitespace() || ",\"'\\".contains(sign)).skip(1);
+    pieces.filter_map(|piece| piece.split_once('=')).any(|(name, _)| is_taken_for(name, app))
 }
 
 /// Gives the cookies of an answer the browser's names, and the attributes that browsers demand of them.
@@ -153,6 +162,8 @@ mod tests {
             (&["__Secure-remember=1; __Secure-remember=2; remember=3"], &["remember=1; remember=2"]),
             (&["__Host-other=1; __Host-my_session2=2"], &["__Host-other=1; __Host-my_session2=2"]),
             (&["__host-my_session=1"], &["__host-my_session=1"]),
+            (&["x=1 my_session=evil; y=2, my_session=evil; z=\"my_session=evil\"; w=1, v=2"], &["w=1, v=2"]),
+            (&["\"my_session\"=evil; my_session%00=evil; 'my_session'=evil"], &[]),
         ] {
             assert_eq!(read(lines).unwrap(), expected, "{lines:?}");
         }

@@ -98,6 +98,10 @@ impl Watch {
         // Rack takes a POST without a type for a form.
         let kind = said(CONTENT_TYPE).unwrap_or_else(|| b"application/x-www-form-urlencoded".to_vec());
         let kind = String::from_utf8(kind).map_err(|_| Rejection::BadHeader("`Content-Type` is not text"))?;
+        // Rack takes an empty one for none; what others make of one that is none, nobody knows.
+        if !is_media_type(&kind) {
+            return Err(Rejection::BadHeader("`Content-Type` is no media type"));
+        }
         let coded = said(CONTENT_ENCODING).is_some_and(|coding| coding.trim_ascii() != b"identity");
         let form = if kind.contains("x-www-form-urlencoded") {
             Form::Pairs(pairs::Pairs::default())
@@ -132,7 +136,8 @@ impl Watch {
             Form::Other => false,
             Form::Pairs(pairs) => piece.iter().any(|byte| pairs.finds(*byte, &mut self.names)),
             Form::Parts(parts) => piece.iter().any(|byte| parts.finds(*byte, &mut self.names)),
-            Form::Keys(keys) => piece.iter().any(|byte| keys.finds(*byte, &mut self.names)),
+            // A NUL stands in no JSON but in one of two or four bytes a letter, which some readers see by its look.
+            Form::Keys(keys) => piece.iter().any(|byte| *byte == 0 || keys.finds(*byte, &mut self.names)),
         }
     }
 
@@ -144,6 +149,16 @@ impl Watch {
             Form::Parts(parts) => parts.is_open(),
         }
     }
+}
+
+/// Whether a type is one at all (RFC 9110, section 8.3.1).
+fn is_media_type(kind: &str) -> bool {
+    let token = |word: &str| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        !word.is_empty() && word.bytes().all(plain)
+    };
+    let bare = kind.split(';').next().unwrap_or_default().trim_matches([' ', '\t']);
+    bare.split_once('/').is_some_and(|(kind, form)| token(kind) && token(form))
 }
 
 /// Whether the charset that a type names, if any, writes ASCII as ASCII.

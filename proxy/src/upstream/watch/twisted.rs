@@ -1,5 +1,9 @@
 //! What a watch finds in bodies that readers take apart in two ways.
 
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+
+use super::Watch;
 use super::tests::{FORM, found, watch};
 
 #[test]
@@ -123,4 +127,24 @@ fn the_end_of_a_body_ends_its_last_name() {
         assert!(!ended(kind, body), "{body}");
     }
     assert!(!ended("application/json", "{\"clinic\""));
+}
+
+#[test]
+fn a_type_that_is_none_is_refused_where_a_form_matters() {
+    for kind in ["", " ", ";", "form", "/", "a/", "/b", "a/b/c", "a b/c", ", application/x-www-form-urlencoded"] {
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static(kind))].into_iter().collect();
+        assert!(Watch::new(&headers, true, Vec::new()).is_err(), "{kind:?}");
+        assert!(Watch::new(&headers, false, Vec::new()).is_ok(), "{kind:?}: nothing is watched for");
+    }
+}
+
+#[test]
+fn json_in_wider_letters_is_seen() {
+    let text = "{\"_method\":\"DELETE\"}";
+    let wide: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let big: Vec<u8> = [0xfe, 0xff].into_iter().chain(text.encode_utf16().flat_map(u16::to_be_bytes)).collect();
+    for body in [wide, big] {
+        assert!(found("application/json", &body));
+    }
+    assert!(!found("application/json", b"{\"a\": \"b\"}"));
 }

@@ -37,7 +37,11 @@ const HOP_BY_HOP: [&str; 8] = [
 
 /// What a client could use to be taken for a trusted proxy, beside the whole family of `X-Forwarded-…`, members that
 /// nobody has heard of included (CVE-2026-40575). Ours are set anew; the others stay away.
-const FORWARDING: [&str; 13] = [
+const FORWARDING: [&str; 17] = [
+    "x-azure-clientip",
+    "x-appengine-user-ip",
+    "x-proxyuser-ip",
+    "x-envoy-external-address",
     "forwarded",
     "forwarded-for",
     "cf-connecting-ip",
@@ -55,7 +59,12 @@ const FORWARDING: [&str; 13] = [
 
 /// Headers that some servers and frameworks believe: the address or host that was asked for, an identity that a proxy has
 /// proved, a step that was done already.
-const BELIEVED: [&str; 20] = [
+const BELIEVED: [&str; 25] = [
+    "x-waws-unencoded-url",
+    "x-unproxied-url",
+    "x-http-path-override",
+    "front-end-https",
+    "x-url-scheme",
     "x-original-url",
     "x-rewrite-url",
     "x-original-uri",

@@ -11,7 +11,7 @@ use crate::rejection::Rejection;
 use crate::runtime::MethodOverride;
 
 /// Header names by which frameworks let a client change the method that was judged.
-const HEADERS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
+const HEADERS: [&str; 4] = ["x-http-method-override", "x-http-method", "x-method-override", "x-http-methodoverride"];
 
 /// The header that can be allowed: what Rack, Symfony, Laravel and Express read.
 const HEADER: &str = "x-http-method-override";

@@ -164,9 +164,16 @@ fn parted(text: &str) -> Option<(Written<'_>, &str)> {
     Some((Written::Quoted(inner), rest))
 }
 
-/// Whether a head names one of them, in any of its parameters that is called a name, within a quoted text too.
+/// Whether a head names one of them: in any of its parameters that is called a name, within a quoted text too, or, where
+/// none is, anywhere. Rack takes `Content-ID`, a file's name or a type for the name of a part that has none.
 fn hold(head: &[u8], names: &mut Names) -> bool {
     let text = String::from_utf8_lossy(head);
+    let nameless = !text.to_ascii_lowercase().replace("filename", "").contains("name");
+    let ends = |letter: char| letter.is_ascii_whitespace() || ":;=\"<>,'".contains(letter);
+    named(&text, names) || (nameless && text.split(ends).any(|word| names.holds(&decoded(word.as_bytes()))))
+}
+
+fn named(text: &str, names: &mut Names) -> bool {
     let lower = text.to_ascii_lowercase();
     let of_file = |at: usize| lower.get(..at).is_some_and(|before| before.ends_with("file"));
     lower.match_indices("name").filter(|(at, _)| !of_file(*at)).any(|(at, found)| {

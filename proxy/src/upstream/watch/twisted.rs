@@ -148,3 +148,22 @@ fn json_in_wider_letters_is_seen() {
     }
     assert!(!found("application/json", b"{\"a\": \"b\"}"));
 }
+
+#[test]
+fn a_part_without_a_name_is_named_by_nothing_else() {
+    for head in [
+        "Content-ID: _method",
+        "Content-ID: <_method>",
+        "Content-Disposition: form-data\r\nContent-ID: _method",
+        "Content-Disposition: form-data; filename=\"_method\"",
+        "Content-Type: _method",
+        "Content-Type: text/plain\r\nContent-Id:clinic",
+    ] {
+        for kind in ["form-data", "related", "mixed"] {
+            let body = format!("--X\r\n{head}\r\n\r\nDELETE\r\n--X--\r\n");
+            assert!(found(&format!("multipart/{kind}; boundary=X"), body.as_bytes()), "{kind} {head}");
+        }
+    }
+    let image = "--X\r\nContent-Type: application/dicom\r\nContent-ID: <1@pacs.example>\r\n\r\nDICM\r\n--X--\r\n";
+    assert!(!found("multipart/related; type=\"application/dicom\"; boundary=X", image.as_bytes()));
+}

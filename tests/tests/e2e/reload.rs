@@ -239,6 +239,8 @@ async fn two_swaps_in_a_breath_end_with_the_last() {
             runtime.policy.routes().any(|route| route.id() == "last").then_some(())
         })
         .await;
+        // The policy is there a moment before it is counted.
+        done_more(&gate, 2 * round).await;
         assert_eq!((done(&gate), gate.shared().reloads.status().failed), (2 * round + 1, 0), "one settled set");
         assert_eq!(client.ask("GET", "/last", &[]).await.status, 200);
         assert_eq!(client.ask("GET", "/beta", &[]).await.status, 404);

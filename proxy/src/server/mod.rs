@@ -96,8 +96,10 @@ pub struct Running {
     health: SocketAddr,
     shared: Arc<Shared>,
     workers: Vec<JoinHandle<()>>,
-    /// The threads of the probes and of the files.
-    others: Vec<JoinHandle<()>>,
+    /// The thread of the probes and of the control socket.
+    admin: JoinHandle<()>,
+    /// The thread of the files.
+    reloader: JoinHandle<()>,
     exporter: Option<Exporter>,
     asks: SyncSender<()>,
 }
@@ -167,8 +169,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         let worker = worker::Worker::new(number, listener, Arc::clone(&shared), workers);
         threads.push(worker.start()?);
     }
-    let others = vec![admin, reloader];
-    Ok(Running { https, health: health_address, shared, workers: threads, others, exporter, asks })
+    Ok(Running { https, health: health_address, shared, workers: threads, admin, reloader, exporter, asks })
 }
 
 impl Running {
@@ -235,7 +236,9 @@ impl Running {
         phase.advance(Stage::Over);
         // Without anyone to ask, the reloader ends.
         drop(self.asks);
-        let threads = self.workers.drain(..).chain(self.others.drain(..));
+        // Its socket goes with it, and nobody is to find one on which nobody answers.
+        drop(timeout(CUT, all_ended(std::slice::from_ref(&self.admin))).await);
+        let threads = self.workers.drain(..).chain([self.admin, self.reloader]);
         for thread in threads.filter(JoinHandle::is_finished) {
             drop(thread.join());
         }

@@ -19,6 +19,7 @@ pub mod gate;
 pub mod issuer;
 pub mod process;
 pub mod raw;
+pub mod standstill;
 pub mod volume;
 pub mod wire;
 

@@ -1,7 +1,5 @@
 //! Too much at once: connections, handshakes, requests. Whatever is too much ends at once, and the others go on.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::net::SocketAddr;
 use std::process::Command;
 use std::sync::mpsc::channel;

@@ -1,7 +1,5 @@
 //! The application's own errors as clients get them, and what may be kept of an answer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use e2e::app::{After, App};
 use e2e::client::{Answer, BOTH, Client, Protocol};
 use e2e::gate::{Gate, POLICY, Setup};

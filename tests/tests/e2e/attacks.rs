@@ -1,7 +1,5 @@
 //! The manual's page of attacks names tests, and each of them is there.
 
-#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::path::Path;
 
 #[test]

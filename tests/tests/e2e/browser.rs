@@ -1,7 +1,5 @@
 //! What browsers are held to: the application's cookies, pages of other sites, streams of events.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;

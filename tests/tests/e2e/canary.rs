@@ -1,8 +1,6 @@
 //! A thousand planted identifiers and credentials, in every position of a request, with the log at `trace`: none of them
 //! comes out where it must not.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::collections::HashMap;
 
 use base64::Engine as _;

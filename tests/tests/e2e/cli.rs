@@ -1,7 +1,5 @@
 //! The commands as a user runs them: what they refuse, what they say about it, and how they end.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::path::Path;
 
 use e2e::app::App;

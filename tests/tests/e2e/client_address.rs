@@ -1,8 +1,6 @@
 //! Whose address counts: in the record, in the limits and for the application. CVE-2026-40575 and CVE-2026-76835 are about
 //! proxies that believed everybody, the second one by its default.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::sync::Arc;
 
 use e2e::app::App;

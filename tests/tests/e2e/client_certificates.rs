@@ -1,14 +1,5 @@
 //! Clients that show certificates: who is believed, who that is, and when it ends.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests may"
-)]
-
 use std::sync::Arc;
 use std::time::Duration;
 

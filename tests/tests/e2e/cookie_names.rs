@@ -1,7 +1,5 @@
 //! Cookies that the browser knows with a prefix and the application without.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use e2e::app::App;
 use e2e::client::{BOTH, Client};
 use e2e::gate::{Files, Gate, Setup};

@@ -1,15 +1,6 @@
 //! Raw requests from `tests/corpus`, each with its expectation: what is refused never reaches the application, and what
 //! reaches it can be read in one way only.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests may"
-)]
-
 use std::path::Path;
 use std::sync::Arc;
 

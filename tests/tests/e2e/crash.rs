@@ -1,7 +1,5 @@
 //! The machine stops without a word: what was answered on a strict act is on the record, and the record can be read.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 

@@ -1,7 +1,5 @@
 //! Content policies in two stages, and the reports of browsers.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::Duration;
 
 use e2e::app::App;

@@ -1,7 +1,5 @@
 //! Every denial, on both protocols: one code, the same in the answer, the log, the metrics and the record.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::net::TcpListener;
 
 use e2e::app::{After, App};

@@ -1,7 +1,5 @@
 //! The demo as a script uses it: one line of JSON, every case as it says, and nothing left behind.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;

@@ -1,7 +1,5 @@
 //! `anteroom explain` says what a gate does: the same end for the same request, and the step at which it ended.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use e2e::app::App;
 use e2e::client::{Client, Protocol};
 use e2e::gate::{Files, Gate, Setup};

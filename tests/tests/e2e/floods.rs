@@ -1,7 +1,5 @@
 //! Floods of HTTP/2 frames, each named after what it is known by: the connection ends, and the others do not notice.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::{Duration, Instant};
 
 use e2e::app::App;

@@ -1,7 +1,5 @@
 //! What a client sends on HTTP/1.1 that two readers could take for two things: refused by us, before any library reads it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::Duration;
 
 use e2e::app::{After, App};

@@ -1,7 +1,5 @@
 //! The inputs of the fuzz targets, in the normal run: what was found once stays found.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::path::Path;
 
 #[path = "../../../fuzz/oracle.rs"]

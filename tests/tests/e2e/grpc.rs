@@ -2,8 +2,6 @@
 //!
 //! The frames of gRPC (a byte, a length, a message) mean nothing to the gate, so here the messages are plain text.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::Duration;
 
 use bytes::Bytes;

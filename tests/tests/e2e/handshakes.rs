@@ -1,14 +1,5 @@
 //! Handshakes: who is turned away and how that is told, what is resumed, and what is said of certificates that end.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    reason = "tests may"
-)]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};

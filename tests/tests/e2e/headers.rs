@@ -1,7 +1,5 @@
 //! What the application is told, and what nobody but the gate can tell it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use e2e::app::{App, Seen};
 use e2e::client::{BOTH, Client, Protocol};
 use e2e::gate::{Gate, Setup};

@@ -1,8 +1,6 @@
 //! What an application, or somebody who speaks through it, answers that two readers could take for two things: nothing of
 //! it reaches a client, and its connection never carries another request.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::{Duration, Instant};
 
 use e2e::app::{After, App};

@@ -1,7 +1,5 @@
 //! Who is asking: every way to be nobody, and the two ways to be someone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use anteroom::dev_key::DevKey;
 use e2e::app::App;
 use e2e::client::{Answer, BOTH, Client, Protocol};

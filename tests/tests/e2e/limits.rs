@@ -1,7 +1,5 @@
 //! Limits: how many pass, whoever serves them, and when the next one may.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::Duration;
 
 use anteroom::clock::Clock;

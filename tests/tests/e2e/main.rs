@@ -1,6 +1,15 @@
 //! The gate from the outside: real sockets, real TLS, a file per topic. One binary, since linking the gate is what takes
 //! time; each test still runs in a process of its own.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may"
+)]
+
 mod abuse;
 mod answers;
 mod attacks;

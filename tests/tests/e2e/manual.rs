@@ -1,7 +1,5 @@
 //! The committed pages of the manual say what the code says.
 
-#![allow(clippy::disallowed_methods, clippy::panic, reason = "tests may")]
-
 use std::path::Path;
 
 #[test]

@@ -1,8 +1,6 @@
 //! What an application reads in its own way: odd forms of a path, parameters that pick the page, other methods in a POST.
 //! Each is refused unless it is allowed by name, and then what it becomes is judged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use e2e::app::App;
 use e2e::client::{BOTH, Client, Protocol, body, whole};
 use e2e::gate::{Gate, Setup};

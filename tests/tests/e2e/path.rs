@@ -1,7 +1,5 @@
 //! One reading of a path: what could be read in two ways is refused, and what is judged is what is sent.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use e2e::client::{BOTH, Client};
 use e2e::gate::Gate;
 use e2e::raw::Raw;

@@ -1,7 +1,5 @@
 //! `anteroom test`: what it prints, how it ends, and that it needs nothing but the files.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::path::Path;
 
 use e2e::gate::{Files, POLICY, Setup};

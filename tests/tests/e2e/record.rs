@@ -1,7 +1,5 @@
 //! The record: one event a request, on disk when it has to be, and no request without one.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::sync::Mutex;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;

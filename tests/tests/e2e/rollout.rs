@@ -1,7 +1,5 @@
 //! Controls that are observed: they let pass what they would have refused, and say so; and what is never waived.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use bytes::Bytes;
 use e2e::app::App;
 use e2e::client::{BOTH, Client, Protocol, untold};

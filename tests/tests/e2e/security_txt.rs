@@ -1,7 +1,5 @@
 //! Whom to tell of a vulnerability: the application's word first, the configuration's where it has none.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use anteroom::clock::Clock;
 use e2e::app::App;
 use e2e::client::{BOTH, Client};

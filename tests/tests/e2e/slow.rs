@@ -1,7 +1,5 @@
 //! Slow clients: each wait for them ends, on both protocols, and whoever only has nothing to do is left alone.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::{Duration, Instant};
 
 use e2e::app::{After, App};

@@ -1,15 +1,6 @@
 //! What the manual shows, works: every YAML snippet compiles, `config.example.yaml` has every key, every link leads
 //! somewhere.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests may"
-)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 

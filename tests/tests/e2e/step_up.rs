@@ -1,7 +1,5 @@
 //! Factors that fall short: the challenge, the same code everywhere, and what suffices.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use e2e::app::App;
 use e2e::client::{Answer, BOTH, Client, Protocol};
 use e2e::gate::{Gate, Setup};

@@ -1,12 +1,10 @@
 //! What takes long or is large: events one by one, long polls, leave to send, ranges, uploads and downloads of a gibibyte.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use e2e::app::App;
@@ -15,7 +13,8 @@ use e2e::client::{AnyBody, BOTH, Client, HOST, Protocol, body};
 use e2e::gate::{Gate, Setup};
 use e2e::process::Served;
 use e2e::raw::Raw;
-use e2e::{soon, until};
+use e2e::soon;
+use e2e::standstill::{stands_still_at, uploading};
 use http::{Request, Response};
 use http_body::Frame;
 use http_body_util::BodyExt as _;
@@ -286,18 +285,6 @@ async fn a_gibibyte_needs_no_more_memory_than_a_small_body() {
     large_bodies_pass(1024 * MIB, &BOTH, &BOTH).await;
 }
 
-/// How much passes before everything stands still, because the other end takes nothing.
-fn stands_still_at(progress: &AtomicU64) -> u64 {
-    let mut last = (progress.load(Ordering::Acquire), Instant::now());
-    until("the stream to stand still", || {
-        let now = progress.load(Ordering::Acquire);
-        if now != last.0 {
-            last = (now, Instant::now());
-        }
-        (now > 0 && last.1.elapsed() > Duration::from_millis(300)).then_some(now)
-    })
-}
-
 #[tokio::test]
 async fn one_client_that_does_not_read_holds_up_its_own_stream_alone() {
     const LARGE: u64 = 64 * MIB;
@@ -375,18 +362,8 @@ async fn an_application_that_does_not_read_holds_the_client_up() {
     let gate = gate_before(&backend, Protocol::Http2, setup);
     let mut raw = Raw::open(&gate).await;
     raw.send(format!("POST /open/x HTTP/1.1\r\nhost: clinic.example\r\ncontent-length: {LARGE}\r\n\r\n")).await;
-    let progress = Arc::new(AtomicU64::new(0));
-    let sent = Arc::clone(&progress);
-    let sending = tokio::spawn(async move {
-        let piece = vec![b'x'; 64 * 1024];
-        for _ in 0..LARGE / piece.len() as u64 {
-            assert!(raw.send(&piece).await);
-            sent.fetch_add(piece.len() as u64, Ordering::AcqRel);
-        }
-        raw
-    });
-    let watched = Arc::clone(&progress);
-    let stood = tokio::task::spawn_blocking(move || stands_still_at(&watched)).await.unwrap();
+    let (sending, progress) = uploading(raw, LARGE);
+    let stood = tokio::task::spawn_blocking(move || stands_still_at(&progress)).await.unwrap();
     assert!(stood < LARGE / 2, "{} MiB went somewhere", stood / MIB);
     go.send(()).unwrap();
     let mut raw = soon("the rest to be sent", sending).await.unwrap();

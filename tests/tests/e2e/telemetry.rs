@@ -1,7 +1,5 @@
 //! What the gate tells a collector, what it never tells, and that a collector which is down is nobody's problem.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 

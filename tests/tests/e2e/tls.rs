@@ -1,7 +1,5 @@
 //! What a client sees of TLS, and the strict headers of every answer.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::sync::Arc;
 
 use e2e::app::{After, App};

@@ -1,7 +1,5 @@
 //! Every way to an application: in clear, through a unix socket, over TLS, on HTTP/1.1 and HTTP/2; and what is no way.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,7 +1,5 @@
 //! Between the gate and the application: every way in which either side, or the client, can fail the other.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
@@ -12,6 +10,7 @@ use e2e::client::{BOTH, Client, Protocol, body, untold, whole};
 use e2e::gate::{Gate, Setup};
 use e2e::process::Served;
 use e2e::raw::Raw;
+use e2e::standstill::{stands_still_at, uploading};
 use e2e::wire::{self, Ended, Wire};
 use e2e::{PATIENCE, soon, until};
 use http_body_util::BodyExt as _;
@@ -488,18 +487,6 @@ async fn large_bodies_stream_through_in_both_directions() {
     assert!(grown < 24 * 1024 * 1024, "{} MiB more for bodies that only pass", grown / 1024 / 1024);
 }
 
-/// How much passes before everything stands still, because the other end takes nothing.
-fn stands_still_at(progress: &AtomicU64) -> u64 {
-    let mut last = (progress.load(Ordering::Acquire), Instant::now());
-    until("the stream to stand still", || {
-        let now = progress.load(Ordering::Acquire);
-        if now != last.0 {
-            last = (now, Instant::now());
-        }
-        (now > 0 && last.1.elapsed() > Duration::from_millis(300)).then_some(now)
-    })
-}
-
 #[tokio::test(flavor = "current_thread")]
 async fn a_client_that_does_not_read_holds_the_application_up() {
     let progress = Arc::new(AtomicU64::new(0));
@@ -551,19 +538,9 @@ async fn an_application_that_does_not_read_holds_the_client_up() {
         }),
     );
     let mut raw = Raw::open(&gate).await;
-    let progress = Arc::new(AtomicU64::new(0));
-    let sent = Arc::clone(&progress);
     raw.send(format!("POST /open/x HTTP/1.1\r\nhost: clinic.example\r\ncontent-length: {LARGE}\r\n\r\n")).await;
-    let sending = tokio::spawn(async move {
-        let piece = vec![b'x'; 64 * 1024];
-        for _ in 0..LARGE / piece.len() as u64 {
-            assert!(raw.send(&piece).await);
-            sent.fetch_add(piece.len() as u64, Ordering::AcqRel);
-        }
-        raw
-    });
-    let watched = Arc::clone(&progress);
-    let stood = tokio::task::spawn_blocking(move || stands_still_at(&watched)).await.unwrap();
+    let (sending, progress) = uploading(raw, LARGE);
+    let stood = tokio::task::spawn_blocking(move || stands_still_at(&progress)).await.unwrap();
     assert!(stood < LARGE / 2, "{stood} bytes went somewhere");
     release.send(()).unwrap();
     let mut raw = soon("the rest to be sent", sending).await.unwrap();

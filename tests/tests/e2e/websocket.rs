@@ -1,7 +1,5 @@
 //! WebSockets: a real handshake and real frames through the gate, and every way in which none may open.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;

@@ -1,7 +1,5 @@
 //! WebSockets over HTTP/2 (RFC 8441): judged as over HTTP/1.1, one stream among others.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods, reason = "tests may")]
-
 use std::time::Duration;
 
 use e2e::app::App;

@@ -15,9 +15,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use audit::{Actor, AuditSlot, Counted, Draft, Kind, NotRecorded, Record};
-use aws_lc_rs::digest;
 
 use crate::clock::Now;
+use crate::made_of::MadeOf;
 use crate::request_id::{RequestId, RequestIds};
 
 /// How many refusals of a kind are recorded one by one in each of its minutes.
@@ -208,14 +208,7 @@ fn place(record: &Record, who: Who) -> Result<AuditSlot, NotRecorded> {
 impl Who {
     fn of(refused: &Refused<'_>) -> Self {
         let Some(actor) = refused.actor else { return Who::Network(network(refused.peer).0) };
-        let mut context = digest::Context::new(&digest::SHA256);
-        // Led by its length, so that no two pairs of texts are one.
-        context.update(&(actor.iss.len() as u64).to_be_bytes());
-        context.update(actor.iss.as_bytes());
-        context.update(actor.sub.as_bytes());
-        let mut sum = [0; 32];
-        sum.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        Who::Actor(sum)
+        Who::Actor(MadeOf::all([&actor.iss, &actor.sub]))
     }
 }
 

@@ -26,6 +26,7 @@ pub mod dev_key;
 mod expiry;
 pub mod framing;
 pub mod limits;
+mod made_of;
 pub mod manual;
 pub mod network;
 pub mod pace;

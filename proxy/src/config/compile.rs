@@ -7,7 +7,6 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use policy::units::Period;
 use policy::{Diagnostic, FileId, RawPolicy, Span, Spanned};
 use redact::PseudonymKey;
@@ -19,6 +18,7 @@ use super::load::{Faults, Loaded};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
 use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls};
+use crate::made_of::MadeOf;
 use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
 use crate::telemetry::otlp;
@@ -198,14 +198,9 @@ impl<'a> Faulty<'a> {
     }
 }
 
-/// One digest over all policy files, each led by its length, so that no two sets share one by where they are cut.
+/// One digest over all policy files.
 fn policy_digest<'a>(texts: impl Iterator<Item = &'a str>) -> String {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for text in texts {
-        context.update(&(text.len() as u64).to_be_bytes());
-        context.update(text.as_bytes());
-    }
-    let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = MadeOf::all(texts).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
 }
 

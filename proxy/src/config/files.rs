@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
-
 use super::load::{policy_files, read_bytes};
+use crate::made_of::MadeOf;
 
 /// SHA-256 over what a path held, or over the reason why it could not be read.
 type Print = [u8; 32];
@@ -61,22 +60,13 @@ impl FileSet {
 /// The first byte keeps an error apart from a file that holds the error's text.
 fn print_of(read: &Result<Vec<u8>, String>) -> Print {
     match read {
-        Ok(bytes) => digest_of(b"+", bytes),
-        Err(reason) => digest_of(b"-", reason.as_bytes()),
+        Ok(bytes) => MadeOf::all([&b"+"[..], bytes]),
+        Err(reason) => MadeOf::all([&b"-"[..], reason.as_bytes()]),
     }
 }
 
 fn print_of_list(listed: &Result<Vec<PathBuf>, String>) -> Print {
-    digest_of(b"/", format!("{listed:?}").as_bytes())
-}
-
-fn digest_of(kind: &[u8], bytes: &[u8]) -> Print {
-    let mut context = digest::Context::new(&digest::SHA256);
-    context.update(kind);
-    context.update(bytes);
-    let mut print = [0; 32];
-    print.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-    print
+    MadeOf::all([&b"/"[..], format!("{listed:?}").as_bytes()])
 }
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ mod clients;
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use policy::{Diagnostic, Spanned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compile::Faulty;
 use super::raw::RawConfig;
+use crate::made_of::MadeOf;
 use crate::runtime::{CertificateNote, Shown};
 use clients::RawClientCertificates;
 pub(super) use clients::callers;
@@ -63,6 +63,7 @@ impl RawMinimum {
 }
 
 pub(super) fn certificates(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<Shown> {
+    // Everything that handshakes go by.
     let mut made_of = MadeOf::begin();
     let mut pairs = Vec::new();
     let mut notes = Vec::new();
@@ -107,26 +108,5 @@ pub(super) fn certificates(config: &RawConfig, faults: &mut Faulty<'_>) -> Optio
             faults.found.push(fault.help("name a folder with `tls.crt` and `tls.key`: `[{ directory: /tls }]`"));
             None
         }
-    }
-}
-
-/// A digest over everything that handshakes go by, each part led by its length.
-struct MadeOf(digest::Context);
-
-impl MadeOf {
-    fn begin() -> Self {
-        Self(digest::Context::new(&digest::SHA256))
-    }
-
-    fn add(&mut self, part: &[u8]) -> &mut Self {
-        self.0.update(&(part.len() as u64).to_be_bytes());
-        self.0.update(part);
-        self
-    }
-
-    fn end(self) -> [u8; 32] {
-        let mut digest = [0; 32];
-        digest.iter_mut().zip(self.0.finish().as_ref()).for_each(|(to, from)| *to = *from);
-        digest
     }
 }

@@ -6,7 +6,6 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use aws_lc_rs::digest;
 use certs::ClientIdentity;
 use http::Uri;
 use policy::Spanned;
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::app::RawApp;
 use super::compile::Faulty;
 use super::tls::RawCertificate;
+use crate::made_of::MadeOf;
 use crate::upstream::{Address, AppProtocol, Secure, Way};
 
 /// What the application speaks.
@@ -186,17 +186,9 @@ fn identity<'f>(written: &RawCertificate, faults: &mut Faulty<'f>) -> Option<Our
     }
 }
 
-/// One digest over the files, each led by whether it is there and by its length.
+/// One digest over the files, each led by whether it is there.
 fn print_of(files: [Option<&[u8]>; 3]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
-    for file in files {
-        context.update(&[u8::from(file.is_some())]);
-        context.update(&(file.map_or(0, <[u8]>::len) as u64).to_be_bytes());
-        context.update(file.unwrap_or_default());
-    }
-    let mut print = [0; 32];
-    print.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-    print
+    MadeOf::all(files.iter().flat_map(|file| [if file.is_some() { &b"+"[..] } else { b"-" }, file.unwrap_or_default()]))
 }
 
 #[cfg(test)]

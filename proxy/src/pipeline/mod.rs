@@ -73,7 +73,7 @@ pub(crate) async fn handle(
     let form = answer::Form::of(&request);
     let origin = cors::listed_origin(runtime.browsers.cors.as_ref(), request.headers());
     let served = match place {
-        Some(_) => caught(serve(shared, &runtime, pool, connection, request, &mut trail)).await,
+        Some(_) => caught(serve(shared, &runtime, pool, connection, request, form, &mut trail)).await,
         None => Err(Rejection::Overloaded),
     };
     let (mut answer, code) = match served {
@@ -129,9 +129,9 @@ async fn serve(
     pool: &Pool,
     connection: &Connection,
     request: Request<Incoming>,
+    form: answer::Form,
     trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
-    let form = answer::Form::of(&request);
     let understood = admit::request(shared, runtime, connection, request, trail)?; // limits of the address, one reading
     if is_reserved(&understood.path) {
         return reports::collect(shared, runtime, understood, trail).await; //        the gate's own, recorded where refused

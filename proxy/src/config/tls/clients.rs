@@ -11,10 +11,10 @@ use policy::{Span, Spanned, TenantId};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::MadeOf;
 use crate::authn::{Callers, Grant, NamePattern, is_role};
 use crate::config::compile::Faulty;
 use crate::config::raw::RawConfig;
+use crate::made_of::MadeOf;
 
 /// The most callers that are listed.
 const MOST_CALLERS: usize = 4_096;

@@ -1,0 +1,120 @@
+//! Every metric by its name, its labels and its meaning: what the manual shows. It counts nothing.
+
+/// One metric, as the manual lists it.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricEntry {
+    /// The name in the text form.
+    pub name: &'static str,
+    /// Its labels.
+    pub labels: &'static str,
+    /// What it says.
+    pub meaning: &'static str,
+}
+
+/// Every metric there is.
+pub const METRICS: [MetricEntry; 23] = [
+    MetricEntry {
+        name: "http_server_request_duration_seconds",
+        labels: "http_request_method, http_response_status_code, http_route",
+        meaning: "how long requests took, from the head to the head of the answer",
+    },
+    MetricEntry {
+        name: "http_server_active_requests",
+        labels: "http_request_method",
+        meaning: "requests whose answer has not begun",
+    },
+    MetricEntry {
+        name: "http_client_request_duration_seconds",
+        labels: "http_request_method, http_response_status_code, error_type",
+        meaning: "how long the application took, from the request to the head of its answer; `error_type` is the code of \
+                  a request that got none",
+    },
+    MetricEntry {
+        name: "anteroom_requests_total",
+        labels: "decision, code, rule",
+        meaning: "requests by what was decided",
+    },
+    MetricEntry {
+        name: "anteroom_observed_total",
+        labels: "control",
+        meaning: "what a control in observe mode would have changed or refused: `cookies`, `csrf`, `csp` (reports of \
+                  browsers), `errors`, `limits`, `body`",
+    },
+    MetricEntry {
+        name: "anteroom_csp_reports_total",
+        labels: "directive, disposition",
+        meaning: "what browsers say a content policy blocked (`enforce`) or would block (`report`); `unsaid` is of older \
+                  browsers. Whoever can reach the gate can send reports",
+    },
+    MetricEntry { name: "anteroom_connections", labels: "", meaning: "open connections" },
+    MetricEntry {
+        name: "anteroom_connections_ended_total",
+        labels: "reason",
+        meaning: "connections that the gate ended for what their clients did: `full`, `address` and `handshakes` were one too \
+                  many, `proxy_protocol` lacked its header; `slow_reader` took an answer too slowly, which on HTTP/2 may end \
+                  that one stream only; `header_block` was a block of headers that stayed open; `continuation`, `settings`, `ping`, \
+                  `priority`, `reset`, `window_update`, `empty_data` and `unknown_frame` were floods of such frames; `refused` sent one request after the other that was refused",
+    },
+    MetricEntry {
+        name: "anteroom_tls_handshakes_total",
+        labels: "result",
+        meaning: "TLS handshakes: `ok`; `timeout`; `broken_off`, where the client hung up; and why others were refused: \
+                  `old_version`, `nothing_in_common`, `no_extended_master_secret`, `no_protocol` (ALPN), `unknown_name` (SNI), \
+                  `no_certificate`, `bad_certificate` (of a client), `by_the_client` (it does not believe our certificate, most \
+                  often), `malformed`",
+    },
+    MetricEntry {
+        name: "anteroom_tls_handshake_duration_seconds",
+        labels: "result",
+        meaning: "how long TLS handshakes took: `ok`, `failed`, `timeout`",
+    },
+    MetricEntry { name: "anteroom_record_events_total", labels: "", meaning: "events that are on disk" },
+    MetricEntry {
+        name: "anteroom_record_denials_counted_total",
+        labels: "",
+        meaning: "refused requests that stand in the record as a count",
+    },
+    MetricEntry { name: "anteroom_record_waiting", labels: "", meaning: "events that wait for the disk" },
+    MetricEntry { name: "anteroom_record_bytes", labels: "", meaning: "size of the record" },
+    MetricEntry {
+        name: "anteroom_record_failed",
+        labels: "",
+        meaning: "1 while the record cannot be written or is full",
+    },
+    MetricEntry {
+        name: "anteroom_provider_keys",
+        labels: "provider",
+        meaning: "keys that a provider's tokens can be checked with",
+    },
+    MetricEntry {
+        name: "anteroom_certificate_expiry_seconds",
+        labels: "certificate",
+        meaning: "the last second of a certificate, in Unix time; `certificate` counts those of the configuration from 1",
+    },
+    MetricEntry {
+        name: "anteroom_crl_next_update_seconds",
+        labels: "",
+        meaning: "the last second for which the CRL of client certificates speaks, in Unix time; none without a CRL",
+    },
+    MetricEntry {
+        name: "anteroom_reload_total",
+        labels: "result",
+        meaning: "sets of changed files: `done` were swapped in, `refused` were not",
+    },
+    MetricEntry {
+        name: "anteroom_reload_failed",
+        labels: "",
+        meaning: "1 while the files are not what runs: the last set was refused",
+    },
+    MetricEntry {
+        name: "anteroom_reload_last_good_seconds",
+        labels: "",
+        meaning: "when the set that runs was swapped in, in Unix time; `time()` less this is its age",
+    },
+    MetricEntry {
+        name: "anteroom_telemetry_dropped_total",
+        labels: "signal",
+        meaning: "what did not reach the collector: spans (`traces`), lines of the log (`logs`), rounds of `metrics`",
+    },
+    MetricEntry { name: "process_start_time_seconds", labels: "", meaning: "when the gate started, in Unix time" },
+];

@@ -257,6 +257,23 @@ impl Gate {
     }
 }
 
+/// A gate that a test leaves running is cut before the test's process ends: a thread that still asks for randomness then makes
+/// AWS-LC abort the process, which clears its state at exit.
+impl Drop for Gate {
+    fn drop(&mut self) {
+        let Some(running) = self.running.take() else { return };
+        // A thread of its own, since this one may be within a runtime.
+        let cut = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            // What its disk did not take is what some tests are about.
+            runtime.block_on(running.drain(std::future::ready(()))).ok();
+        });
+        if cut.join().is_err() && !std::thread::panicking() {
+            panic!("the gate did not end");
+        }
+    }
+}
+
 /// Asks a health listener.
 pub fn probe(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();

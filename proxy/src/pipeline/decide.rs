@@ -11,6 +11,7 @@ use policy::{Demand, Denial, Facts, Occurs, Passage, Per, RequestFacts, Verdict}
 
 use super::admit::Admitted;
 use super::canonical;
+use super::form::Fields;
 use super::identify::{Caller, Identified};
 use super::observe;
 use super::step_up;
@@ -43,7 +44,11 @@ pub(super) fn passage<'r>(
     let decision = {
         let facts = Facts {
             method: admitted.method.as_str(),
-            request: &Request { headers: &admitted.parts.headers, query: admitted.query.as_deref() },
+            request: &Request {
+                headers: &admitted.parts.headers,
+                query: admitted.query.as_deref(),
+                form: &admitted.form,
+            },
             principal: caller.as_ref().map(|caller| caller.principal.as_ref()),
             peer: trail.peer,
             now: trail.started.unix_seconds(),
@@ -82,7 +87,7 @@ pub(super) fn refused(denial: Denial, caller: Option<&Caller<'_>>) -> Rejection 
 }
 
 /// 128 bits of a digest over the act and the one who asks; a request without an identity counts for its address.
-fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 {
+pub(super) fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(act.as_bytes());
     match (per, caller) {
@@ -104,6 +109,7 @@ fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 
 pub(super) struct Request<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) query: Option<&'a str>,
+    pub(super) form: &'a Fields,
 }
 
 impl RequestFacts for Request<'_> {
@@ -135,5 +141,9 @@ impl RequestFacts for Request<'_> {
             };
         }
         found
+    }
+
+    fn form(&self, name: &str) -> Occurs<'_> {
+        self.form.occurs(name)
     }
 }

@@ -79,7 +79,7 @@ fn a_path_says_what_it_has_to_know_of_a_form() {
     }
     let paged = crate::sample::policy(
         "roles: { admin: { can: { a.*: tenant } } }\nroutes:\n  \
-         one: { path: /a, query: { page: x }, form: { do: y }, methods: { POST: a.do } }\n  \
+         one: { path: /a, query: { page: x }, form: { do: v }, methods: { POST: a.do } }\n  \
          two: { path: /a, query: { page: z }, methods: { POST: authenticated } }",
     );
     let decides = |query: &str| paged.form_asked("/a", &request(&format!("{query} "))).decides;
@@ -92,28 +92,28 @@ fn a_path_says_what_it_has_to_know_of_a_form() {
 fn what_could_never_be_asked_of_a_form_is_a_fault() {
     let said = |routes: &str| faults(&format!("routes:\n{routes}"));
     for (routes, fault) in [
-        ("  a: { path: /a, form: { x: y }, methods: { GET: public } }", "asks for a form, and GET has none"),
+        ("  a: { path: /a, form: { x: v }, methods: { GET: public } }", "asks for a form, and GET has none"),
         ("  a: { path: /a, form: { 'x y': z }, methods: { POST: public } }", "is no name of a field of a form"),
         ("  a: { path: /a, form: { x: \"a\\u0000\" }, methods: { POST: public } }", "is no value of a field of a form"),
         ("  a: { path: /a, form: { _method: put }, methods: { POST: public } }", "how forms name another method"),
-        ("  a: { path: /a, query: { x: y }, form: { X: y }, methods: { POST: public } }", "in the query and in a form"),
+        ("  a: { path: /a, query: { x: v }, form: { X: v }, methods: { POST: public } }", "in the query and in a form"),
         (
-            "  a: { path: /a, form: { x: y }, methods: { POST: public } }\n  \
-             b: { path: /a, form: { x: y }, methods: { POST: public } }",
+            "  a: { path: /a, form: { x: v }, methods: { POST: public } }\n  \
+             b: { path: /a, form: { x: v }, methods: { POST: public } }",
             "fits the same requests as",
         ),
         (
-            "  a: { path: /a, form: { x: y }, methods: { POST: public } }\n  \
-             b: { path: /a, query: { z: y }, methods: { POST: public } }",
+            "  a: { path: /a, form: { x: v }, methods: { POST: public } }\n  \
+             b: { path: /a, query: { z: v }, methods: { POST: public } }",
             "fits the same requests as",
         ),
         (
-            "  a: { path: /a, form: { x: y }, methods: { POST: public } }\n  \
-             b: { path: /a, query: { X: y }, methods: { POST: public } }",
+            "  a: { path: /a, query: { k: one }, form: { x: v }, methods: { POST: public } }\n  \
+             b: { path: /a, query: { k: two, X: v }, methods: { POST: public } }",
             "spells `x` in another way",
         ),
         (
-            "  a: { path: /a, form: { clinic: y }, methods: { POST: public } }\n  \
+            "  a: { path: /a, form: { clinic: v }, methods: { POST: public } }\n  \
              b: { path: /a, resource: { tenant: [query.clinic] }, methods: { POST: authenticated } }",
             "finds its resource in the query by `clinic`",
         ),
@@ -122,8 +122,8 @@ fn what_could_never_be_asked_of_a_form_is_a_fault() {
     }
     assert_eq!(
         said(
-            "  a: { path: /a, form: { x: y }, methods: { POST: public } }\n  \
-              b: { path: /a, query: { x: y }, methods: { POST: public, GET: public } }"
+            "  a: { path: /a, form: { x: v }, methods: { POST: public } }\n  \
+              b: { path: /a, query: { x: v }, methods: { POST: public, GET: public } }"
         ),
         ""
     );

@@ -293,8 +293,13 @@ async fn the_method_of_a_form_is_judged_where_it_is_allowed_and_the_form_arrives
                 );
             }
         }
-        // Nothing is read for a caller whom nobody knows.
-        assert_eq!(post(&gate, protocol, "/notes", &[FORM], "_method=put").await, "BAD_FRAMING");
+        // Of a caller whom nobody knows it is read where the path has something for such callers.
+        assert_eq!(post(&gate, protocol, "/notes", &[FORM], "_method=put").await, "NO_CREDENTIAL");
+        assert_eq!(post(&gate, protocol, "/notes", &[FORM], "_method=put&_method=put").await, "NO_CREDENTIAL");
+        let part = "--b\r\nContent-Disposition: form-data; name=\"_method\"\r\n\r\nPUT\r\n--b--\r\n";
+        let parts = ("content-type", "multipart/form-data; boundary=b");
+        assert_eq!(post(&gate, protocol, "/notes", &[parts, ("authorization", &bearer)], part).await, "ok");
+        assert_eq!(post(&gate, protocol, "/notes", &[parts, ("authorization", &front)], part).await, "NOT_GRANTED");
         assert_eq!(post(&gate, protocol, "/notes", &[FORM], "text=a").await, "ok");
         assert_eq!(ask(&gate, protocol, "POST /notes?_method=PUT", &[]).await, "BAD_PATH");
         assert_eq!(ask(&gate, protocol, "POST /notes", &[(OVERRIDE, "PUT")]).await, "BAD_HEADER");

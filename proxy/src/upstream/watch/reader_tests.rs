@@ -61,10 +61,8 @@ fn a_plain_form_says_what_its_fields_say_and_no_two_readers_differ() {
         ("action==x", "action==x"),
         ("do%5Bx%5D=y&_method=put&page=%C3%BC", "_method=put do[x]=y page=\u{fc}"),
         ("a=b;c=d&action=x", "action=x"),
-        ("a;b&page=x;&", "!"),
     ] {
-        let expected = Some(said.to_owned()).filter(|said| said != "!");
-        assert_eq!(found(FORM, body), expected, "{body}");
+        assert_eq!(found(FORM, body).as_deref(), Some(said), "{body}");
     }
     for refused in [
         "action=a&action=b",
@@ -85,6 +83,7 @@ fn a_plain_form_says_what_its_fields_say_and_no_two_readers_differ() {
         "action=%",
         "a=b;action=c",
         "action=c;a=b",
+        "a;b&page=x;&",
         "do[y]=a&do=b&do[x][y]=c",
         "do.x=a",
         "%ffaction=a",

@@ -21,6 +21,7 @@ use crate::rejection::Rejection;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
+use crate::upstream::watch::MOST_FIELDS;
 
 /// A request that may pass.
 #[derive(Debug)]
@@ -140,7 +141,9 @@ impl RequestFacts for Request<'_> {
                 _ => return Occurs::Repeated,
             };
         }
-        found
+        let many = || self.query.is_some_and(|query| query.split(['&', ';']).count() > MOST_FIELDS);
+        // PHP, Express and Node leave out those behind 1,000, and run all the same.
+        if found != Occurs::Absent && many() { Occurs::Repeated } else { found }
     }
 
     fn form(&self, name: &str) -> Occurs<'_> {

@@ -164,6 +164,10 @@ async fn beginning(body: &mut Arriving, reader: Reader, on_http2: bool) -> Resul
         let done = reader.takes(&data).map_err(Rejection::BadFraming)?;
         body.hold(data);
         if done {
+            // Where that was all of it, what stands behind is known too, and refused before anything is passed on.
+            if body.rest_mut().is_end_stream() {
+                return reader.ends().map_err(Rejection::BadFraming);
+            }
             break;
         }
     }

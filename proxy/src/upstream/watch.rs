@@ -10,7 +10,7 @@ mod pairs;
 mod parts;
 mod reader;
 
-pub(crate) use reader::Reader;
+pub(crate) use reader::{MOST_FIELDS, Reader};
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
@@ -25,6 +25,9 @@ const LONGEST_NAME: usize = 1024;
 pub(crate) struct Watch {
     form: Form,
     names: Names,
+    /// Whether something of it was judged, so that a letter beyond ASCII must not stand in a plain form: Werkzeug takes the
+    /// whole form for empty where it is not UTF-8, and browsers write none.
+    judged: bool,
 }
 
 #[derive(Debug)]
@@ -93,7 +96,7 @@ impl Watch {
         let typed = headers.contains_key(CONTENT_TYPE);
         let names = Names { method, excused: Vec::new(), typed, others };
         if !names.method && names.others.is_empty() {
-            return Ok(Self { form: Form::Other, names });
+            return Ok(Self { form: Form::Other, names, judged: false });
         }
         let said = |name| headers.get(name).map(|value: &http::HeaderValue| value.as_bytes().to_ascii_lowercase());
         // Rack takes a POST without a type for a form.
@@ -114,7 +117,7 @@ impl Watch {
         } else if kind.contains("json") && !coded {
             Form::Keys(json::Keys::default())
         } else {
-            return Ok(Self { form: Form::Other, names });
+            return Ok(Self { form: Form::Other, names, judged: false });
         };
         if coded {
             return Err(Rejection::BadHeader("a form in a content coding"));
@@ -122,19 +125,20 @@ impl Watch {
         if !is_plain_charset(&kind) {
             return Err(Rejection::BadHeader("a form in a charset in which its names cannot be seen"));
         }
-        Ok(Self { form, names })
+        Ok(Self { form, names, judged: false })
     }
 
     /// Excuses the first field of each of these names, which a [`Reader`] has read.
     #[must_use]
     pub(crate) fn excusing(self, excused: Vec<String>) -> Self {
-        Self { names: Names { excused, ..self.names }, ..self }
+        Self { judged: !excused.is_empty(), names: Names { excused, ..self.names }, ..self }
     }
 
     /// Looks at the next piece. True: it, or what began in an earlier one, is a name that must not stand there.
     pub(crate) fn finds(&mut self, piece: &[u8]) -> bool {
         match &mut self.form {
             Form::Other => false,
+            Form::Pairs(_) if self.judged && !piece.is_ascii() => true,
             Form::Pairs(pairs) => piece.iter().any(|byte| pairs.finds(*byte, &mut self.names)),
             Form::Parts(parts) => piece.iter().any(|byte| parts.finds(*byte, &mut self.names)),
             // A NUL stands in no JSON but in one of two or four bytes a letter, which some readers see by its look.

@@ -1,9 +1,10 @@
 //! Routes that a form picks: what it says, in whatever pieces it comes, is what is judged and what the application gets.
 
 use e2e::app::App;
-use e2e::client::{BOTH, Client, HOST, Protocol};
+use e2e::client::{BOTH, Client, HOST, Protocol, body, whole};
 use e2e::gate::{Gate, Setup};
 use e2e::raw::Raw;
+use e2e::until;
 use e2e::wire::{Ended, Wire};
 
 pub(crate) const POLICY: &str = r#"apiVersion: anteroom.dev/v1
@@ -35,9 +36,14 @@ const PARTS: &str = "multipart/form-data; boundary=X";
 /// Posts, and tells the code; `ok` where the application got the whole body. What is refused never got there whole.
 async fn post(gate: &Gate, protocol: Protocol, target: &str, headers: &[(&str, &str)], text: &str) -> String {
     let before = gate.app.count();
-    let answer = Client::open(gate, protocol).await.post("POST", target, headers, text.to_owned()).await;
+    let mut client = Client::open(gate, protocol).await;
+    let request =
+        headers.iter().fold(client.request("POST", target), |request, (name, value)| request.header(*name, *value));
+    // Whoever is still sending may be cut off before the answer arrives.
+    let Ok(answer) = client.head(request.body(body(text.to_owned())).unwrap()).await else { return "cut".to_owned() };
+    let answer = whole(answer).await.unwrap();
     if answer.status == 200 {
-        assert_eq!(gate.app.last().body, text.as_bytes(), "{target} {text}");
+        until("the whole body", || (gate.app.last().body == text.as_bytes()).then_some(()));
         return "ok".to_owned();
     }
     let seen = gate.app.seen().split_off(before);
@@ -101,12 +107,9 @@ async fn the_form_picks_the_route_in_both_forms_of_forms() {
                     let sent = [("content-type", kind), ("authorization", token.as_str())];
                     let sent = if token.is_empty() { &sent[..1] } else { &sent };
                     let came = post(&gate, protocol, target, sent, &body).await;
-                    assert_eq!(
-                        came,
-                        code,
-                        "{target} {:?} {kind} {protocol:?}",
-                        fields.iter().map(|one| one.0).collect::<Vec<_>>()
-                    );
+                    let start = body.get(..60).unwrap_or(&body);
+                    let cut = came == "cut" && code != "ok" && body.len() > 10_000;
+                    assert!(came == code || cut, "{target} {start} {protocol:?}: {came}, not {code}");
                 }
             }
         }
@@ -215,7 +218,7 @@ async fn a_form_that_comes_byte_by_byte_is_judged_as_a_whole_one() {
             _ => assert_eq!(ended.code(), "NOT_GRANTED", "{body}"),
         }
         if status == 200 {
-            assert_eq!(gate.app.last().body, body.as_bytes());
+            until("the whole body", || (gate.app.last().body == body.as_bytes()).then_some(()));
         }
     }
 }
@@ -253,7 +256,7 @@ async fn what_follows_the_part_that_was_read_makes_no_other_request() {
             if let Some(answer) = raw.answer().await {
                 assert_eq!((answer.status(), answer.code().as_str()), (400, "BAD_FRAMING"));
             }
-            e2e::until("the application to be rid of it", || {
+            until("the application to be rid of it", || {
                 let seen = gate.app.seen().split_off(before);
                 seen.iter().all(|one| !String::from_utf8_lossy(&one.body).contains("delete")).then_some(())
             });

@@ -14,6 +14,9 @@ use super::parts::{Parts, Step, hold, is_strict, is_token};
 use super::{LONGEST_NAME, Names, is_coded, is_plain_charset};
 use crate::pipeline::canonical::form_decoded;
 
+/// How many fields may stand before one that counts: PHP, Express and Node leave out those behind 1,000, and run all the same.
+pub(crate) const MOST_FIELDS: usize = 512;
+
 /// The field by which forms name another method.
 const METHOD: &str = "_method";
 
@@ -39,6 +42,8 @@ struct Fields {
     /// Whether letters beyond ASCII are sure to be UTF-8.
     utf8: bool,
     found: BTreeMap<String, String>,
+    /// How many fields have begun, empty ones and other parts too.
+    count: usize,
 }
 
 impl Reader {
@@ -70,11 +75,10 @@ impl Reader {
         let utf8 = !["iso-8859", "windows"].iter().any(|other| lower.contains(other));
         let names = Names { method, excused: Vec::new(), typed: true, others: fields.clone() };
         let wanted = fields.into_iter().chain(method.then(|| METHOD.to_owned())).collect();
-        Ok(Self { form, fields: Fields { wanted, names, utf8, found: BTreeMap::new() } })
+        Ok(Self { form, fields: Fields { wanted, names, utf8, found: BTreeMap::new(), count: 0 } })
     }
 
-    /// Takes the next piece. True once all that is looked for was found: the rest of the piece, and of the form, is not
-    /// looked at.
+    /// Takes the next piece. True once all that is looked for was found: what follows of the form is for the watch.
     ///
     /// # Errors
     /// What in it two readers could read in two ways.
@@ -84,11 +88,8 @@ impl Reader {
                 Form::Pairs(pairs) => pairs.takes(*byte, &mut self.fields)?,
                 Form::Parts(parts) => parts.takes(*byte, &mut self.fields)?,
             }
-            if self.fields.found.len() == self.fields.wanted.len() {
-                return Ok(true);
-            }
         }
-        Ok(false)
+        Ok(self.fields.found.len() == self.fields.wanted.len())
     }
 
     /// Takes the end of the form.
@@ -112,6 +113,9 @@ impl Reader {
 impl Fields {
     /// Keeps what a field says.
     fn keep(&mut self, name: String, value: String) -> Result<(), &'static str> {
+        if self.count > MOST_FIELDS {
+            return Err("a field that counts, behind too many others");
+        }
         if value.contains('\0') || !(self.utf8 || (name.is_ascii() && value.is_ascii())) {
             return Err("a field that is read in two ways");
         }
@@ -140,6 +144,7 @@ impl Pairs {
     fn takes(&mut self, byte: u8, fields: &mut Fields) -> Result<(), &'static str> {
         match byte {
             b'&' | b';' => {
+                fields.count += 1;
                 let unclear = std::mem::replace(&mut self.behind_semicolon, byte == b';') || byte == b';';
                 let pair = std::mem::take(&mut self.pair);
                 if std::mem::take(&mut self.passing) { Ok(()) } else { judge(&pair, unclear, fields) }
@@ -172,6 +177,8 @@ fn parted(pair: &[u8]) -> (&[u8], Option<&[u8]>) {
 fn judge(pair: &[u8], unclear: bool, fields: &mut Fields) -> Result<(), &'static str> {
     let (name, value) = parted(pair);
     let value = value.unwrap_or_default();
+    // qs takes all before a `]=` for the name.
+    let unclear = unclear || value.windows(2).any(|two| two == b"]=");
     if !fields.names.holds(&decoded(name)) {
         return Ok(());
     }
@@ -237,7 +244,10 @@ impl InParts {
                 self.closed = true;
                 self.keep(fields)
             }
-            Step::Head(head) => self.enter(&head, fields),
+            Step::Head(head) => {
+                fields.count += 1;
+                self.enter(&head, fields)
+            }
         }
     }
 

@@ -42,6 +42,8 @@ struct Fields {
     /// Whether letters beyond ASCII are sure to be UTF-8.
     utf8: bool,
     found: BTreeMap<String, String>,
+    /// Whether a plain form holds letters beyond ASCII, for which Werkzeug may drop all of it.
+    beyond: bool,
     /// How many fields have begun, empty ones and other parts too.
     count: usize,
 }
@@ -75,7 +77,7 @@ impl Reader {
         let utf8 = !["iso-8859", "windows"].iter().any(|other| lower.contains(other));
         let names = Names { method, excused: Vec::new(), typed: true, others: fields.clone() };
         let wanted = fields.into_iter().chain(method.then(|| METHOD.to_owned())).collect();
-        Ok(Self { form, fields: Fields { wanted, names, utf8, found: BTreeMap::new(), count: 0 } })
+        Ok(Self { form, fields: Fields { wanted, names, utf8, found: BTreeMap::new(), beyond: false, count: 0 } })
     }
 
     /// Takes the next piece. True once all that is looked for was found: what follows of the form is for the watch.
@@ -83,12 +85,14 @@ impl Reader {
     /// # Errors
     /// What in it two readers could read in two ways.
     pub(crate) fn takes(&mut self, piece: &[u8]) -> Result<bool, &'static str> {
+        self.fields.beyond |= matches!(self.form, Form::Pairs(_)) && !piece.is_ascii();
         for byte in piece {
             match &mut self.form {
                 Form::Pairs(pairs) => pairs.takes(*byte, &mut self.fields)?,
                 Form::Parts(parts) => parts.takes(*byte, &mut self.fields)?,
             }
         }
+        self.fields.are_sure()?;
         Ok(self.fields.found.len() == self.fields.wanted.len())
     }
 
@@ -101,6 +105,7 @@ impl Reader {
             Form::Pairs(mut pairs) => pairs.takes(b'&', &mut self.fields)?,
             Form::Parts(parts) => parts.ends(&mut self.fields)?,
         }
+        self.fields.are_sure()?;
         Ok(self.fields.found)
     }
 
@@ -122,6 +127,15 @@ impl Fields {
         match self.found.insert(name, value) {
             None => Ok(()),
             Some(_) => Err("a field that counts, and stands twice"),
+        }
+    }
+
+    /// Whether every reader finds what was found.
+    fn are_sure(&self) -> Result<(), &'static str> {
+        if self.beyond && !self.found.is_empty() {
+            Err("a plain form with letters that are not escaped")
+        } else {
+            Ok(())
         }
     }
 

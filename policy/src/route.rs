@@ -312,8 +312,7 @@ impl RouteTable {
     /// What the routes of a path have to know of a form; nothing where there are none.
     pub(crate) fn form(&self, path: &str, request: &dyn RequestFacts) -> FormAsked {
         let at = Reading::of(path).and_then(|reading| Some(self.group(&reading.segments).ok().flatten()?.0));
-        let group = at.and_then(|at| self.groups.get(at));
-        group.map_or_else(FormAsked::default, |group| group.form(&self.routes, request))
+        at.and_then(|at| self.groups.get(at)).map(|group| group.form(&self.routes, request)).unwrap_or_default()
     }
 
     pub(crate) fn find(&self, method: &str, path: &str, request: &dyn RequestFacts) -> Found<'_> {

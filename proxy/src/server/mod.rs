@@ -17,6 +17,7 @@ mod proxy_protocol;
 mod refusals;
 mod room;
 mod streams;
+mod turns;
 mod worker;
 
 use std::fmt;
@@ -133,6 +134,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         ids: RequestIds::new(u64::from_be_bytes(seed)),
         runtime: ArcSwap::from_pointee(plan.runtime),
         limits: Limits::new(),
+        newcomers: Limits::new(),
         tokens: Remembered::new(),
         refusals: Refusals::default(),
         record,

@@ -192,7 +192,7 @@ fn other_site(
 ) -> Result<(), Ended> {
     let place = caller.and_then(|caller| caller.place);
     let asked = cross_site::Asked { parts, host, websocket };
-    let certified = caller.is_some_and(|caller| matches!(caller.voucher, Voucher::Certificate));
+    let certified = caller.is_some_and(|caller| caller.voucher.is_certificate());
     match (cross_site::verdict(runtime, &asked, place, certified), runtime.stages.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {

@@ -171,7 +171,7 @@ fn a_certificate_is_judged_as_a_handshake_judges_it() {
     let ada = files.issuer.ada();
     for (arguments, code, reason, step) in [
         (vec!["--certificate", "seven.pem"], 0, json!(null), "scope"),
-        (vec!["--certificate", "seven.pem", "--at", "9999999999"], 3, json!("TOKEN_INVALID"), "credential"),
+        (vec!["--certificate", "seven.pem", "--at", "9999999999"], 3, json!("TOKEN_EXPIRED"), "credential"),
         (vec!["--certificate", "nobody.pem"], 3, json!("TOKEN_INVALID"), "credential"),
         (vec!["--certificate", "stranger.pem"], 3, json!("TOKEN_INVALID"), "credential"),
         // A token wins, good or bad.

@@ -2,7 +2,6 @@
 raises `Broken` where it is not, and `NotForThis` where the front cannot do such a thing."""
 
 import contextlib
-import copy
 import hashlib
 import http.client
 import os
@@ -203,28 +202,6 @@ def downloads(scene):
     must("64 MiB arrive", status == 200 and len(said) == 64 << 20, (status, len(said)))
 
 
-def protocol_to_the_gate(scene):
-    """Which protocol the front chooses where it has the choice that the gate gives."""
-    if scene.kind.passes:
-        raise NotForThis("as the client speaks")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*(f"{scene.pair.gates[0].folder}/tls/tls.{name}" for name in ("crt", "key")))
-    context.set_alpn_protocols(["h2", "http/1.1"])
-    stand_in = copy.copy(scene.pair)
-    with socket.create_server((GATES[0], stand_in.https_of_nobody)) as listener:
-        listener.settimeout(10)
-        stand_in.https = stand_in.https_of_nobody
-        with scene.another(pair=stand_in) as front:
-            asking = threading.Thread(target=scene.visitor(front=front).curl, args=("/who", "--max-time", "2"), daemon=True)
-            asking.start()
-            with context.wrap_socket(listener.accept()[0], server_side=True) as tls:
-                spoken = tls.selected_alpn_protocol() or "http/1.1"
-        asking.join(20)
-    must("the protocol that it chose", spoken == ("h2" if scene.kind.http2 else "http/1.1"), spoken)
-    if not scene.kind.http2:
-        raise NotForThis("HTTP/1.1")
-
-
 def a_neighbour_who_is_slow(scene):
     name = os.urandom(4).hex()
     connection, answer, first = events(scene.visitor(), name)
@@ -352,7 +329,6 @@ def idle_connections(scene):
 
 ROWS = [
     ("TLS 1.3 on both sides, HTTP/1.1 and HTTP/2", tls_on_both_sides),
-    ("HTTP/2 to the gate", protocol_to_the_gate),
     ("the gate's certificate verified: authority and name", verified),
     ("two hosts, no 421", several_hosts),
     ("the client's address; what the client says itself is not believed", the_clients_address),
@@ -371,4 +347,4 @@ ROWS = [
     ("idle connections end before the gate ends them", idle_connections),
     ("without the lines for several hosts: 421", without_the_line),
 ]
-LONG = {idle_connections, a_neighbour_who_is_slow, a_gate_dies, without_the_line}
+LONG = {idle_connections, a_neighbour_who_is_slow, a_neighbour_who_hangs_up, a_gate_leaves, a_gate_dies, grpc, without_the_line}

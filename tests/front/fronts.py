@@ -63,12 +63,12 @@ def wheel(command):
 
 
 class Kind:
-    """One way to stand in front. `http2`: it speaks HTTP/2 to the gate too; `passes`: TLS goes through it; `verifies_late`: it
+    """One way to stand in front. `passes`: TLS goes through it; `verifies_late`: it
     looks at the gate's certificate when the handshake is over; `grpc`: the files for gRPC, and
     `for_grpc` what is changed in them; `several`: a change of the file
     that several hosts do not bear; `keeps`: why its idle connections may stay."""
 
-    quick, passes, http2, verifies_late, grpc, for_grpc, several, keeps = False, False, False, False, None, (), (), None
+    quick, passes, verifies_late, grpc, for_grpc, several, keeps = False, False, False, None, (), (), None
 
     def __init__(self, name, **more):
         self.name = name
@@ -135,11 +135,12 @@ EVERY = [
     Nginx("nginx", files=["nginx.conf"], quick=True, grpc=["nginx-grpc.conf"], several=[SNI, NAME]),
     Nginx("ingress-nginx", files=["ingress-nginx.conf"], several=[SNI, NAME]),
     Nginx("nginx-stream", files=["nginx-stream.conf"], passes=True, quick=True),
-    Haproxy("haproxy", files=["haproxy.cfg"], http2=True, quick=True, keeps="GOAWAY ends them", grpc=["haproxy.cfg"]),
+    Haproxy("haproxy", files=["haproxy.cfg"], quick=True, keeps="keeps one a gate", grpc=["haproxy.cfg"],
+            for_grpc=[("TLSv1.3 alpn http/1.1 ", "TLSv1.3 alpn h2 ")]),
     Haproxy("haproxy-tcp", files=["haproxy-tcp.cfg"], passes=True, quick=True),
     Envoy("envoy", files=["envoy.yaml"], grpc=["envoy.yaml"], for_grpc=[("{ http_protocol_options: {} }", "{ http2_protocol_options: {} }")]),
     Envoy("envoy-tcp", files=["envoy-tcp.yaml"], passes=True),
     Traefik("traefik", files=["traefik.yaml", "traefik-gate.yaml"], grpc=["traefik.yaml", "traefik-gate.yaml"],
             for_grpc=[("disableHTTP2: &http2 true", "disableHTTP2: &http2 false")]),
-    Caddy("caddy", files=["Caddyfile"], grpc=["Caddyfile"], for_grpc=[("versions 1.1", "versions 2")]),
+    Caddy("caddy", files=["Caddyfile"], grpc=["Caddyfile"], for_grpc=[("versions 1.1 ", "versions 1.1 2 ")]),
 ]

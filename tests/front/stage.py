@@ -132,7 +132,6 @@ class Pair:
 
     def __init__(self, stack, made, kind, grpc=None):
         self.certificates, self.https, self.health, self.gates = made, free_on_both(), free_on_both(), []
-        self.https_of_nobody = free_on_both()
         for number, address in enumerate(GATES, 1):
             place = stack.enter_context(Place())
             app = free_port()

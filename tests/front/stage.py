@@ -25,6 +25,7 @@ MORE = """
 limits:
   body: 2GiB
   per_address: { rate: 100000/s, burst: 100000 }
+  new_connections_per_address: { rate: 10000/s, burst: 100000 }
   least_rate: { per_second: 1KiB, grace: 3s }
 drain: { delay: 3s, deadline: 8s }
 """

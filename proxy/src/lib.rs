@@ -32,6 +32,7 @@ pub mod network;
 pub mod pace;
 pub mod phase;
 pub mod pipeline;
+pub mod redirect;
 pub mod rejection;
 pub mod reload;
 pub mod request_id;

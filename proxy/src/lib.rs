@@ -24,6 +24,7 @@ pub mod demo;
 pub mod denials;
 pub mod dev_key;
 mod expiry;
+pub mod exposed;
 pub mod framing;
 pub mod limits;
 mod made_of;

@@ -297,7 +297,10 @@ mod tests {
 
     #[test]
     fn attributes_are_padded_and_say_their_length_without_the_padding() {
-        assert_eq!(attribute(3, &[9, 8, 7]), [[7_u16.to_ne_bytes(), 3_u16.to_ne_bytes()].concat(), vec![9, 8, 7, 0]].concat());
+        assert_eq!(
+            attribute(3, &[9, 8, 7]),
+            [[7_u16.to_ne_bytes(), 3_u16.to_ne_bytes()].concat(), vec![9, 8, 7, 0]].concat()
+        );
         assert_eq!(text(1, "nat").len(), 8);
         let nested = nest(2, &[number(1, 5)]);
         assert_eq!(nested[2..4], (2 | NESTED).to_ne_bytes());

@@ -49,8 +49,12 @@ impl RedirectError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            RedirectError::NotPermitted => "run it as uid 0 with the capability NET_ADMIN, in an init container of its own",
-            RedirectError::Unsupported(_) => "it takes Linux 5.2 with nf_tables and its NAT; bind the application to 127.0.0.1 instead",
+            RedirectError::NotPermitted => {
+                "run it as uid 0 with the capability NET_ADMIN, in an init container of its own"
+            }
+            RedirectError::Unsupported(_) => {
+                "it takes Linux 5.2 with nf_tables and its NAT; bind the application to 127.0.0.1 instead"
+            }
             RedirectError::Refused(..) | RedirectError::Netlink(_) => "bind the application to 127.0.0.1 instead",
         }
     }

@@ -346,8 +346,7 @@ async fn the_first_process_of_a_container_hears_the_signal() {
     let mut alone = std::process::Command::new("unshare");
     alone.args(["--pid", "--fork", "--kill-child"]).arg(process::binary());
     if !std::process::Command::new("unshare").args(["--pid", "--fork", "true"]).status().is_ok_and(|it| it.success()) {
-        eprintln!("skipped: a namespace of processes needs root");
-        return;
+        return e2e::skipped("a namespace of processes needs root");
     }
     let served = tokio::task::spawn_blocking(move || Served::start_as(&mut alone, files, app, health)).await.unwrap();
     let own = served.process.id();

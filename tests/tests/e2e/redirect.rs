@@ -24,14 +24,14 @@ impl Pod {
     fn new(name: &str) -> Option<Self> {
         for program in ["ip", "nft", "curl", "python3"] {
             if sh(&format!("command -v {program}")).code != Some(0) {
-                eprintln!("skipped: there is no `{program}`");
+                e2e::skipped(&format!("there is no `{program}`"));
                 return None;
             }
         }
         let id = std::process::id();
         let pod = Self { pod: format!("anteroom-{name}-{id}"), node: format!("anteroom-{name}-node-{id}") };
         if sh(&format!("ip netns add {0} && ip netns add {1}", pod.pod, pod.node)).code != Some(0) {
-            eprintln!("skipped: namespaces need root");
+            e2e::skipped("namespaces need root");
             return None;
         }
         let made = sh(&format!(
@@ -56,20 +56,10 @@ impl Pod {
         Said { code, out: process.out(), err: process.err() }
     }
 
-    /// Asks from the node; the status, and what curl said.
-    fn from_node(&self, arguments: &str) -> (String, String) {
-        let said = sh(&format!(
-            "ip netns exec {} curl -sS --max-time 10 -o /dev/null -w '%{{http_code}}' {arguments}",
-            self.node
-        ));
-        (said.out, said.err)
-    }
-
-    fn from_pod(&self, arguments: &str) -> (String, String) {
-        let said = sh(&format!(
-            "ip netns exec {} curl -sS --max-time 10 -o /dev/null -w '%{{http_code}}' {arguments}",
-            self.pod
-        ));
+    /// Asks from one of the two; the status, and what curl said.
+    fn ask(from: &str, arguments: &str) -> (String, String) {
+        let curl = "curl -sS --max-time 10 -o /dev/null -w '%{http_code}'";
+        let said = sh(&format!("ip netns exec {from} {curl} {arguments}"));
         (said.out, said.err)
     }
 }
@@ -110,7 +100,7 @@ fn who_comes_to_the_applications_port_reaches_the_gate() {
     // The hole: the application answers by itself, and the gate knows.
     let clear = POD.map(|address| format!("http://{}:3000/open/a", bracketed(address)));
     for url in &clear {
-        until("the application", || (pod.from_node(url).0 == "200").then_some(()));
+        until("the application", || (Pod::ask(&pod.node, url).0 == "200").then_some(()));
     }
     let told = gate.line("the warning", |line| line.contains("can be reached around").then(|| line.to_owned()));
     assert!(POD.iter().all(|address| told.contains(address)), "{told}");
@@ -130,13 +120,13 @@ fn who_comes_to_the_applications_port_reaches_the_gate() {
         format!("--cacert {} --resolve clinic.example:3000:{address} https://clinic.example:3000/open/a", ca.display())
     });
     for (clear, tls) in clear.iter().zip(&over_tls) {
-        assert_eq!(pod.from_node(tls), ("200".to_owned(), String::new()), "{tls}");
-        assert_eq!(pod.from_pod(tls), ("200".to_owned(), String::new()), "{tls}");
-        assert_eq!(pod.from_node(clear).0, "000", "no answer in clear: {clear}");
-        assert_eq!(pod.from_pod(clear).0, "000", "no answer in clear: {clear}");
+        assert_eq!(Pod::ask(&pod.node, tls), ("200".to_owned(), String::new()), "{tls}");
+        assert_eq!(Pod::ask(&pod.pod, tls), ("200".to_owned(), String::new()), "{tls}");
+        assert_eq!(Pod::ask(&pod.node, clear).0, "000", "no answer in clear: {clear}");
+        assert_eq!(Pod::ask(&pod.pod, clear).0, "000", "no answer in clear: {clear}");
     }
     for url in ["http://127.0.0.1:3000/open/a", "http://[::1]:3000/open/a"] {
-        assert_eq!(pod.from_pod(url).0, "200", "{url}");
+        assert_eq!(Pod::ask(&pod.pod, url).0, "200", "{url}");
     }
     // The client's address is kept.
     let peers = || -> Vec<Value> { files.record().iter().map(|event| event["peer"].clone()).collect() };

@@ -39,6 +39,7 @@ mod hostile_app;
 mod identity;
 mod limits;
 mod manual;
+mod newcomers;
 mod one_reading;
 mod path;
 mod policy_tests;

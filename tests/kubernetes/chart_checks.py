@@ -14,7 +14,7 @@ OURS = {
     "anteroom-run": "/run/anteroom",
     "anteroom-audit": "/var/lib/anteroom/audit",
 }
-CONTRACT = {"golden": ["minimal", "demo", "per-pod", "own-chart", "monitoring"]}
+CONTRACT = {"golden": ["minimal", "demo", "per-pod", "own-chart"]}
 # Metrics of Prometheus itself, of kubelet and of kube-state-metrics.
 THEIRS = {"up", "container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "kube_pod_container_status_restarts_total"}
 

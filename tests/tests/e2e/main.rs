@@ -37,6 +37,7 @@ mod hostile_app;
 mod identity;
 mod limits;
 mod manual;
+mod newcomers;
 mod one_reading;
 mod path;
 mod policy_tests;

@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod explain;
 mod healthcheck;
+mod inject;
 mod run;
 mod schema;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Drain(drain::DrainArgs),
     /// Ask a running gate whether it is ready: the exit code says it
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Put the gate into the pods of Kubernetes manifests
+    Inject(inject::InjectArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args).into(),
         Command::Drain(args) => drain::run(&args).into(),
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
+        Command::Inject(args) => inject::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

@@ -76,12 +76,8 @@ pub(super) fn run(args: &InjectArgs) -> Exit {
 }
 
 fn sha256(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    digest.as_ref().iter().fold("sha256:".to_owned(), |mut text, byte| {
-        drop(write!(text, "{byte:02x}"));
-        text
-    })
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).fold("sha256:".to_owned(), |text, byte| text + &byte)
 }
 
 fn settings(args: &InjectArgs) -> Result<Settings, Exit> {

@@ -32,7 +32,9 @@ pub(super) fn plain(text: &str) -> Plain {
     if !text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '+' | '-' | '.')) {
         return Plain::Value(Value::String(text.to_owned()));
     }
-    match number(&text.replace('_', "")) {
+    // `1_000` is a number and `.1_0` is none: so it is in go-yaml.
+    let digits = if text.starts_with('.') { text.to_owned() } else { text.replace('_', "") };
+    match number(&digits) {
         Some(Ok(number)) => Plain::Value(Value::Number(number)),
         Some(Err(why)) => Plain::Unclear(why),
         None => Plain::Value(Value::String(text.to_owned())),

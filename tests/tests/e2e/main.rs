@@ -38,6 +38,7 @@ mod identity;
 mod inject_manifests;
 mod limits;
 mod manual;
+mod newcomers;
 mod one_reading;
 mod path;
 mod policy_tests;

@@ -39,6 +39,7 @@ mod handshakes;
 mod headers;
 mod hostile_app;
 mod identity;
+mod inject_manifests;
 mod limits;
 mod manual;
 mod newcomers;

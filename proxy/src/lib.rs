@@ -25,6 +25,7 @@ pub mod denials;
 pub mod dev_key;
 mod expiry;
 pub mod framing;
+pub mod injector;
 pub mod limits;
 mod made_of;
 pub mod manual;

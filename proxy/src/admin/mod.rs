@@ -61,7 +61,7 @@ pub(crate) struct About {
     pub(crate) workers: usize,
 }
 
-type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// Starts the thread; the handle is for tasks that fetch keys on it.
 ///
@@ -97,16 +97,7 @@ async fn run(
     shared: Arc<Shared>,
 ) {
     let gate = Arc::clone(&shared);
-    let probes = guarded(move |request| health::answer(&gate, request));
-    tokio::spawn(async move {
-        let mut open = Open::default();
-        loop {
-            match health.accept().await {
-                Ok((stream, _)) => open.add(tokio::spawn(serve(stream, probes.clone()))),
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            }
-        }
-    });
+    tokio::spawn(probes(health, move |request| health::answer(&gate, request)));
     if let Some(control) = control {
         let gate = Arc::clone(&shared);
         let answers = guarded(move |request| control::answer(&gate, &about, request));
@@ -129,6 +120,21 @@ async fn run(
     });
     // Probes are answered until the workers are done: readiness is then false, liveness still true.
     shared.phase.watch().reached(Stage::Over).await;
+}
+
+/// Answers on a listener for probes, for ever.
+pub(crate) async fn probes(
+    listener: tokio::net::TcpListener,
+    answer: impl Fn(&Request<Incoming>) -> Answer + Clone + Send + Sync + 'static,
+) {
+    let answers = guarded(answer);
+    let mut open = Open::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => open.add(tokio::spawn(serve(stream, answers.clone()))),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
 }
 
 type Guarded = BoxCloneSyncService<Request<Incoming>, Answer, BoxError>;
@@ -186,7 +192,7 @@ fn busy() -> Answer {
     plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "busy\n".into())
 }
 
-fn plain(status: StatusCode, kind: &'static str, text: String) -> Answer {
+pub(crate) fn plain(status: StatusCode, kind: &'static str, text: String) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(text)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod explain;
 mod healthcheck;
+mod injector;
 mod run;
 mod schema;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Drain(drain::DrainArgs),
     /// Ask a running gate whether it is ready: the exit code says it
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Give pods their sidecar when they are created: a webhook for Kubernetes, or policies for it
+    Injector(injector::InjectorArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args).into(),
         Command::Drain(args) => drain::run(&args).into(),
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
+        Command::Injector(args) => injector::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

@@ -1,0 +1,269 @@
+//! `anteroom injector`: the admission webhook, and the policies of Kubernetes' own that do its work or guard it.
+//!
+//! It decides what its flags mean, and how the webhook starts and ends. Everything is a flag: the webhook has no file of its
+//! own to go out of date.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Subcommand;
+use inject::{AppAddress, Asked, Mode, Quantity, Settings};
+use policy::units::Period;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{Exit, complain, print};
+use crate::clock::Clock;
+use crate::config::raw::LogLevel;
+use crate::injector::{self, Keeper, Place, Plan, Source, policies};
+use crate::telemetry::log;
+
+#[derive(Debug, clap::Args)]
+pub(super) struct InjectorArgs {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Answer the API server: pods get the sidecar when they are created
+    Serve(Box<ServeArgs>),
+    /// Print a MutatingAdmissionPolicy that does the same without a webhook (Kubernetes 1.36)
+    Policy(Box<SidecarArgs>),
+    /// Print a ValidatingAdmissionPolicy that refuses pods without the sidecar
+    Guard(GuardArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct ServeArgs {
+    #[command(flatten)]
+    sidecar: SidecarArgs,
+    /// Where the API server calls, over TLS
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:10250")]
+    listen: SocketAddr,
+    /// Where `/livez`, `/readyz` and `/metrics` are, in clear
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:9900")]
+    health: SocketAddr,
+    /// A folder with `tls.crt` and `tls.key`, looked at once a second
+    #[arg(long, value_name = "FOLDER", required_unless_present = "own", conflicts_with = "own")]
+    tls: Option<PathBuf>,
+    #[command(flatten)]
+    own: OwnArgs,
+    /// How long it still answers as before once it was told to end
+    #[arg(long, value_name = "DURATION", default_value = "5s")]
+    drain_delay: Period,
+    /// When what is still open is cut, counted from the same moment
+    #[arg(long, value_name = "DURATION", default_value = "20s")]
+    drain_deadline: Period,
+    /// The least level that is logged: error, warn, info, debug or trace
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = level)]
+    log_level: LogLevel,
+}
+
+/// The certificate that the injector makes for itself.
+#[derive(Debug, clap::Args)]
+struct OwnArgs {
+    /// Make the certificate, keep it in a Secret, and tell the API server of its authority
+    #[arg(long = "self", requires = "namespace")]
+    own: bool,
+    /// The namespace of Secret and Service
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// The Secret
+    #[arg(long, value_name = "NAME", default_value = "anteroom-injector-tls")]
+    secret: String,
+    /// The Service that the API server calls
+    #[arg(long, value_name = "NAME", default_value = "anteroom-injector")]
+    service: String,
+    /// The MutatingWebhookConfiguration
+    #[arg(long, value_name = "NAME", default_value = "anteroom-injector")]
+    webhook: String,
+    /// The API server
+    #[arg(long, value_name = "URL", default_value = "https://kubernetes.default.svc")]
+    api: String,
+    /// The folder with `token` and `ca.crt` of the service account
+    #[arg(long, value_name = "FOLDER", default_value = "/var/run/secrets/kubernetes.io/serviceaccount")]
+    account: PathBuf,
+}
+
+/// What is injected where the pod does not say otherwise.
+#[derive(Debug, clap::Args)]
+struct SidecarArgs {
+    /// The image of the sidecar, best with a digest
+    #[arg(long, value_name = "IMAGE")]
+    image: String,
+    /// Inject into every pod of a namespace that is switched on, but for those whose label says "false"
+    #[arg(long)]
+    all_pods: bool,
+    /// Where the sidecar is put: native or container
+    #[arg(long, value_name = "MODE", default_value = "native", value_parser = mode)]
+    mode: Mode,
+    /// Where apps listen: loopback or pod
+    #[arg(long, value_name = "WHERE", default_value = "loopback", value_parser = app_address)]
+    app_address: AppAddress,
+    /// The ConfigMap with `config.yaml`
+    #[arg(long, value_name = "NAME", default_value = "anteroom-config")]
+    config_map: String,
+    /// The ConfigMap with the policies
+    #[arg(long, value_name = "NAME", default_value = "anteroom-policies")]
+    policies: String,
+    /// The Secret with `tls.crt` and `tls.key` of the sidecar
+    #[arg(long, value_name = "NAME", default_value = "anteroom-tls")]
+    tls_secret: String,
+    /// CPU that the sidecar asks for
+    #[arg(long, value_name = "QUANTITY", default_value = "10m", value_parser = quantity)]
+    cpu_request: Quantity,
+    /// Memory that the sidecar asks for
+    #[arg(long, value_name = "QUANTITY", default_value = "32Mi", value_parser = quantity)]
+    memory_request: Quantity,
+    /// The most memory that the sidecar may have
+    #[arg(long, value_name = "QUANTITY", default_value = "128Mi", value_parser = quantity)]
+    memory_limit: Quantity,
+    /// The size of the volume of the record
+    #[arg(long, value_name = "QUANTITY", default_value = "256Mi", value_parser = quantity)]
+    audit_size: Quantity,
+    /// Seconds for which the app is kept from ending; 0: not at all
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=3600))]
+    app_sleep: u16,
+    /// Seconds of `drain.deadline` in the sidecar's configuration
+    #[arg(long, value_name = "SECONDS", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=3600))]
+    drain: u16,
+    /// User and group of the sidecar
+    #[arg(long, value_name = "ID", default_value_t = 65532, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "no_user")]
+    user: u32,
+    /// Leave user and group to the cluster, as OpenShift wants it
+    #[arg(long)]
+    no_user: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct GuardArgs {
+    /// The sidecar's image without tag and digest; other images are no sidecar
+    #[arg(long, value_name = "REPOSITORY")]
+    repository: String,
+    /// Let ephemeral containers (`kubectl debug`) in, which reach the app beside the sidecar
+    #[arg(long)]
+    allow_ephemeral: bool,
+}
+
+impl SidecarArgs {
+    fn settings(&self) -> Settings {
+        let mut settings = Settings::new(self.image.clone(), env!("CARGO_PKG_VERSION"));
+        settings.asked = if self.all_pods { Asked::ByDefault } else { Asked::ByLabel };
+        settings.mode = self.mode;
+        settings.app_address = self.app_address;
+        settings.names.config.clone_from(&self.config_map);
+        settings.names.policies.clone_from(&self.policies);
+        settings.names.tls.clone_from(&self.tls_secret);
+        settings.resources.cpu_request = self.cpu_request.clone();
+        settings.resources.memory_request = self.memory_request.clone();
+        settings.resources.memory_limit = self.memory_limit.clone();
+        settings.audit_size = self.audit_size.clone();
+        settings.app_sleep = self.app_sleep;
+        settings.drain = self.drain;
+        settings.user = (!self.no_user).then_some(self.user);
+        settings
+    }
+}
+
+fn level(word: &str) -> Result<LogLevel, String> {
+    serde_json::from_value(word.into()).map_err(|_| "one of error, warn, info, debug, trace".to_owned())
+}
+
+fn mode(word: &str) -> Result<Mode, String> {
+    Mode::parse(word).ok_or_else(|| "`native` or `container`".to_owned())
+}
+
+fn app_address(word: &str) -> Result<AppAddress, String> {
+    AppAddress::parse(word).ok_or_else(|| "`loopback` or `pod`".to_owned())
+}
+
+fn quantity(text: &str) -> Result<Quantity, String> {
+    Quantity::parse(text).ok_or_else(|| "a quantity such as `10m` or `128Mi`".to_owned())
+}
+
+pub(super) fn run(args: &InjectorArgs) -> Exit {
+    let printed = match &args.what {
+        What::Serve(args) => return serve(args),
+        What::Policy(args) => policies::mutating(&args.settings()),
+        What::Guard(args) => policies::guard(&args.repository, args.allow_ephemeral),
+    };
+    match printed {
+        Ok(text) => print(&text),
+        Err(reason) => {
+            complain(&format!("error: {reason}"));
+            Exit::Invalid
+        }
+    }
+}
+
+fn plan(args: &ServeArgs) -> Result<Plan, String> {
+    let (delay, deadline) = (args.drain_delay.0, args.drain_deadline.0);
+    if delay >= deadline || deadline > Duration::from_secs(600) {
+        return Err("`--drain-deadline` must come after `--drain-delay`, and within 10m".to_owned());
+    }
+    let source = match (&args.tls, &args.own.namespace) {
+        (Some(folder), _) => Source::Files(folder.clone()),
+        (None, Some(namespace)) => Source::Own(Box::new(Keeper::new(Place {
+            api: args.own.api.clone(),
+            account: args.own.account.clone(),
+            namespace: namespace.clone(),
+            secret: args.own.secret.clone(),
+            service: args.own.service.clone(),
+            webhook: args.own.webhook.clone(),
+        })?)),
+        (None, None) => return Err("`--self` needs `--namespace`".to_owned()),
+    };
+    Ok(Plan { https: args.listen, health: args.health, source, settings: args.sidecar.settings(), delay, deadline })
+}
+
+fn serve(args: &ServeArgs) -> Exit {
+    let plan = match plan(args) {
+        Ok(plan) => plan,
+        Err(reason) => {
+            complain(&format!("error: {reason}"));
+            return Exit::Invalid;
+        }
+    };
+    let log = match log::start(args.log_level, std::io::stdout(), None) {
+        Ok(log) => log,
+        Err(error) => {
+            complain(&format!("error: cannot start the log: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
+        runtime.block_on(served(plan))
+    });
+    let exit = match ended {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            complain(&format!("error: the injector cannot listen: {error}"));
+            Exit::Failed
+        }
+    };
+    // Writes what is still waiting.
+    drop(log);
+    exit
+}
+
+async fn served(plan: Plan) -> std::io::Result<()> {
+    let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    let running = injector::start(plan, Clock::system())?;
+    let (address, version) = (running.https().to_string(), env!("CARGO_PKG_VERSION"));
+    tracing::info!(target: "anteroom", address, version, "the injector serves");
+    any(&mut signals).await;
+    tracing::info!(target: "anteroom", "the injector leaves");
+    running.drain(any(&mut signals)).await;
+    tracing::info!(target: "anteroom", "stopped");
+    Ok(())
+}
+
+/// Waits for the next signal.
+async fn any(signals: &mut [Signal; 2]) {
+    let [terminate, interrupt] = signals;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

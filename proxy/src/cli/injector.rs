@@ -29,7 +29,7 @@ enum What {
     /// Answer the API server: pods get the sidecar when they are created
     Serve(Box<ServeArgs>),
     /// Print a MutatingAdmissionPolicy that does the same without a webhook (Kubernetes 1.36)
-    Policy(Box<SidecarArgs>),
+    Policy(Box<PolicyArgs>),
     /// Print a ValidatingAdmissionPolicy that refuses pods without the sidecar
     Guard(GuardArgs),
 }
@@ -137,7 +137,19 @@ struct SidecarArgs {
 }
 
 #[derive(Debug, clap::Args)]
+struct PolicyArgs {
+    #[command(flatten)]
+    sidecar: SidecarArgs,
+    /// The namespace of the policy's parameters
+    #[arg(long, value_name = "NAME", default_value = "anteroom-system")]
+    namespace: String,
+}
+
+#[derive(Debug, clap::Args)]
 struct GuardArgs {
+    /// The namespace of the policy's parameter
+    #[arg(long, value_name = "NAME", default_value = "anteroom-system")]
+    namespace: String,
     /// The sidecar's image without tag and digest; other images are no sidecar
     #[arg(long, value_name = "REPOSITORY")]
     repository: String,
@@ -185,8 +197,8 @@ fn quantity(text: &str) -> Result<Quantity, String> {
 pub(super) fn run(args: &InjectorArgs) -> Exit {
     let printed = match &args.what {
         What::Serve(args) => return serve(args),
-        What::Policy(args) => policies::mutating(&args.settings()),
-        What::Guard(args) => policies::guard(&args.repository, args.allow_ephemeral),
+        What::Policy(args) => policies::mutating(&args.sidecar.settings(), &args.namespace),
+        What::Guard(args) => Ok(policies::guard(&args.repository, args.allow_ephemeral, &args.namespace)),
     };
     match printed {
         Ok(text) => print(&text),
@@ -232,9 +244,10 @@ fn serve(args: &ServeArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let ended = tokio::runtime::Builder::new_current_thread().enable_all().build().and_then(|runtime| {
-        runtime.block_on(served(plan))
-    });
+    let ended = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .and_then(|runtime| runtime.block_on(served(plan)));
     let exit = match ended {
         Ok(()) => Exit::Done,
         Err(error) => {

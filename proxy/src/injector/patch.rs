@@ -91,7 +91,8 @@ mod tests {
     #[test]
     fn a_sidecar_in_front_leaves_its_neighbours_alone() {
         let before = json!({"spec": {"initContainers": [{"name": "a"}, {"name": "b", "image": "x"}]}});
-        let after = json!({"spec": {"initContainers": [{"name": "anteroom"}, {"name": "a"}, {"name": "b", "image": "y"}]}});
+        let after =
+            json!({"spec": {"initContainers": [{"name": "anteroom"}, {"name": "a"}, {"name": "b", "image": "y"}]}});
         assert_eq!(
             written(&before, &after),
             json!([
@@ -137,7 +138,8 @@ mod tests {
             prop_oneof![
                 prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
                 prop::collection::vec(named, 0..4).prop_map(Value::from),
-                prop::collection::vec(("[a-c/~]{0,2}", inner), 0..4).prop_map(|all| Value::Object(all.into_iter().collect())),
+                prop::collection::vec(("[a-c/~]{0,2}", inner), 0..4)
+                    .prop_map(|all| Value::Object(all.into_iter().collect())),
             ]
         })
     }

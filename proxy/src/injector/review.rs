@@ -183,7 +183,13 @@ fn refused(uid: String, reason: &str) -> Answered {
     told(uid, Outcome::Refused, None, Vec::new(), Some(reason))
 }
 
-fn told(uid: String, outcome: Outcome, patch: Option<Vec<u8>>, warnings: Vec<String>, reason: Option<String>) -> Answered {
+fn told(
+    uid: String,
+    outcome: Outcome,
+    patch: Option<Vec<u8>>,
+    warnings: Vec<String>,
+    reason: Option<String>,
+) -> Answered {
     let response = Response {
         uid: &uid,
         allowed: reason.is_none(),
@@ -193,7 +199,8 @@ fn told(uid: String, outcome: Outcome, patch: Option<Vec<u8>>, warnings: Vec<Str
         warnings: warnings.iter().take(WARNINGS).map(|one| format!("anteroom: {}", plain(one))).collect(),
     };
     // An answer of strings and numbers can always be written; were it not, nothing is an error to the API server.
-    let body = serde_json::to_vec(&Answer { api_version: VERSION, kind: "AdmissionReview", response }).unwrap_or_default();
+    let body =
+        serde_json::to_vec(&Answer { api_version: VERSION, kind: "AdmissionReview", response }).unwrap_or_default();
     Answered { outcome, uid, reason, body }
 }
 

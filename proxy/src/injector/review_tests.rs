@@ -31,7 +31,8 @@ fn ask(review: &Value, judged: Judged) -> Result<(Outcome, Value), Malformed> {
 #[test]
 fn the_answer_names_the_question_and_carries_a_patch() {
     let before = json!({"metadata": {}, "spec": {"containers": [{"name": "app"}]}});
-    let after = json!({"metadata": {}, "spec": {"containers": [{"name": "app"}], "initContainers": [{"name": "anteroom"}]}});
+    let after =
+        json!({"metadata": {}, "spec": {"containers": [{"name": "app"}], "initContainers": [{"name": "anteroom"}]}});
     let judged = Judged::Injected { pod: after.clone(), warnings: vec!["one\nline".to_owned()] };
     let (outcome, response) = ask(&review(&before), judged).unwrap();
     assert_eq!(outcome, Outcome::Injected);

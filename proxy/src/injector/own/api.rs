@@ -80,7 +80,9 @@ impl Api {
     pub(super) fn new(url: &str, account: PathBuf) -> Option<Self> {
         let uri: Uri = url.parse().ok()?;
         let authority = uri.authority().filter(|one| !one.as_str().contains('@'))?;
-        if uri.scheme_str() != Some("https") || !matches!(uri.path_and_query().map(|one| one.as_str()), None | Some("/")) {
+        if uri.scheme_str() != Some("https")
+            || !matches!(uri.path_and_query().map(|one| one.as_str()), None | Some("/"))
+        {
             return None;
         }
         let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -122,7 +124,13 @@ impl Api {
         TlsConnector::from(Arc::clone(&config)).connect(self.server.clone(), stream).await.map_err(|_| Fault::Tls)
     }
 
-    fn request(&self, method: Method, path: &str, kind: &'static str, body: Bytes) -> Result<Request<Full<Bytes>>, Fault> {
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        kind: &'static str,
+        body: Bytes,
+    ) -> Result<Request<Full<Bytes>>, Fault> {
         let token = self.file("token")?;
         let mut bearer = HeaderValue::try_from([b"Bearer ", token.trim_ascii()].concat())
             .map_err(|_| Fault::Account("`token` cannot stand in a header".to_owned()))?;

@@ -98,7 +98,9 @@ impl Keeper {
             ("--webhook", &place.webhook),
         ];
         if let Some((flag, name)) = names.into_iter().find(|(_, name)| !is_object_name(name)) {
-            return Err(format!("`{name}` of `{flag}` is no name of an object\n  hint: lower case letters, digits and `-`"));
+            return Err(format!(
+                "`{name}` of `{flag}` is no name of an object\n  hint: lower case letters, digits and `-`"
+            ));
         }
         let api = Api::new(&place.api, place.account.clone());
         let api = api.ok_or_else(|| format!("`{}` of `--api` is no `https://` address of a server", place.api))?;
@@ -190,7 +192,8 @@ impl Keeper {
 
     /// Makes sure that the API server believes `bundle`, and notes since when it has.
     async fn announce(&mut self, bundle: &str, now: Now) -> Result<(), KeeperFault> {
-        let path = format!("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{}", self.place.webhook);
+        let path =
+            format!("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{}", self.place.webhook);
         let told = |fault: Fault| KeeperFault::Api("cannot tell the API server of the authority", fault.to_string());
         let wanted = STANDARD.encode(bundle);
         let seen = self.api.get(&path).await.map_err(told)?;
@@ -218,9 +221,10 @@ impl Keeper {
 /// What is to be changed for every webhook of a configuration to believe `wanted`.
 fn told_to(seen: &Value, wanted: &str) -> Vec<Value> {
     let webhooks = seen.get("webhooks").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let lacking = webhooks.iter().enumerate().filter(|(_, one)| {
-        one.pointer("/clientConfig/caBundle").and_then(Value::as_str) != Some(wanted)
-    });
+    let lacking = webhooks
+        .iter()
+        .enumerate()
+        .filter(|(_, one)| one.pointer("/clientConfig/caBundle").and_then(Value::as_str) != Some(wanted));
     let path = |place: usize| format!("/webhooks/{place}/clientConfig/caBundle");
     lacking.map(|(place, _)| json!({ "op": "add", "path": path(place), "value": wanted })).collect()
 }

@@ -55,7 +55,10 @@ pub(super) enum Due {
 
 impl fmt::Debug for Stored {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Stored").field("current", &self.current.read).field("next", &self.next.is_some()).finish_non_exhaustive()
+        out.debug_struct("Stored")
+            .field("current", &self.current.read)
+            .field("next", &self.next.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -90,7 +93,8 @@ impl Stored {
             let bytes = STANDARD.decode(data.get(key)?.as_str()?).ok()?;
             String::from_utf8(bytes).ok()
         };
-        let pair = |cert: &str, key: &str| Pair::new(text(cert)?, text(key)?).ok().filter(|pair| pair.read.covers(name));
+        let pair =
+            |cert: &str, key: &str| Pair::new(text(cert)?, text(key)?).ok().filter(|pair| pair.read.covers(name));
         let bundle = text("ca.crt")?;
         certs::client_config(Some(bundle.as_bytes())).ok()?;
         Some(Self { bundle, current: pair("tls.crt", "tls.key")?, next: pair("next.crt", "next.key") })

@@ -9,8 +9,27 @@ use serde_json::Value;
 const MAPS: [&str; 5] = ["annotations", "labels", "limits", "nodeSelector", "requests"];
 /// Words that no field can be written as.
 const RESERVED: [&str; 21] = [
-    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop", "namespace",
-    "null", "package", "return", "true", "var", "void", "while",
+    "as",
+    "break",
+    "const",
+    "continue",
+    "else",
+    "false",
+    "for",
+    "function",
+    "if",
+    "import",
+    "in",
+    "let",
+    "loop",
+    "namespace",
+    "null",
+    "package",
+    "return",
+    "true",
+    "var",
+    "void",
+    "while",
 ];
 
 /// What stands for a setting, and how the setting is read.
@@ -38,15 +57,15 @@ pub(super) fn expression(value: &Value, kind: &str, filled: &Filled<'_>, depth: 
             let mut entries = Vec::new();
             for (name, field) in fields {
                 let below = expression(field, &format!("{kind}.{name}"), filled, depth + 1)?;
-                let is_word = name.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !RESERVED.contains(&name.as_str());
+                let is_word =
+                    name.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !RESERVED.contains(&name.as_str());
                 entries.push(match (is_map, is_word) {
                     (true, _) => format!("{}: {below}", literal(name, filled)?),
                     (false, true) => format!("{name}: {below}"),
                     (false, false) => return Err(format!("`{name}` of {kind} cannot be written in CEL")),
                 });
             }
-            let open = if is_map { "{".to_owned() } else { format!("{kind}{{") };
-            Ok(format!("{}{}", open.trim_end_matches('{'), within('{', &entries, '}', depth)))
+            Ok(format!("{}{}", if is_map { "" } else { kind }, within('{', &entries, '}', depth)))
         }
     }
 }
@@ -99,7 +118,9 @@ mod tests {
     #[test]
     fn what_has_no_spelling_is_a_fault() {
         let filled = [(json!("CPU"), "x")];
-        for bad in [json!({"a": null}), json!({"a-b": 1}), json!({"namespace": 1}), json!({"a": "1CPU"}), json!({"a": "\n"})] {
+        for bad in
+            [json!({"a": null}), json!({"a-b": 1}), json!({"namespace": 1}), json!({"a": "1CPU"}), json!({"a": "\n"})]
+        {
             assert!(expression(&bad, "Object", &filled, 0).is_err(), "{bad}");
         }
     }

@@ -60,7 +60,8 @@ pub fn mutating(settings: &Settings, namespace: &str) -> Result<String, String> 
         return Err("a policy injects in mode `native` only".to_owned());
     }
     if settings.user != usual.user || settings.ports != usual.ports || settings.resources.cpu_limit.is_some() {
-        return Err("a policy leaves user, ports and CPU limit of the sidecar as they are by default: use the webhook".to_owned());
+        return Err("a policy leaves user, ports and CPU limit of the sidecar as they are by default: use the webhook"
+            .to_owned());
     }
     let resources = &settings.resources;
     let data = [
@@ -139,10 +140,17 @@ fn injecting() -> Result<String, String> {
     text.push_str("  variables:\n");
     text.push_str(&entry("name", "annotations", ANNOTATIONS, 4));
     for Setting { key, annotation, .. } in SETTINGS {
-        let read = format!("\"{annotation}\" in variables.annotations ? variables.annotations[\"{annotation}\"] : params.data.{key}");
+        let read = format!(
+            "\"{annotation}\" in variables.annotations ? variables.annotations[\"{annotation}\"] : params.data.{key}"
+        );
         text.push_str(&entry("name", key, &read, 4));
     }
-    text.push_str(&entry("name", "keys", &format!("\"{0}\" in variables.annotations ? variables.annotations[\"{0}\"] : \"\"", names::KEYS), 4));
+    text.push_str(&entry(
+        "name",
+        "keys",
+        &format!("\"{0}\" in variables.annotations ? variables.annotations[\"{0}\"] : \"\"", names::KEYS),
+        4,
+    ));
     text.push_str(&entry("name", "volumes", &parts.volumes, 4));
     text.push_str(&entry("name", "sidecar", &parts.sidecar, 4));
     text.push_str("  mutations:\n    - patchType: ApplyConfiguration\n      applyConfiguration:\n");
@@ -174,10 +182,12 @@ impl Parts {
         filled.push((json!(APP_SLEEP), "int(params.data.appSleep)".to_owned()));
         let filled: Vec<(Value, &str)> = filled.iter().map(|(value, text)| (value.clone(), text.as_str())).collect();
 
-        let volumes = either(list(&plain, "/spec/volumes")?, list(&with_keys, "/spec/volumes")?, "Object.spec.volumes", &filled)?;
+        let volumes =
+            either(list(&plain, "/spec/volumes")?, list(&with_keys, "/spec/volumes")?, "Object.spec.volumes", &filled)?;
         let kind = "Object.spec.initContainers";
         let mounts = "/spec/initContainers/0/volumeMounts";
-        let mounts = either(list(&plain, mounts)?, list(&with_keys, mounts)?, &format!("{kind}.volumeMounts"), &filled)?;
+        let mounts =
+            either(list(&plain, mounts)?, list(&with_keys, mounts)?, &format!("{kind}.volumeMounts"), &filled)?;
         let mut sidecar = plain.pointer("/spec/initContainers/0").cloned().ok_or("there is no sidecar")?;
         const MOUNTS: &str = "setting.mounts";
         sidecar.as_object_mut().ok_or("the sidecar is no map")?.insert("volumeMounts".to_owned(), json!(MOUNTS));
@@ -191,7 +201,8 @@ impl Parts {
             "Object{{spec: Object.spec{{containers:\n  object.spec.containers\n    .filter(c, int(params.data.appSleep) > 0 && \
              (!has(c.lifecycle) || !has(c.lifecycle.preStop)))\n    .map(c, Object.spec.containers{{name: c.name, lifecycle: {lifecycle}}})\n}}}}"
         );
-        let version = plain.pointer("/metadata/annotations").and_then(|all| all.get(names::INJECTED)).ok_or("no version")?;
+        let version =
+            plain.pointer("/metadata/annotations").and_then(|all| all.get(names::INJECTED)).ok_or("no version")?;
         let annotation = |name: &str, value: &str| {
             let path = format!("/metadata/annotations/{}", name.replace('~', "~0").replace('/', "~1"));
             format!("JSONPatch{{op: \"add\", path: \"{path}\", value: {value}}}")
@@ -233,7 +244,8 @@ fn injected(keys: bool) -> Result<Value, String> {
     settings.app_sleep = APP_SLEEP;
     settings.drain = DRAIN;
     let disk = json!({ "name": "disk", "persistentVolumeClaim": { "claimName": "disk" } });
-    let before = json!({ "metadata": {}, "spec": { "containers": [{ "name": "app", "image": "app" }], "volumes": [disk] } });
+    let before =
+        json!({ "metadata": {}, "spec": { "containers": [{ "name": "app", "image": "app" }], "volumes": [disk] } });
     let Outcome::Injected(done) = inject::inject(&before, &settings) else {
         return Err("the plainest pod is not injected".to_owned());
     };
@@ -248,13 +260,20 @@ fn injected(keys: bool) -> Result<Value, String> {
         ("/spec/containers/0", "lifecycle"),
     ];
     for (at, key) in known {
-        rest.pointer_mut(at).and_then(Value::as_object_mut).and_then(|map| map.remove(key)).ok_or_else(|| format!("no {at}/{key}"))?;
+        rest.pointer_mut(at)
+            .and_then(Value::as_object_mut)
+            .and_then(|map| map.remove(key))
+            .ok_or_else(|| format!("no {at}/{key}"))?;
     }
     let annotations = after.pointer("/metadata/annotations").and_then(Value::as_object).ok_or("no annotations")?;
     let plain = json!({ "metadata": {}, "spec": { "containers": [{ "name": "app", "image": "app" }] } });
     let alone = list(&after, "/spec/initContainers")?.len() == 1;
     let grace = after.pointer("/spec/terminationGracePeriodSeconds") == Some(&json!(settings.grace()));
-    if rest != plain || !alone || !grace || annotations.keys().any(|key| ![names::INJECTED, names::DEFAULT_CONTAINER].contains(&key.as_str())) {
+    if rest != plain
+        || !alone
+        || !grace
+        || annotations.keys().any(|key| ![names::INJECTED, names::DEFAULT_CONTAINER].contains(&key.as_str()))
+    {
         return Err(format!("an injection does what no policy says: {rest}"));
     }
     let volumes = after.pointer_mut("/spec/volumes").and_then(Value::as_array_mut).ok_or("no volumes")?;
@@ -301,9 +320,16 @@ mod tests {
 
     #[test]
     fn a_repository_is_an_image_without_tag_and_digest() {
-        for image in ["r.example:5000/anteroom", "r.example:5000/anteroom:1.0", "r.example:5000/anteroom:1.0@sha256:00"] {
+        for image in ["r.example:5000/anteroom", "r.example:5000/anteroom:1.0", "r.example:5000/anteroom:1.0@sha256:00"]
+        {
             assert_eq!(repository(image), "r.example:5000/anteroom");
         }
+    }
+
+    #[test]
+    fn the_guard_knows_the_arguments_of_the_sidecar() {
+        let args: Value = serde_json::from_str(refusals::ARGS).unwrap();
+        assert_eq!(injected(false).unwrap().pointer("/spec/initContainers/0/args"), Some(&args));
     }
 
     #[test]
@@ -313,7 +339,9 @@ mod tests {
             assert!(text.contains(&format!("variables.{}", setting.key)), "{}", setting.key);
             assert!(!text.contains(setting.sentinel), "{}", setting.sentinel);
         }
-        assert!(!text.contains("setting.") && !text.contains(&DRAIN.to_string()) && !text.contains(&APP_SLEEP.to_string()));
+        assert!(
+            !text.contains("setting.") && !text.contains(&DRAIN.to_string()) && !text.contains(&APP_SLEEP.to_string())
+        );
     }
 
     #[test]

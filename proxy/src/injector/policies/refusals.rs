@@ -3,7 +3,7 @@
 //! Decides what counts as the sidecar (its image, its own entrypoint, its arguments) and what would lead around it. The guard
 //! asks it of every pod of an enforced namespace, the companion of the mutating policy of every pod that asked.
 
-use inject::names;
+use inject::{Ports, names};
 
 use super::{ANNOTATIONS, block, entry};
 
@@ -12,7 +12,8 @@ pub(super) fn guard() -> String {
     let mut text = policy("anteroom-guard", true, CREATE, "pods", &validations());
     let ephemeral = [(
         "false".to_owned(),
-        "an ephemeral container reaches the app beside the sidecar; debug in a namespace that is not enforced".to_owned(),
+        "an ephemeral container reaches the app beside the sidecar; debug in a namespace that is not enforced"
+            .to_owned(),
     )];
     text.push_str("---\n");
     text.push_str(&policy("anteroom-guard-ephemeral", false, UPDATE, "pods/ephemeralcontainers", &ephemeral));
@@ -53,11 +54,14 @@ const CONTAINERS: &str = "object.spec.containers + (has(object.spec.initContaine
 const SIDECARS: &str = "object.spec.containers.filter(c, c.name == \"anteroom\") +\n(has(object.spec.initContainers)\n  \
                         ? object.spec.initContainers.filter(c, c.name == \"anteroom\" && has(c.restartPolicy) && c.restartPolicy == \"Always\")\n  \
                         : [])";
+/// What the sidecar is started with.
+pub(super) const ARGS: &str = "[\"run\", \"--config\", \"/etc/anteroom/config/config.yaml\"]";
 const OTHERS: &str = "variables.containers.filter(c, c.name != \"anteroom\")";
 
 fn validations() -> Vec<Validation> {
     let volumes: Vec<String> = names::VOLUMES.iter().map(|name| format!("\"{name}\"")).collect();
     let volumes = volumes.join(", ");
+    let Ports { https, health } = Ports::default();
     let all: [(String, &str); 8] = [
         (
             "size(variables.sidecars) == 1".to_owned(),
@@ -70,9 +74,7 @@ fn validations() -> Vec<Validation> {
             "the container `anteroom` is of another image than the sidecar's",
         ),
         (
-            "variables.sidecars.all(c, !has(c.command) && has(c.args) &&\n  \
-             c.args == [\"run\", \"--config\", \"/etc/anteroom/config/config.yaml\"])"
-                .to_owned(),
+            format!("variables.sidecars.all(c, !has(c.command) && has(c.args) &&\n  c.args == {ARGS})"),
             "the container `anteroom` does something else than to serve",
         ),
         (
@@ -88,10 +90,11 @@ fn validations() -> Vec<Validation> {
             "the sidecar's volumes are the sidecar's alone",
         ),
         (
-            "variables.others.all(c, !has(c.ports) || c.ports.all(p, (has(p.protocol) && p.protocol != \"TCP\") || \
-             !(p.containerPort in [8443, 9900])))"
-                .to_owned(),
-            "ports 8443 and 9900 are the sidecar's",
+            format!(
+                "variables.others.all(c, !has(c.ports) || c.ports.all(p, (has(p.protocol) && p.protocol != \"TCP\") ||\n  \
+                 !(p.containerPort in [{https}, {health}])))"
+            ),
+            "the app uses a port of the sidecar's",
         ),
         (
             "!has(object.spec.os) || object.spec.os.name != \"windows\"".to_owned(),
@@ -120,7 +123,10 @@ fn policy(name: &str, about_pods: bool, operation: &str, resource: &str, validat
     for (expression, message) in validations {
         let expression = block("expression", expression, 6);
         text.push_str(&format!("    - {}", expression.trim_start()));
-        text.push_str(&format!("      message: {}\n      reason: Forbidden\n", serde_json::Value::from(message.as_str())));
+        text.push_str(&format!(
+            "      message: {}\n      reason: Forbidden\n",
+            serde_json::Value::from(message.as_str())
+        ));
     }
     text
 }

@@ -39,6 +39,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(60);
 /// How long a body may take, the wait for its turn included: less than the API server waits.
 const BODY: Duration = Duration::from_secs(4);
+/// How long a connection has to end once the injector closes: longer than any question takes. A caller that is gone never
+/// hears of it.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// The pause after an error of `accept`.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -127,7 +130,7 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, desk: Arc<Desk>) {
         let mut served = std::pin::pin!(served);
         if !until_closing(served.as_mut(), stages).await {
             served.as_mut().graceful_shutdown();
-            drop(served.await);
+            drop(timeout(GOODBYE, served).await);
         }
     } else {
         let served = http1::Builder::new()
@@ -138,7 +141,7 @@ async fn connection(stream: TcpStream, tls: TlsAcceptor, desk: Arc<Desk>) {
         let mut served = std::pin::pin!(served);
         if !until_closing(served.as_mut(), stages).await {
             served.as_mut().graceful_shutdown();
-            drop(served.await);
+            drop(timeout(GOODBYE, served).await);
         }
     }
 }

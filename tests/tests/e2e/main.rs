@@ -35,6 +35,8 @@ mod handshakes;
 mod headers;
 mod hostile_app;
 mod identity;
+mod injector;
+mod injector_certificate;
 mod limits;
 mod manual;
 mod one_reading;

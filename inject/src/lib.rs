@@ -42,16 +42,20 @@
 )]
 
 mod fit;
+pub mod manifests;
 pub mod names;
 mod outcome;
 mod pod;
 mod probes;
+mod raw;
 mod settings;
 mod sidecar;
 mod wanted;
+mod yaml;
 
 pub use outcome::{Change, Injected, Kept, Note, Outcome, Refusal, Skip};
-pub use settings::{AppAddress, AppPort, Asked, Mode, Names, Ports, Quantity, Resources, Settings};
+pub use raw::{ImageName, ObjectName, RawApp, RawInjection, RawPort, RawPorts, RawResources, Seconds, User};
+pub use settings::{AppAddress, AppPort, Asked, Mode, Names, Ports, Quantity, Resources, Rollout, Settings};
 
 use serde_json::Value;
 

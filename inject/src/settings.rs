@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
+use serde::Deserialize;
+
 /// Everything that [`inject`](crate::inject) needs to know beside the template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -19,7 +22,7 @@ pub struct Settings {
     pub ports: Ports,
     /// What the container asks for and may have.
     pub resources: Resources,
-    /// The size of the volume of the record.
+    /// The size of the volume of the record. By default a tenth and 64 MiB more than the 512 MiB that a record may have.
     pub audit_size: Quantity,
     /// User and group of the container. `None` leaves them to the cluster, as OpenShift wants it, and the group of
     /// volumes with them.
@@ -32,6 +35,8 @@ pub struct Settings {
     pub app_sleep: u16,
     /// Seconds in which the gate ends what is open: `drain.deadline` of its configuration.
     pub drain: u16,
+    /// Whether a change of the configuration starts new pods. For manifests alone: only there are its ConfigMaps known.
+    pub rollout: Rollout,
 }
 
 impl Settings {
@@ -45,12 +50,13 @@ impl Settings {
             names: Names::default(),
             ports: Ports::default(),
             resources: Resources::default(),
-            audit_size: Quantity::known("256Mi"),
+            audit_size: Quantity::known("627Mi"),
             user: Some(65532),
             app_address: AppAddress::Loopback,
             app_port: None,
             app_sleep: 10,
             drain: 25,
+            rollout: Rollout::Reload,
         }
     }
 
@@ -71,9 +77,11 @@ pub enum Asked {
 }
 
 /// Where the container is put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// First of `initContainers`, with `restartPolicy: Always`: started before the app, ended after it. Kubernetes 1.29.
+    #[default]
     Native,
     /// First of `containers`. A pod that is meant to end would never end so, and is refused.
     Container,
@@ -96,10 +104,23 @@ impl Mode {
     }
 }
 
+/// What a change of the configuration does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rollout {
+    /// The gate reads it anew, in the pods that there are.
+    #[default]
+    Reload,
+    /// New pods start, since their template carries its digest.
+    Restart,
+}
+
 /// Where the app listens, which is where its probes can reach it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum AppAddress {
     /// On loopback, or on every address: the gate asks on the kubelet's behalf. Right for both.
+    #[default]
     Loopback,
     /// On the pod's own address alone, where the gate's question on loopback would find nobody: probes stay as they are.
     Pod,
@@ -218,8 +239,18 @@ impl Default for Resources {
 }
 
 /// An amount as Kubernetes writes it: `10m`, `0.5`, `128Mi`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+#[schemars(with = "String")]
 pub struct Quantity(String);
+
+impl TryFrom<String> for Quantity {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Self::parse(&text).ok_or("an amount is written as `10m` or `64Mi`")
+    }
+}
 
 impl Quantity {
     /// Digits, perhaps with a fraction, and perhaps a unit; more than nothing, in at most 20 characters.

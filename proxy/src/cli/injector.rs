@@ -1,14 +1,13 @@
 //! `anteroom injector`: the admission webhook, and the policies of Kubernetes' own that do its work or guard it.
 //!
-//! It decides what its flags mean, and how the webhook starts and ends. Everything is a flag: the webhook has no file of its
-//! own to go out of date.
+//! It decides what its flags mean, and how the webhook starts and ends. What is injected is said as for `anteroom inject`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
-use inject::{AppAddress, Asked, Mode, Quantity, Settings};
+use inject::Settings;
 use policy::units::Period;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -89,51 +88,16 @@ struct OwnArgs {
 /// What is injected where the pod does not say otherwise.
 #[derive(Debug, clap::Args)]
 struct SidecarArgs {
-    /// The image of the sidecar, best with a digest
-    #[arg(long, value_name = "IMAGE")]
-    image: String,
-    /// Inject into every pod of a namespace that is switched on, but for those whose label says "false"
+    /// All pods of a namespace that is switched on, but for those whose label says "false"; without it, those whose label says
+    /// "true"
     #[arg(long)]
-    all_pods: bool,
-    /// Where the sidecar is put: native or container
-    #[arg(long, value_name = "MODE", default_value = "native", value_parser = mode)]
-    mode: Mode,
-    /// Where apps listen: loopback or pod
-    #[arg(long, value_name = "WHERE", default_value = "loopback", value_parser = app_address)]
-    app_address: AppAddress,
-    /// The ConfigMap with `config.yaml`
-    #[arg(long, value_name = "NAME", default_value = "anteroom-config")]
-    config_map: String,
-    /// The ConfigMap with the policies
-    #[arg(long, value_name = "NAME", default_value = "anteroom-policies")]
-    policies: String,
-    /// The Secret with `tls.crt` and `tls.key` of the sidecar
-    #[arg(long, value_name = "NAME", default_value = "anteroom-tls")]
-    tls_secret: String,
-    /// CPU that the sidecar asks for
-    #[arg(long, value_name = "QUANTITY", default_value = "10m", value_parser = quantity)]
-    cpu_request: Quantity,
-    /// Memory that the sidecar asks for
-    #[arg(long, value_name = "QUANTITY", default_value = "32Mi", value_parser = quantity)]
-    memory_request: Quantity,
-    /// The most memory that the sidecar may have
-    #[arg(long, value_name = "QUANTITY", default_value = "128Mi", value_parser = quantity)]
-    memory_limit: Quantity,
-    /// The size of the volume of the record
-    #[arg(long, value_name = "QUANTITY", default_value = "256Mi", value_parser = quantity)]
-    audit_size: Quantity,
-    /// Seconds for which the app is kept from ending; 0: not at all
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u16).range(0..=3600))]
-    app_sleep: u16,
-    /// Seconds of `drain.deadline` in the sidecar's configuration
-    #[arg(long, value_name = "SECONDS", default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=3600))]
-    drain: u16,
-    /// User and group of the sidecar
-    #[arg(long, value_name = "ID", default_value_t = 65532, value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "no_user")]
-    user: u32,
-    /// Leave user and group to the cluster, as OpenShift wants it
+    all: bool,
+    /// What is put into pods: a file with `kind: Injection`, read once
+    #[arg(long, value_name = "FILE")]
+    settings: Option<PathBuf>,
+    /// The image of the gate; comes before that of the settings
     #[arg(long)]
-    no_user: bool,
+    image: Option<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -159,22 +123,8 @@ struct GuardArgs {
 }
 
 impl SidecarArgs {
-    fn settings(&self) -> Settings {
-        let mut settings = Settings::new(self.image.clone(), env!("CARGO_PKG_VERSION"));
-        settings.asked = if self.all_pods { Asked::ByDefault } else { Asked::ByLabel };
-        settings.mode = self.mode;
-        settings.app_address = self.app_address;
-        settings.names.config.clone_from(&self.config_map);
-        settings.names.policies.clone_from(&self.policies);
-        settings.names.tls.clone_from(&self.tls_secret);
-        settings.resources.cpu_request = self.cpu_request.clone();
-        settings.resources.memory_request = self.memory_request.clone();
-        settings.resources.memory_limit = self.memory_limit.clone();
-        settings.audit_size = self.audit_size.clone();
-        settings.app_sleep = self.app_sleep;
-        settings.drain = self.drain;
-        settings.user = (!self.no_user).then_some(self.user);
-        settings
+    fn settings(&self) -> Result<Settings, Exit> {
+        super::inject::settings(self.settings.as_deref(), self.image.as_deref(), self.all)
     }
 }
 
@@ -182,34 +132,26 @@ fn level(word: &str) -> Result<LogLevel, String> {
     serde_json::from_value(word.into()).map_err(|_| "one of error, warn, info, debug, trace".to_owned())
 }
 
-fn mode(word: &str) -> Result<Mode, String> {
-    Mode::parse(word).ok_or_else(|| "`native` or `container`".to_owned())
-}
-
-fn app_address(word: &str) -> Result<AppAddress, String> {
-    AppAddress::parse(word).ok_or_else(|| "`loopback` or `pod`".to_owned())
-}
-
-fn quantity(text: &str) -> Result<Quantity, String> {
-    Quantity::parse(text).ok_or_else(|| "a quantity such as `10m` or `128Mi`".to_owned())
-}
-
 pub(super) fn run(args: &InjectorArgs) -> Exit {
-    let printed = match &args.what {
-        What::Serve(args) => return serve(args),
-        What::Policy(args) => policies::mutating(&args.sidecar.settings(), &args.namespace),
-        What::Guard(args) => Ok(policies::guard(&args.repository, args.allow_ephemeral, &args.namespace)),
-    };
-    match printed {
-        Ok(text) => print(&text),
-        Err(reason) => {
-            complain(&format!("error: {reason}"));
-            Exit::Invalid
-        }
+    match &args.what {
+        What::Serve(args) => serve(args),
+        What::Guard(args) => print(&policies::guard(&args.repository, args.allow_ephemeral, &args.namespace)),
+        What::Policy(args) => match args.sidecar.settings() {
+            Err(exit) => exit,
+            Ok(settings) => match policies::mutating(&settings, &args.namespace) {
+                Ok(text) => print(&text),
+                Err(reason) => invalid(&reason),
+            },
+        },
     }
 }
 
-fn plan(args: &ServeArgs) -> Result<Plan, String> {
+fn invalid(reason: &str) -> Exit {
+    complain(&format!("error: {reason}"));
+    Exit::Invalid
+}
+
+fn plan(args: &ServeArgs, settings: Settings) -> Result<Plan, String> {
     let (delay, deadline) = (args.drain_delay.0, args.drain_deadline.0);
     if delay >= deadline || deadline > Duration::from_secs(600) {
         return Err("`--drain-deadline` must come after `--drain-delay`, and within 10m".to_owned());
@@ -226,16 +168,17 @@ fn plan(args: &ServeArgs) -> Result<Plan, String> {
         })?)),
         (None, None) => return Err("`--self` needs `--namespace`".to_owned()),
     };
-    Ok(Plan { https: args.listen, health: args.health, source, settings: args.sidecar.settings(), delay, deadline })
+    Ok(Plan { https: args.listen, health: args.health, source, settings, delay, deadline })
 }
 
 fn serve(args: &ServeArgs) -> Exit {
-    let plan = match plan(args) {
+    let settings = match args.sidecar.settings() {
+        Ok(settings) => settings,
+        Err(exit) => return exit,
+    };
+    let plan = match plan(args, settings) {
         Ok(plan) => plan,
-        Err(reason) => {
-            complain(&format!("error: {reason}"));
-            return Exit::Invalid;
-        }
+        Err(reason) => return invalid(&reason),
     };
     let log = match log::start(args.log_level, std::io::stdout(), None) {
         Ok(log) => log,

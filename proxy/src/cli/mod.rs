@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod explain;
 mod healthcheck;
+mod inject;
 mod injector;
 mod run;
 mod schema;
@@ -54,6 +55,8 @@ enum Command {
     Drain(drain::DrainArgs),
     /// Ask a running gate whether it is ready: the exit code says it
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Put the gate into the pods of Kubernetes manifests
+    Inject(inject::InjectArgs),
     /// Give pods their sidecar when they are created: a webhook for Kubernetes, or policies for it
     Injector(injector::InjectorArgs),
     /// Make certificates and tokens for development
@@ -107,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args).into(),
         Command::Drain(args) => drain::run(&args).into(),
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
+        Command::Inject(args) => inject::run(&args).into(),
         Command::Injector(args) => injector::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }

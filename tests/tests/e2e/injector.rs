@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use certs::dev::{DevCa, Validity};
 use e2e::client::{Answer, BOTH, Client, Protocol, connect, tls};
 use e2e::kube::{ApiServer, HOST, NAMESPACE};
-use e2e::process::{Process, binary, free_port, run};
+use e2e::process::{Process, free_port, run};
 use e2e::raw::Raw;
 use e2e::{soon, until};
 use serde_json::{Value, json};
@@ -323,18 +323,21 @@ async fn with_a_certificate_of_its_own_it_waits_for_the_api_server_and_is_believ
 #[test]
 fn flags_that_do_not_fit_are_refused_before_anything_starts() {
     let folder = TempDir::new().unwrap();
+    let usual = "apiVersion: anteroom.dev/v1\nkind: Injection\n";
+    std::fs::write(folder.path().join("settings.yaml"), format!("{usual}memory: 1Gi\n")).unwrap();
+    std::fs::write(folder.path().join("container.yaml"), format!("{usual}mode: container\n")).unwrap();
     for wrong in [
         &["injector", "serve", IMAGE][..],
         &["injector", "serve", IMAGE, "--self"],
         &["injector", "serve", IMAGE, "--tls=tls", "--self", "--namespace=a"],
         &["injector", "serve", IMAGE, "--self", "--namespace=a/b"],
-        &["injector", "serve", IMAGE, "--tls=tls", "--memory-limit=much"],
+        &["injector", "serve", "--tls=tls"],
+        &["injector", "serve", IMAGE, "--tls=tls", "--settings=settings.yaml"],
         &["injector", "serve", IMAGE, "--tls=tls", "--drain-delay=20s"],
-        &["injector", "policy", IMAGE, "--mode=container"],
+        &["injector", "policy", IMAGE, "--settings=container.yaml"],
     ] {
         assert_eq!(run(folder.path(), wrong).code, Some(2), "{wrong:?}");
     }
-    assert!(binary().exists());
 }
 
 #[test]

@@ -36,7 +36,7 @@ struct Setting {
     sentinel: &'static str,
 }
 
-const SETTINGS: [Setting; 8] = [
+const SETTINGS: [Setting; 9] = [
     Setting { key: "image", annotation: names::IMAGE, sentinel: "setting.image" },
     Setting { key: "config", annotation: names::CONFIG, sentinel: "setting.config" },
     Setting { key: "policies", annotation: names::POLICIES, sentinel: "setting.policies" },
@@ -44,6 +44,7 @@ const SETTINGS: [Setting; 8] = [
     Setting { key: "cpuRequest", annotation: names::CPU_REQUEST, sentinel: "70001m" },
     Setting { key: "memoryRequest", annotation: names::MEMORY_REQUEST, sentinel: "70002Mi" },
     Setting { key: "memoryLimit", annotation: names::MEMORY_LIMIT, sentinel: "70003Mi" },
+    Setting { key: "keys", annotation: names::KEYS, sentinel: KEYS },
     Setting { key: "auditSize", annotation: names::AUDIT_SIZE, sentinel: "70004Mi" },
 ];
 const KEYS: &str = "setting.keys";
@@ -72,6 +73,7 @@ pub fn mutating(settings: &Settings, namespace: &str) -> Result<String, String> 
         resources.cpu_request.as_str(),
         resources.memory_request.as_str(),
         resources.memory_limit.as_str(),
+        settings.names.keys.as_deref().unwrap_or_default(),
         settings.audit_size.as_str(),
     ];
     let mut params = configmap("anteroom-injector", namespace);
@@ -145,12 +147,6 @@ fn injecting() -> Result<String, String> {
         );
         text.push_str(&entry("name", key, &read, 4));
     }
-    text.push_str(&entry(
-        "name",
-        "keys",
-        &format!("\"{0}\" in variables.annotations ? variables.annotations[\"{0}\"] : \"\"", names::KEYS),
-        4,
-    ));
     text.push_str(&entry("name", "volumes", &parts.volumes, 4));
     text.push_str(&entry("name", "sidecar", &parts.sidecar, 4));
     text.push_str("  mutations:\n    - patchType: ApplyConfiguration\n      applyConfiguration:\n");
@@ -178,7 +174,6 @@ impl Parts {
         let (plain, with_keys) = (injected(false)?, injected(true)?);
         let mut filled: Vec<(Value, String)> =
             SETTINGS.iter().map(|one| (json!(one.sentinel), format!("variables.{}", one.key))).collect();
-        filled.push((json!(KEYS), "variables.keys".to_owned()));
         filled.push((json!(APP_SLEEP), "int(params.data.appSleep)".to_owned()));
         let filled: Vec<(Value, &str)> = filled.iter().map(|(value, text)| (value.clone(), text.as_str())).collect();
 

@@ -96,18 +96,40 @@ seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
 {{- define "injector.args" -}}
-{{- $sidecar := .Values.sidecar -}}
 {{- $args := list "injector" "serve" (printf "--listen=[::]:%d" (int .Values.webhook.port)) "--health=[::]:9900" (printf "--log-level=%s" .Values.logLevel) -}}
 {{- if eq .Values.certificate.source "self" -}}
 {{- $args = concat $args (list "--self" (printf "--namespace=%s" .Release.Namespace) (printf "--secret=%s" (include "injector.secret" .)) (printf "--service=%s" (include "injector.fullname" .)) (printf "--webhook=%s" (include "injector.clusterName" .))) -}}
 {{- else -}}
 {{- $args = append $args "--tls=/etc/anteroom/tls" -}}
 {{- end -}}
-{{- $args = concat $args (list (printf "--image=%s" (include "injector.sidecarImage" .)) (printf "--mode=%s" $sidecar.mode) (printf "--app-address=%s" $sidecar.appAddress) (printf "--config-map=%s" $sidecar.config) (printf "--policies=%s" $sidecar.policies) (printf "--tls-secret=%s" $sidecar.tlsSecret)) -}}
-{{- $args = concat $args (list (printf "--cpu-request=%s" $sidecar.cpuRequest) (printf "--memory-request=%s" $sidecar.memoryRequest) (printf "--memory-limit=%s" $sidecar.memoryLimit) (printf "--audit-size=%s" $sidecar.auditSize) (printf "--app-sleep=%d" (int $sidecar.appSleep)) (printf "--drain=%d" (int $sidecar.drain))) -}}
-{{- if eq .Values.pods "all" -}}{{- $args = append $args "--all-pods" -}}{{- end -}}
-{{- if $sidecar.runAsUser -}}{{- $args = append $args (printf "--user=%d" (int64 $sidecar.runAsUser)) -}}{{- else -}}{{- $args = append $args "--no-user" -}}{{- end -}}
+{{- $args = append $args "--settings=/etc/anteroom/settings/injection.yaml" -}}
+{{- if eq .Values.pods "all" -}}{{- $args = append $args "--all" -}}{{- end -}}
 {{- range $args }}
 - {{ . | quote }}
 {{- end }}
+{{- end }}
+
+{{- /* What is injected, as `anteroom inject --settings` takes it. */ -}}
+{{- define "injector.settings" -}}
+{{- $sidecar := .Values.sidecar -}}
+apiVersion: anteroom.dev/v1
+kind: Injection
+image: {{ include "injector.sidecarImage" . | quote }}
+mode: {{ $sidecar.mode }}
+config: {{ $sidecar.config | quote }}
+policies: {{ $sidecar.policies | quote }}
+tls: {{ $sidecar.tlsSecret | quote }}
+{{- with $sidecar.keysSecret }}
+keys: {{ . | quote }}
+{{- end }}
+app:
+  address: {{ $sidecar.appAddress }}
+  sleep: {{ int $sidecar.appSleep }}s
+drain: {{ int $sidecar.drain }}s
+resources:
+  cpu_request: {{ $sidecar.cpuRequest | quote }}
+  memory_request: {{ $sidecar.memoryRequest | quote }}
+  memory_limit: {{ $sidecar.memoryLimit | quote }}
+audit_size: {{ $sidecar.auditSize | quote }}
+user: {{ if $sidecar.runAsUser }}{{ int64 $sidecar.runAsUser }}{{ else }}cluster{{ end }}
 {{- end }}

@@ -53,9 +53,9 @@ def evaluate(expression, context):
 
 def python_of(value):
     """As JSON has it; a boolean of CEL is a number to Python."""
-    if isinstance(value, celpy.celtypes.MapType):
+    if isinstance(value, dict):
         return {str(key): python_of(one) for key, one in value.items()}
-    if isinstance(value, celpy.celtypes.ListType):
+    if isinstance(value, list):
         return [python_of(one) for one in value]
     for kind, made in ((celpy.celtypes.BoolType, bool), (celpy.celtypes.StringType, str), (celpy.celtypes.IntType, int)):
         if isinstance(value, kind):

@@ -91,10 +91,6 @@ fn workload(
         report.add(place, What::NoTemplate);
         return;
     };
-    if workload::label_outside(value, template, path) {
-        report.add(place, What::LabelOutside);
-        return;
-    }
     match inject(template, settings) {
         Outcome::Injected(done) => {
             let mut done = *done;
@@ -109,6 +105,7 @@ fn workload(
             document.change(object, path, done.template);
             report.add(place, What::Injected { changes: done.changes, notes: done.notes });
         }
+        Outcome::Skipped(crate::Skip::NotAskedFor) if workload::asks(value) => report.add(place, What::LabelOutside),
         Outcome::Skipped(skip) => {
             if skip == crate::Skip::AlreadyThere {
                 pods.push(services::Pods::of(&place, template, workload::said_port(template, settings).as_ref()));

@@ -38,17 +38,9 @@ pub(super) fn of(object: &Value) -> Workload {
 }
 
 /// Does a label ask for the gate?
-fn asks(value: &Value) -> bool {
-    label(value).and_then(Value::as_str) == Some("true")
-}
-
-fn label(value: &Value) -> Option<&Value> {
-    value.get("metadata")?.get("labels")?.get(names::INJECT)
-}
-
-/// Does the label stand on the object alone, where no pod has it? (A Pod is its own template.)
-pub(super) fn label_outside(object: &Value, template: &Value, path: &str) -> bool {
-    !path.is_empty() && asks(object) && label(template).is_none()
+pub(super) fn asks(value: &Value) -> bool {
+    let label = value.get("metadata").and_then(|one| one.get("labels")).and_then(|one| one.get(names::INJECT));
+    label.and_then(Value::as_str) == Some("true")
 }
 
 /// The app's port of a template that has the gate already.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::super::sidecar;
 use super::*;
 
 fn review(pod: &Value) -> Value {
@@ -81,7 +82,56 @@ fn what_is_no_question_is_none() {
     assert_eq!(answer(deep.as_bytes(), |_| Judged::Untouched).unwrap_err(), Malformed::NotAReview);
 }
 
+#[test]
+fn a_trial_run_is_answered_alike() {
+    let pod =
+        json!({"metadata": {"labels": {"anteroom.dev/inject": "true"}}, "spec": {"containers": [{"name": "app"}]}});
+    let asked = |trial: bool| {
+        let mut review = review(&pod);
+        review["request"]["dryRun"] = json!(trial);
+        answer(review.to_string().as_bytes(), |pod| sidecar::judge(pod, &sidecar::trial())).unwrap().body
+    };
+    assert_eq!(asked(true), asked(false));
+}
+
+/// Any JSON in a pod's places.
+fn odd_pod() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        "[a-z.\u{e9}\u{1f980}\u{0}]{0,4}".prop_map(Value::from),
+    ];
+    let keys = "(name|ports|hostPort|containerPort|volumeMounts|readinessProbe|httpGet|port|lifecycle|preStop|labels|securityContext)";
+    let any = leaf.prop_recursive(5, 60, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::vec((keys, inner), 0..4).prop_map(|all| Value::Object(all.into_iter().collect())),
+        ]
+    });
+    (any.clone(), any.clone(), any.clone(), any).prop_map(|(containers, inits, volumes, annotations)| {
+        json!({
+            "metadata": {"labels": {"anteroom.dev/inject": "true"}, "annotations": annotations},
+            "spec": {"containers": [{"name": "app", "x": containers.clone()}, containers], "initContainers": inits, "volumes": volumes},
+        })
+    })
+}
+
 proptest! {
+    #[test]
+    fn every_odd_pod_gets_an_answer_that_can_be_applied(pod in odd_pod()) {
+        let answered = answer(review(&pod).to_string().as_bytes(), |pod| sidecar::judge(pod, &sidecar::trial())).unwrap();
+        let body: Value = serde_json::from_slice(&answered.body).unwrap();
+        let response = &body["response"];
+        prop_assert_eq!(response["allowed"] == json!(true), answered.reason.is_none());
+        if let Some(patch) = response["patch"].as_str() {
+            let patch: json_patch::Patch = serde_json::from_slice(&STANDARD.decode(patch).unwrap()).unwrap();
+            let mut made = pod;
+            json_patch::patch(&mut made, &patch).unwrap();
+            prop_assert!(matches!(sidecar::judge(&made, &sidecar::trial()), Judged::Untouched));
+        }
+    }
+
     #[test]
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         drop(answer(&bytes, |_| Judged::Untouched));
@@ -93,7 +143,7 @@ proptest! {
         let length = bytes.len();
         bytes[at % length] = byte;
         bytes.truncate(length - cut % length);
-        if let Ok(answered) = answer(&bytes, |pod| super::super::sidecar::judge(pod, &super::super::sidecar::trial())) {
+        if let Ok(answered) = answer(&bytes, |pod| sidecar::judge(pod, &sidecar::trial())) {
             prop_assert!(serde_json::from_slice::<Value>(&answered.body).is_ok());
         }
     }

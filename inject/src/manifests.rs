@@ -92,6 +92,9 @@ fn workload(
         return;
     };
     match inject(template, settings) {
+        Outcome::Injected(_) if let Some(name) = workload::claimed(value) => {
+            report.add(place, What::Refused(crate::Refusal::VolumeTaken { name: name.to_owned() }));
+        }
         Outcome::Injected(done) => {
             let mut done = *done;
             if settings.rollout == Rollout::Restart
@@ -105,7 +108,9 @@ fn workload(
             document.change(object, path, done.template);
             report.add(place, What::Injected { changes: done.changes, notes: done.notes });
         }
-        Outcome::Skipped(crate::Skip::NotAskedFor) if workload::asks(value) => report.add(place, What::LabelOutside),
+        Outcome::Skipped(crate::Skip::NotAskedFor) if workload::asks_elsewhere(value) => {
+            report.add(place, What::LabelOutside)
+        }
         Outcome::Skipped(skip) => {
             if skip == crate::Skip::AlreadyThere {
                 pods.push(services::Pods::of(&place, template, workload::said_port(template, settings).as_ref()));

@@ -35,6 +35,7 @@ mod handshakes;
 mod headers;
 mod hostile_app;
 mod identity;
+mod inject_manifests;
 mod injector;
 mod injector_certificate;
 mod limits;

@@ -100,6 +100,7 @@ mod explain;
 mod expr;
 mod facts;
 mod folded;
+mod letters;
 mod principal;
 mod raw;
 mod reading;

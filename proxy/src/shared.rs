@@ -39,6 +39,8 @@ pub struct Shared {
     pub reloads: Reloads,
     /// Who has asked how often.
     pub limits: Limits,
+    /// Who has come how often: a table of its own, so that a flood of connections cannot make the other forget anybody.
+    pub newcomers: Limits,
     /// Tokens that were verified before.
     pub tokens: Remembered,
     /// Refused handshakes that the log has not told yet.

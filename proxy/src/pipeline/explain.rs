@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use certs::ClientTrust;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri};
@@ -16,11 +17,11 @@ use super::canonical::{self, method};
 use super::cors;
 use super::cross_site;
 use super::decide::{self, Request};
-use super::identify::{self, Caller};
+use super::identify::{self, Caller, Shown};
 use super::reports;
 use super::security_txt;
 use super::websocket;
-use crate::authn;
+use crate::authn::{self, Presented};
 use crate::rejection::Rejection;
 use crate::request_id::RequestIds;
 use crate::runtime::{Provider, Reading, Rollout, Runtime, Voucher};
@@ -32,6 +33,10 @@ pub(crate) struct Asked<'r> {
     pub(crate) parts: Parts,
     /// Who asks, where it is not the credential in the headers that says so.
     pub(crate) caller: Option<Assumed<'r>>,
+    /// Whose certificates are believed, where clients are asked for one.
+    pub(crate) trust: Option<&'r Arc<ClientTrust>>,
+    /// What the connection has shown.
+    pub(crate) certificate: Option<Presented>,
     /// Where it comes from.
     pub(crate) peer: IpAddr,
     /// When, in Unix seconds.
@@ -112,7 +117,7 @@ impl Rejection {
 type Ended = (Option<&'static str>, Rejection);
 
 fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(), Ended> {
-    let Asked { mut parts, caller, peer, now } = asked;
+    let Asked { mut parts, caller, trust, certificate, peer, now } = asked;
     let Named { method, host, path, query } =
         admit::named(runtime, None, &mut parts).map_err(|rejection| (Some("request"), rejection))?;
     let sent = std::mem::replace(&mut parts.method, method);
@@ -142,7 +147,11 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
             Some(Caller { principal: Arc::new(principal), voucher: Voucher::Token(provider), place: None })
         }
-        None => credential(runtime, &parts.headers, &found, now, told)?,
+        None => {
+            let shown = identify::shown(trust, certificate.as_ref(), now);
+            let shown = shown.map_err(|rejection| (Some("certificate"), rejection))?;
+            credential(runtime, (&parts.headers, shown), &found, now, told)?
+        }
     };
     other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
     let facts = Facts {
@@ -183,7 +192,8 @@ fn other_site(
 ) -> Result<(), Ended> {
     let place = caller.and_then(|caller| caller.place);
     let asked = cross_site::Asked { parts, host, websocket };
-    match (cross_site::verdict(runtime, &asked, place, false), runtime.stages.csrf) {
+    let certified = caller.is_some_and(|caller| caller.voucher.is_certificate());
+    match (cross_site::verdict(runtime, &asked, place, certified), runtime.stages.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {
             told.steps.push(Told { name: "site", outcome: Outcome::Ended, says: format!("{detail}; only observed") });
@@ -254,16 +264,17 @@ fn route<'r>(
     }
 }
 
-/// The credential in the headers, judged as the pipeline judges it.
+/// The credential in the headers, or else the certificate, judged as the pipeline judges it.
 fn credential<'r>(
     runtime: &'r Runtime,
-    headers: &HeaderMap,
+    (headers, shown): (&HeaderMap, Option<Shown<'_>>),
     found: &Match<'_>,
     now: u64,
     told: &mut Explained,
 ) -> Result<Option<Caller<'r>>, Ended> {
+    let is_shown = shown.is_some();
     let judged = identify::credential(runtime, headers).and_then(|present| {
-        let Some((provider, place, token)) = present else { return Ok(None) };
+        let Some((provider, place, token)) = present else { return identify::by_certificate(runtime, shown) };
         let keys = provider.keys.current(now).map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
@@ -271,11 +282,17 @@ fn credential<'r>(
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {
-            told.saw("credential", "there is none in the places that the providers list");
+            let certificate =
+                if is_shown { ", and the configuration says of no certificate whom it names" } else { "" };
+            told.saw("credential", format!("there is none in the places that the providers list{certificate}"));
             Ok(None)
         }
         (Ok(Some(caller)), _) => {
-            told.saw("credential", format!("a valid token of provider `{}`", caller.principal.provider));
+            let what = match caller.voucher {
+                Voucher::Token(_) => "a valid token",
+                Voucher::Certificate => "a certificate that is believed,",
+            };
+            told.saw("credential", format!("{what} of provider `{}`", caller.principal.provider));
             Ok(Some(caller))
         }
         (Err(rejection), Demand::Public) => {

@@ -40,6 +40,7 @@ mod injector;
 mod injector_certificate;
 mod limits;
 mod manual;
+mod newcomers;
 mod one_reading;
 mod path;
 mod policy_tests;

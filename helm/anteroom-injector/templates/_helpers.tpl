@@ -75,6 +75,15 @@ matchExpressions: [{ key: anteroom.dev/inject, operator: NotIn, values: ["false"
 {{- end -}}
 {{- end }}
 
+{{- /* The webhook sees every pod that says something: what is neither yes nor no is refused. */ -}}
+{{- define "injector.webhookSelector" -}}
+matchExpressions:
+  {{- if eq .Values.pods "labelled" }}
+  - { key: anteroom.dev/inject, operator: Exists }
+  {{- end }}
+  - { key: anteroom.dev/inject, operator: NotIn, values: ["false"] }
+{{- end }}
+
 {{- define "injector.namespaceSelector" -}}
 matchLabels: { anteroom.dev/injection: enabled }
 matchExpressions:

@@ -68,7 +68,7 @@ async fn replicas_that_start_together_share_one_certificate_that_the_api_server_
     let (one, two) = tokio::join!(one.tend(clock.now()), two.tend(clock.now()));
     let (one, two) = (one.unwrap(), two.unwrap());
     let now = clock.now().unix_seconds();
-    assert!(one.untold.is_none() || two.untold.is_none());
+    assert_eq!((&one.untold, &two.untold), (&None, &None));
     assert_eq!(api.bundle(), in_secret(&api, "ca.crt"));
     assert!(is_believed(&one, &api.bundle(), now).await && is_believed(&two, &api.bundle(), now).await);
     let names = [SECRET, "secrets", NAME];

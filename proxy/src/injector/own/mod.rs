@@ -192,24 +192,38 @@ impl Keeper {
 
     /// Makes sure that the API server believes `bundle`, and notes since when it has.
     async fn announce(&mut self, bundle: &str, now: Now) -> Result<(), KeeperFault> {
-        let path =
-            format!("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{}", self.place.webhook);
-        let told = |fault: Fault| KeeperFault::Api("cannot tell the API server of the authority", fault.to_string());
-        let wanted = STANDARD.encode(bundle);
-        let seen = self.api.get(&path).await.map_err(told)?;
-        let patch = told_to(&seen, &wanted);
-        if !patch.is_empty() {
-            self.announced = None;
-            let version = seen.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
-            let mut patch = patch;
-            patch.insert(0, json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }));
-            self.api.send(Method::PATCH, &path, &Value::Array(patch)).await.map_err(told)?;
-            tracing::info!(target: "anteroom", "the API server was told of the injector's authority");
-        }
+        self.tell(&STANDARD.encode(bundle)).await?;
         if self.announced.as_ref().is_none_or(|(known, _)| known != bundle) {
             self.announced = Some((bundle.to_owned(), now.monotone.as_secs()));
         }
         Ok(())
+    }
+
+    /// Tells every webhook that does not know it yet; forgets since when they knew what they did.
+    async fn tell(&mut self, wanted: &str) -> Result<(), KeeperFault> {
+        let path =
+            format!("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/{}", self.place.webhook);
+        let failed = |fault: Fault| KeeperFault::Api("cannot tell the API server of the authority", fault.to_string());
+        for _ in 0..ROUNDS {
+            let seen = self.api.get(&path).await.map_err(failed)?;
+            let mut patch = told_to(&seen, wanted);
+            if patch.is_empty() {
+                return Ok(());
+            }
+            self.announced = None;
+            let version = seen.pointer("/metadata/resourceVersion").cloned().unwrap_or_default();
+            patch.insert(0, json!({ "op": "test", "path": "/metadata/resourceVersion", "value": version }));
+            match self.api.send(Method::PATCH, &path, &Value::Array(patch)).await {
+                Ok(_) => {
+                    tracing::info!(target: "anteroom", "the API server was told of the injector's authority");
+                    return Ok(());
+                }
+                // Another replica was faster: what it has told is looked at.
+                Err(Fault::Status(StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY)) => {}
+                Err(fault) => return Err(failed(fault)),
+            }
+        }
+        Err(KeeperFault::Busy)
     }
 
     fn was_announced(&self, bundle: &str, now: Now) -> bool {

@@ -288,7 +288,7 @@ pub(crate) fn site(address: IpAddr) -> u128 {
 }
 
 /// The part of an address that one network holds: of an IPv4 address the first 24 bits, of an IPv6 address the first 48.
-fn wide_site(address: IpAddr) -> u128 {
+pub(crate) fn wide_site(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(four) => u128::from(u32::from(four) & 0xffff_ff00),
         IpAddr::V6(six) => u128::from(six) & !((1 << 80) - 1),

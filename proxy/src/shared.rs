@@ -7,13 +7,13 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use audit::Record;
 use http::HeaderMap;
-use tokio::sync::Semaphore;
 
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::denials::Denials;
 use crate::limits::Limits;
 use crate::phase::Phase;
+use crate::pipeline::HeldForms;
 use crate::reload::Reloads;
 use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
@@ -54,7 +54,7 @@ pub struct Shared {
     /// Where traces go; none while nothing is exported.
     pub outbox: Option<Arc<Outbox>>,
     /// Room for forms that are held before they are passed on, over all workers.
-    pub forms: Arc<Semaphore>,
+    pub(crate) forms: HeldForms,
     /// What goes on at this moment, over all workers.
     pub room: Arc<Room>,
     /// When the log last told of an ended connection.

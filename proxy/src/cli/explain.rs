@@ -60,6 +60,9 @@ pub(super) struct ExplainArgs {
     /// A header of the request, for example `x-clinic: a`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// A field of the form that a POST sends, for example `action=delete`; may be repeated
+    #[arg(long = "form", value_name = "NAME=VALUE")]
+    form: Vec<String>,
     /// The client's address
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     peer: IpAddr,
@@ -135,6 +138,16 @@ fn asked<'r>(args: &ExplainArgs, plan: &'r Plan, now: u64) -> Result<Asked<'r>, 
     if let Some(token) = &args.token {
         carry(token, provider_of_token(args, runtime, token)?, &mut parts)?;
     }
+    let mut form = Vec::new();
+    for field in &args.form {
+        let (name, value) = field
+            .split_once('=')
+            .ok_or_else(|| format!("`{field}` is no field of a form; write it as `name=value`"))?;
+        form.push((name.to_owned(), value.to_owned()));
+    }
+    if !form.is_empty() && parts.method != Method::POST {
+        return Err(format!("a form is read of a POST alone, and this is a {}", parts.method));
+    }
     let caller = match (&args.claims, args.as_role.as_slice()) {
         (Some(claims), _) => Some(claimed(args, runtime, claims)?),
         (None, []) => None,
@@ -148,7 +161,7 @@ fn asked<'r>(args: &ExplainArgs, plan: &'r Plan, now: u64) -> Result<Asked<'r>, 
         }
         (Some(path), Some(_)) => Some(presented(path)?),
     };
-    Ok(Asked { parts, caller, trust, certificate, peer: args.peer, now })
+    Ok(Asked { parts, form, caller, trust, certificate, peer: args.peer, now })
 }
 
 /// The certificate in a file, as a client would show it.

@@ -103,17 +103,19 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
     Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None }))
 }
 
-/// Whether anybody vouches for the caller of a request that is not routed yet.
-pub(super) fn is_known(
+/// Who sends a request that is not routed yet, where anybody vouches for it.
+///
+/// # Errors
+/// As with [`caller`].
+pub(super) fn known<'r>(
     shared: &Shared,
-    runtime: &Runtime,
+    runtime: &'r Runtime,
     connection: &Connection,
-    (headers, pressed): (&HeaderMap, Option<Full>),
+    sent: (&HeaderMap, Option<Full>),
     trail: &mut Trail,
-) -> bool {
-    let proved = believed(shared, connection, trail.started.unix_seconds())
-        .and_then(|shown| prove(shared, runtime, shown, (headers, pressed), trail).map(|caller| caller.is_some()));
-    matches!(proved, Ok(true))
+) -> Result<Option<Caller<'r>>, Rejection> {
+    let shown = believed(shared, connection, trail.started.unix_seconds())?;
+    prove(shared, runtime, shown, sent, trail)
 }
 
 fn prove<'r>(

@@ -29,7 +29,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Record, Settings};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, KeyTasks};
@@ -142,7 +141,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         denials: Denials::default(),
         metrics,
         outbox,
-        forms: Arc::new(Semaphore::new(crate::pipeline::FORMS)),
+        forms: crate::pipeline::HeldForms::default(),
         room: Arc::default(),
         told: Told::default(),
         phase: Phase::default(),

@@ -28,6 +28,8 @@ mod drain;
 mod examples;
 mod explain;
 mod floods;
+mod forms;
+mod forms_held;
 mod framing;
 mod fuzz_corpus;
 mod grpc;

@@ -110,6 +110,8 @@ pub(super) async fn serve(listener: TcpListener, desk: Arc<Desk>) {
 }
 
 async fn connection(stream: TcpStream, tls: TlsAcceptor, desk: Arc<Desk>) {
+    // Answers are small; without this the last piece of one may wait for a confirmation of the one before.
+    drop(stream.set_nodelay(true));
     let Ok(Ok(stream)) = timeout(PATIENCE, tls.accept(stream)).await else { return };
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stages = desk.phase.watch();

@@ -16,6 +16,9 @@ use super::patch;
 
 /// The longest request that is read, in bytes: etcd takes objects of 1.5 MiB.
 pub(super) const LONGEST: usize = 2 * 1024 * 1024;
+/// The most values that one may hold, counted by the signs that part them: a pod has some hundreds, and each takes up many
+/// times its bytes once it is read.
+const PIECES: usize = 100_000;
 /// The longest id of a question, in bytes; the API server's have 36.
 const LONGEST_UID: usize = 128;
 /// The most warnings of an answer, and the longest text of one, in characters: the API server cuts there.
@@ -59,6 +62,7 @@ pub(super) struct Answered {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Malformed {
     NotAReview,
+    TooManyPieces,
     Version,
     NoRequest,
     Uid,
@@ -70,6 +74,7 @@ impl fmt::Display for Malformed {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str(match self {
             Malformed::NotAReview => "this is no AdmissionReview",
+            Malformed::TooManyPieces => "this holds more values than any pod has",
             Malformed::Version => "only `admission.k8s.io/v1` is spoken",
             Malformed::NoRequest => "the review holds no request",
             Malformed::Uid => "the request has no usable `uid`",
@@ -143,6 +148,9 @@ struct Status<'a> {
 /// # Errors
 /// Where it is none.
 pub(super) fn answer(body: &[u8], judge: impl FnOnce(&Value) -> Judged) -> Result<Answered, Malformed> {
+    if body.iter().filter(|byte| matches!(byte, b',' | b'[' | b'{')).count() > PIECES {
+        return Err(Malformed::TooManyPieces);
+    }
     let review: Review = serde_json::from_slice(body).map_err(|_| Malformed::NotAReview)?;
     if review.kind != "AdmissionReview" {
         return Err(Malformed::NotAReview);

@@ -78,7 +78,9 @@ fn what_is_no_question_is_none() {
     assert_eq!(with("/request/kind/group", json!("apps")), Malformed::NotAPod);
     assert_eq!(with("/request/object", Value::Null), Malformed::NotAPod);
     assert_eq!(answer(b"", |_| Judged::Untouched).unwrap_err(), Malformed::NotAReview);
-    let deep = "[".repeat(100_000);
+    let many = review(&json!({"spec": {"x": vec![0; PIECES]}}));
+    assert_eq!(ask(&many, Judged::Untouched).unwrap_err(), Malformed::TooManyPieces);
+    let deep = "[".repeat(PIECES);
     assert_eq!(answer(deep.as_bytes(), |_| Judged::Untouched).unwrap_err(), Malformed::NotAReview);
 }
 

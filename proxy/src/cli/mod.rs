@@ -11,6 +11,7 @@ mod explain;
 mod healthcheck;
 mod inject;
 mod injector;
+mod redirect;
 mod run;
 mod schema;
 mod status;
@@ -59,6 +60,8 @@ enum Command {
     Inject(inject::InjectArgs),
     /// Give pods their sidecar when they are created: a webhook for Kubernetes, or policies for it
     Injector(injector::InjectorArgs),
+    /// Lead who comes to the application's port to the gate: for an init container with NET_ADMIN
+    Redirect(redirect::RedirectArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
         Command::Inject(args) => inject::run(&args).into(),
         Command::Injector(args) => injector::run(&args).into(),
+        Command::Redirect(args) => redirect::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

@@ -12,6 +12,7 @@
 
 mod abuse;
 mod answers;
+mod app_health;
 mod attacks;
 mod browser;
 mod canary;
@@ -27,6 +28,7 @@ mod demo;
 mod drain;
 mod examples;
 mod explain;
+mod exposed;
 mod floods;
 mod forms;
 mod forms_held;
@@ -47,6 +49,7 @@ mod one_reading;
 mod path;
 mod policy_tests;
 mod record;
+mod redirect;
 mod reload;
 mod rollout;
 mod security_txt;

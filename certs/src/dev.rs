@@ -50,11 +50,19 @@ impl DevCa {
     /// # Errors
     /// A validity that no certificate can say.
     pub fn generate(validity: Validity) -> Result<Self, CertError> {
+        Self::named("Anteroom development CA", validity)
+    }
+
+    /// A new CA with a new key, under this common name.
+    ///
+    /// # Errors
+    /// A validity that no certificate can say.
+    pub fn named(name: &str, validity: Validity) -> Result<Self, CertError> {
         let key = KeyPair::generate().map_err(not_issued)?;
         let mut params = dated(CertificateParams::default(), validity)?;
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.distinguished_name.push(DnType::CommonName, "Anteroom development CA");
+        params.distinguished_name.push(DnType::CommonName, name);
         let ca_pem = params.self_signed(&key).map_err(not_issued)?.pem();
         Self::join(ca_pem, key)
     }

@@ -26,6 +26,7 @@ pub mod dev_key;
 mod expiry;
 pub mod exposed;
 pub mod framing;
+pub mod injector;
 pub mod limits;
 mod made_of;
 pub mod manual;

@@ -66,7 +66,7 @@ pub(crate) struct About {
     pub(crate) workers: usize,
 }
 
-type Answer = Response<Full<Bytes>>;
+pub(crate) type Answer = Response<Full<Bytes>>;
 
 /// Starts the thread; the handle is for tasks that fetch keys on it.
 ///
@@ -115,15 +115,7 @@ async fn run(
             if health::asks_app(&request) { app.answer(request.uri().path()).await } else { probes(request).await }
         }
     };
-    tokio::spawn(async move {
-        let mut open = Open::default();
-        loop {
-            match health.accept().await {
-                Ok((stream, _)) => open.add(tokio::spawn(serve(stream, answers.clone(), longest))),
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-            }
-        }
-    });
+    tokio::spawn(accept(health, answers, longest));
     if let Some(control) = control {
         let gate = Arc::clone(&shared);
         let answers = answers_of(guarded(move |request| control::answer(&gate, &about, request)));
@@ -146,6 +138,30 @@ async fn run(
     });
     // Probes are answered until the workers are done: readiness is then false, liveness still true.
     shared.phase.watch().reached(Stage::Over).await;
+}
+
+/// Answers on a listener for probes that wait for nobody, for ever.
+pub(crate) async fn probes(
+    listener: tokio::net::TcpListener,
+    answer: impl Fn(&Request<Incoming>) -> Answer + Clone + Send + Sync + 'static,
+) {
+    accept(listener, answers_of(guarded(answer)), 2 * PATIENCE).await;
+}
+
+async fn accept<F>(
+    listener: tokio::net::TcpListener,
+    answers: impl Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    longest: Duration,
+) where
+    F: Future<Output = Answer> + Send + 'static,
+{
+    let mut open = Open::default();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => open.add(tokio::spawn(serve(stream, answers.clone(), longest))),
+            Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+        }
+    }
 }
 
 type Guarded = BoxCloneSyncService<Request<Incoming>, Answer, BoxError>;
@@ -214,7 +230,7 @@ fn busy() -> Answer {
     plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "busy\n".into())
 }
 
-fn plain(status: StatusCode, kind: &'static str, text: String) -> Answer {
+pub(crate) fn plain(status: StatusCode, kind: &'static str, text: String) -> Answer {
     let mut answer = Response::new(Full::new(Bytes::from(text)));
     *answer.status_mut() = status;
     let headers = answer.headers_mut();

@@ -50,7 +50,7 @@ enum Form {
 }
 
 pub(super) fn run(args: &InjectArgs) -> Exit {
-    let settings = match settings(args) {
+    let settings = match settings(args.settings.as_deref(), args.image.as_deref(), args.all) {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -80,9 +80,10 @@ fn sha256(bytes: &[u8]) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).fold("sha256:".to_owned(), |text, byte| text + &byte)
 }
 
-fn settings(args: &InjectArgs) -> Result<Settings, Exit> {
+/// What is injected, as a file and the flags say it; what is wrong with them has been told.
+pub(super) fn settings(path: Option<&Path>, image: Option<&str>, all: bool) -> Result<Settings, Exit> {
     let mut sources = Sources::default();
-    let (name, text) = match &args.settings {
+    let (name, text) = match path {
         None => ("the defaults".to_owned(), NO_SETTINGS.to_owned()),
         Some(path) => {
             let mut left = MOST_BYTES;
@@ -96,8 +97,8 @@ fn settings(args: &InjectArgs) -> Result<Settings, Exit> {
     let file = sources.add(name, text);
     let raw = policy::read::<RawInjection>(&sources, file)
         .map_err(|diagnostics| super::show(&Faults { sources, diagnostics }))?;
-    let image = args.image.clone().map(ImageName::try_from).transpose();
-    let asked = if args.all { Asked::ByDefault } else { Asked::ByLabel };
+    let image = image.map(|image| ImageName::try_from(image.to_owned())).transpose();
+    let asked = if all { Asked::ByDefault } else { Asked::ByLabel };
     let settings = image.map_err(str::to_owned).and_then(|image| raw.settings(image, env!("CARGO_PKG_VERSION"), asked));
     settings.map_err(|reason| {
         complain(&format!("error: {reason}"));

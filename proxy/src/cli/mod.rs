@@ -10,6 +10,7 @@ mod drain;
 mod explain;
 mod healthcheck;
 mod inject;
+mod injector;
 mod redirect;
 mod run;
 mod schema;
@@ -55,10 +56,12 @@ enum Command {
     Drain(drain::DrainArgs),
     /// Ask a running gate whether it is ready: the exit code says it
     Healthcheck(healthcheck::HealthcheckArgs),
-    /// Lead who comes to the application's port to the gate: for an init container with NET_ADMIN
-    Redirect(redirect::RedirectArgs),
     /// Put the gate into the pods of Kubernetes manifests
     Inject(inject::InjectArgs),
+    /// Give pods their sidecar when they are created: a webhook for Kubernetes, or policies for it
+    Injector(injector::InjectorArgs),
+    /// Lead who comes to the application's port to the gate: for an init container with NET_ADMIN
+    Redirect(redirect::RedirectArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -110,8 +113,9 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args).into(),
         Command::Drain(args) => drain::run(&args).into(),
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
-        Command::Redirect(args) => redirect::run(&args).into(),
         Command::Inject(args) => inject::run(&args).into(),
+        Command::Injector(args) => injector::run(&args).into(),
+        Command::Redirect(args) => redirect::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

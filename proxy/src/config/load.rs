@@ -221,7 +221,7 @@ fn read_text(path: &Path, set: &mut FileSet) -> Result<String, String> {
 ///
 /// # Errors
 /// The system's reason, or that the file is over 2 MiB.
-pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
+pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut bytes = Vec::new();
     file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;

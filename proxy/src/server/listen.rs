@@ -35,7 +35,7 @@ pub(super) fn reuse_port(address: SocketAddr, workers: usize) -> io::Result<Vec<
 ///
 /// # Errors
 /// The system's.
-pub(super) fn single(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn single(address: SocketAddr) -> io::Result<TcpListener> {
     open(address, false)
 }
 

@@ -51,6 +51,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Exporter;
 use crate::telemetry::refusals::Refusals;
 pub(crate) use connection::Connection;
+pub(crate) use listen::single;
 pub(crate) use room::Place;
 pub use room::Room;
 

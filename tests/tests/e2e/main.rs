@@ -40,6 +40,8 @@ mod headers;
 mod hostile_app;
 mod identity;
 mod inject_manifests;
+mod injector;
+mod injector_certificate;
 mod limits;
 mod manual;
 mod newcomers;

@@ -15,6 +15,8 @@ pub enum Stage {
     Leaving,
     /// Every answer says that the connection ends (`Connection: close`, GOAWAY), and silent connections are closed.
     Closing,
+    /// The listeners close as soon as those have gone who are here.
+    Emptying,
     /// What is still open is cut.
     Cutting,
     /// No worker is left.

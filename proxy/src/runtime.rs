@@ -17,6 +17,7 @@ use redact::PseudonymKey;
 use rustls::ServerConfig;
 
 use crate::authn::{self, Callers, Contexts, KeyStore};
+use crate::exposed::OnExposed;
 use crate::limits::Quota;
 use crate::network::Networks;
 use crate::pace::LeastRate;
@@ -35,6 +36,8 @@ pub struct Runtime {
     pub policy_digest: Arc<str>,
     /// The application.
     pub app: AppTarget,
+    /// What becomes of it when the application can be reached around the gate.
+    pub exposed: OnExposed,
     /// The public names, in lower case.
     pub hosts: Vec<String>,
     /// Who may vouch for a caller, in the order of their names.

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::denials::Denials;
+use crate::exposed::{Exposed, Exposure, OnExposed};
 use crate::limits::Limits;
 use crate::phase::Phase;
 use crate::reload::Reloads;
@@ -55,6 +56,8 @@ pub struct Shared {
     pub forms: Arc<Semaphore>,
     /// What goes on at this moment, over all workers.
     pub room: Arc<Room>,
+    /// Whether the application can be reached around the gate.
+    pub exposed: Exposed,
     /// When the log last told of an ended connection.
     pub told: Told,
     /// Where the process stands in its life.
@@ -85,6 +88,12 @@ impl Shared {
         let now = self.clock.now().unix_seconds();
         if !runtime.providers.is_empty() && runtime.providers.iter().all(|one| one.keys.current(now).is_err()) {
             reasons.push("keys");
+        }
+        match (runtime.exposed, &*self.exposed.found()) {
+            (OnExposed::Refuse, Exposure::Open(_)) => reasons.push("exposed"),
+            // Nobody knows yet, and readiness must not come before it is known.
+            (OnExposed::Refuse, Exposure::Unknown) if reasons.is_empty() => reasons.push("starting"),
+            (OnExposed::Refuse | OnExposed::Warn, _) => {}
         }
         reasons
     }

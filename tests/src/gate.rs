@@ -266,7 +266,7 @@ impl Drop for Gate {
         let cut = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             // What its disk did not take is what some tests are about.
-            runtime.block_on(running.drain(std::future::ready(()))).ok();
+            runtime.block_on(running.drain(std::future::ready(()), std::future::ready(()))).ok();
         });
         if cut.join().is_err() && !std::thread::panicking() {
             panic!("the gate did not end");

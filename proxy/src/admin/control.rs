@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{About, Answer, plain};
 use crate::expiry;
+use crate::exposed::Exposure;
 use crate::phase::Stage;
 use crate::runtime::{Rollout, Runtime};
 use crate::shared::Shared;
@@ -70,6 +71,7 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
         "draining": shared.phase.is_leaving(),
         "up_s": now.monotone.as_secs(),
         "https": about.https.to_string(),
+        "app_exposed": exposed(&shared.exposed.found()),
         "workers": about.workers,
         "policy": &*runtime.policy_digest,
         "routes": runtime.policy.routes().count(),
@@ -103,6 +105,15 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             "failed": record.failed.map(|reason| redact::text(&reason.to_string()).into_owned()),
         },
     })
+}
+
+/// The addresses at which the application can be reached around the gate; null where nobody has looked.
+fn exposed(found: &Exposure) -> serde_json::Value {
+    match found {
+        Exposure::Unknown | Exposure::Unasked => serde_json::Value::Null,
+        Exposure::Closed => json!([]),
+        Exposure::Open(addresses) => addresses.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// The stage of each control, and what it would have changed or refused while it was observed, since the start.

@@ -1,7 +1,7 @@
 //! Probes and metrics: read-only, in clear, for the pod's network.
 //!
 //! `/startedz` says whether the workers listen, and never waits for the application; `/livez` that this thread still
-//! answers; `/readyz` whether traffic should come; `/metrics` is for Prometheus.
+//! answers; `/readyz` whether traffic should come; `/metrics` is for Prometheus. `/app-health` is [`super::app_health`]'s.
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
@@ -23,6 +23,11 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
         },
         _ => plain(StatusCode::NOT_FOUND, "text/plain", "/startedz /livez /readyz /metrics\n".to_owned()),
     }
+}
+
+/// Whether the application is to be asked.
+pub(super) fn asks_app(request: &Request<Incoming>) -> bool {
+    matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path().starts_with("/app-health/")
 }
 
 fn probe(reasons: Vec<&'static str>) -> Answer {

@@ -1,10 +1,12 @@
 //! What is not for clients: probes and metrics on the health listener, status on the control socket, the fetching of keys,
-//! the counting of refusals.
+//! the counting of refusals, the look for a way around the gate.
 //!
 //! All of it runs on one thread of its own, so that a busy gate still answers its probes. The health listener is read-only
 //! and says nothing that the pod's network may not know; everything else is on the control socket.
 
+mod app_health;
 mod control;
+mod exposed;
 mod health;
 mod keys;
 
@@ -13,6 +15,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -30,9 +33,11 @@ use tokio::time::timeout;
 use tower::util::BoxCloneSyncService;
 use tower::{BoxError, ServiceBuilder, ServiceExt as _};
 
+use crate::config::Pod;
 use crate::phase::Stage;
 use crate::server::StartError;
 use crate::shared::Shared;
+use app_health::AppHealth;
 pub(crate) use keys::KeyTasks;
 
 /// Requests that are answered at once; more than these are turned away.
@@ -70,6 +75,7 @@ type Answer = Response<Full<Bytes>>;
 pub(crate) fn start(
     listeners: Listeners,
     about: About,
+    pod: Pod,
     shared: Arc<Shared>,
 ) -> Result<(JoinHandle<()>, Handle), StartError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
@@ -82,7 +88,7 @@ pub(crate) fn start(
     let thread = std::thread::Builder::new()
         .name("admin".to_owned())
         .spawn(move || {
-            runtime.block_on(run(health, control, Arc::new(about), shared));
+            runtime.block_on(run(health, control, Arc::new(about), pod, shared));
             // A socket that nobody answers on would only puzzle.
             path.map(std::fs::remove_file);
         })
@@ -94,27 +100,38 @@ async fn run(
     health: tokio::net::TcpListener,
     control: Option<tokio::net::UnixListener>,
     about: Arc<About>,
+    pod: Pod,
     shared: Arc<Shared>,
 ) {
+    tokio::spawn(exposed::watch(Arc::clone(&shared), pod.addresses.clone()));
     let gate = Arc::clone(&shared);
-    let probes = guarded(move |request| health::answer(&gate, request));
+    let probes = answers_of(guarded(move |request| health::answer(&gate, request)));
+    let app = AppHealth::new(pod);
+    let longest = 2 * PATIENCE + app.longest();
+    let answers = move |request: Request<Incoming>| {
+        let (app, probes) = (app.clone(), probes.clone());
+        async move {
+            // Those wait for the application, so they do not share the limits of those that wait for nobody.
+            if health::asks_app(&request) { app.answer(request.uri().path()).await } else { probes(request).await }
+        }
+    };
     tokio::spawn(async move {
         let mut open = Open::default();
         loop {
             match health.accept().await {
-                Ok((stream, _)) => open.add(tokio::spawn(serve(stream, probes.clone()))),
+                Ok((stream, _)) => open.add(tokio::spawn(serve(stream, answers.clone(), longest))),
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             }
         }
     });
     if let Some(control) = control {
         let gate = Arc::clone(&shared);
-        let answers = guarded(move |request| control::answer(&gate, &about, request));
+        let answers = answers_of(guarded(move |request| control::answer(&gate, &about, request)));
         tokio::spawn(async move {
             let mut open = Open::default();
             loop {
                 match control.accept().await {
-                    Ok((stream, _)) => open.add(tokio::spawn(serve(stream, answers.clone()))),
+                    Ok((stream, _)) => open.add(tokio::spawn(serve(stream, answers.clone(), 2 * PATIENCE))),
                     Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
                 }
             }
@@ -164,14 +181,25 @@ impl Open {
     }
 }
 
-/// Serves one connection: one head and one answer, within [`PATIENCE`] each.
-async fn serve<S>(stream: S, answers: Guarded)
+/// A guarded answerer as a function: what has no place is told so.
+fn answers_of(
+    answers: Guarded,
+) -> impl Fn(Request<Incoming>) -> Pin<Box<dyn Future<Output = Answer> + Send>> + Clone + Send + 'static {
+    move |request| {
+        let answers = answers.clone();
+        Box::pin(async move { answers.oneshot(request).await.unwrap_or_else(|_| busy()) })
+    }
+}
+
+/// Serves one connection: one head within [`PATIENCE`], and one answer; `longest` in all.
+async fn serve<S, F>(stream: S, answers: impl Fn(Request<Incoming>) -> F, longest: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    F: Future<Output = Answer>,
 {
-    let service = service_fn(move |request| {
-        let answers = answers.clone();
-        async move { Ok::<_, Infallible>(answers.oneshot(request).await.unwrap_or_else(|_| busy())) }
+    let service = service_fn(|request| {
+        let answer = answers(request);
+        async move { Ok::<_, Infallible>(answer.await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -179,7 +207,7 @@ where
         .keep_alive(false)
         .serve_connection(TokioIo::new(stream), service);
     // A prober that hangs up is of no interest, nor one that does not read.
-    drop(timeout(2 * PATIENCE, connection).await);
+    drop(timeout(longest, connection).await);
 }
 
 fn busy() -> Answer {

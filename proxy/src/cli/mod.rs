@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod explain;
 mod healthcheck;
+mod redirect;
 mod run;
 mod schema;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     Drain(drain::DrainArgs),
     /// Ask a running gate whether it is ready: the exit code says it
     Healthcheck(healthcheck::HealthcheckArgs),
+    /// Lead who comes to the application's port to the gate: for an init container with NET_ADMIN
+    Redirect(redirect::RedirectArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Status(args) => status::run(&args).into(),
         Command::Drain(args) => drain::run(&args).into(),
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
+        Command::Redirect(args) => redirect::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

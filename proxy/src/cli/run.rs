@@ -1,9 +1,11 @@
 //! `anteroom run`: the main job.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use policy::units::Period;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use super::{ConfigPath, Exit, complain, show};
 use crate::clock::Clock;
@@ -19,6 +21,15 @@ pub(super) struct RunArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Exit {
+    // ORDER: before anything else. As the first process of a container the gate gets no signal that it does not listen for,
+    // and one that came while it read its files would be lost.
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => {
+            complain(&format!("error: cannot listen for signals: {error}"));
+            return Exit::Failed;
+        }
+    };
     let plan = match config::prepare(&args.path.config) {
         Ok(plan) => plan,
         Err(faults) => return show(&faults),
@@ -34,20 +45,13 @@ pub(super) fn run(args: &RunArgs) -> Exit {
     for warning in &plan.warnings {
         tracing::warn!(target: "anteroom", detail = warning.message, "configuration");
     }
-    let exit = serve(plan);
+    let exit = serve(plan, signals);
     // Writes what is still waiting.
     drop(log);
     exit
 }
 
-fn serve(plan: config::Plan) -> Exit {
-    let mut signals = match Signals::listen() {
-        Ok(signals) => signals,
-        Err(error) => {
-            complain(&format!("error: cannot listen for signals: {error}"));
-            return Exit::Failed;
-        }
-    };
+fn serve(plan: config::Plan, mut signals: Signals) -> Exit {
     let policy = plan.runtime.policy_digest.to_string();
     let running = match server::start(plan, Clock::system()) {
         Ok(running) => running,
@@ -67,7 +71,18 @@ fn serve(plan: config::Plan) -> Exit {
     let (delay, deadline) = (Period(times.delay), Period(times.deadline));
     let detail = format!("still serving for {delay}, all ended after {deadline}");
     tracing::info!(target: "anteroom", signal = reason, detail, "leaving");
-    match runtime.block_on(running.drain(signals.asked.again(reason))) {
+    let left = runtime.block_on(async {
+        let (count, counted) = watch::channel(usize::from(reason != BY_SOCKET));
+        let came = |signals: usize| {
+            let mut counted = counted.clone();
+            async move { drop(counted.wait_for(|seen| *seen >= signals).await) }
+        };
+        tokio::select! {
+            left = running.drain(came(1), came(2)) => left,
+            never = signals.asked.count(count) => match never {},
+        }
+    });
+    match left {
         Ok(()) => {
             tracing::info!(target: "anteroom", "stopped");
             Exit::Done
@@ -122,15 +137,14 @@ impl Asked {
         }
     }
 
-    /// Waits for the signal that ends a drain at once: the second one. After `anteroom drain` the first is Kubernetes',
-    /// which follows every `preStop` hook.
-    async fn again(mut self, first: &str) {
-        let signals = if first == BY_SOCKET { 2 } else { 1 };
-        for _ in 0..signals {
+    /// Counts the signals that ask the gate to leave: the first ends a drain that the control socket began, the second cuts.
+    async fn count(mut self, came: watch::Sender<usize>) -> Infallible {
+        loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
             }
+            came.send_modify(|count| *count += 1);
         }
     }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::compile::{Faulty, period};
 use super::raw::{RawConfig, seconds};
 use super::way::{RawAppTls, RawProtocol, way};
+use crate::exposed::OnExposed;
 use crate::runtime::{AnswerHeaders, IdentityHeaders, MethodOverride, Place, Provider, Reading, UnclearHeaders};
 use crate::upstream::{AppTarget, TrailerRules};
 
@@ -21,8 +22,9 @@ use crate::upstream::{AppTarget, TrailerRules};
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawApp {
-    /// Where the application listens: `http://` and a loopback address with a port (`http://127.0.0.1:3000`), `unix:` and
-    /// the path of a socket (`unix:/run/app/http.sock`), or `https://` and any host (`https://app.example:8443`).
+    /// Where the application listens: `http://` and a loopback address with a port (`http://127.0.0.1:3000`; `localhost` is
+    /// 127.0.0.1, or `::1` where nobody listens there), `unix:` and the path of a socket (`unix:/run/app/http.sock`), or
+    /// `https://` and any host (`https://app.example:8443`).
     pub url: Spanned<String>,
     /// What it speaks; nothing else is tried.
     #[serde(default)]
@@ -34,6 +36,10 @@ pub struct RawApp {
     /// The public names, for example `clinic.example`. `Host` must be one of them, and SNI, where sent, must be the
     /// same. A name without a port stands for that name on any port.
     pub hosts: Vec<Spanned<String>>,
+    /// What becomes of it when the application can be reached around the gate, at its port on an address of the pod that is
+    /// not loopback. The gate tries it at the start and each minute.
+    #[serde(default)]
+    pub exposed: RawExposed,
     /// How long the gate waits for the application.
     #[serde(default)]
     pub timeouts: RawTimeouts,
@@ -44,6 +50,17 @@ pub struct RawApp {
     /// What becomes of headers with `_`, `.` or another sign in their names that servers read as `-`.
     #[serde(default)]
     pub unclear_headers: RawUnclearHeaders,
+}
+
+/// What becomes of it when the application can be reached around the gate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawExposed {
+    /// The log, a metric and `status` say it.
+    #[default]
+    Warn,
+    /// They say it, and `/readyz` fails until it is closed.
+    Refuse,
 }
 
 /// Where a request may name another method than its own.
@@ -120,6 +137,14 @@ pub(super) fn trailer_rules(
     });
     let judged = policy.routes().flat_map(policy::Route::headers).filter_map(|name| HeaderName::try_from(name).ok());
     TrailerRules::new(ours.into_iter().chain(set).chain(credentials).cloned().chain(judged))
+}
+
+/// What becomes of it when the application can be reached around the gate.
+pub(super) fn exposed(raw: &RawApp) -> OnExposed {
+    match raw.exposed {
+        RawExposed::Warn => OnExposed::Warn,
+        RawExposed::Refuse => OnExposed::Refuse,
+    }
 }
 
 /// How requests are read.

@@ -15,6 +15,7 @@ use super::audit::{AuditPlan, audit_plan};
 use super::drain::drain_times;
 use super::files::FileSet;
 use super::load::{Faults, Loaded};
+use super::pod::{self, Pod};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
 use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls};
@@ -45,7 +46,9 @@ pub struct Plan {
     pub telemetry: Option<otlp::Settings>,
     /// How much the log says.
     pub log_level: LogLevel,
-    /// How many workers; `None`: one per CPU.
+    /// What the gate knows of its pod.
+    pub pod: Pod,
+    /// How many workers; `None`: one per CPU, at most two.
     pub workers: Option<usize>,
     /// Where the day of `security_txt` stands.
     pub(super) security_txt_day: Span,
@@ -70,7 +73,7 @@ impl Plan {
 /// # Errors
 /// Every fault at once, each with its place.
 pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
-    let Loaded { sources, config, policies, base, files } = loaded;
+    let Loaded { sources, config, policies, base, files, pod } = loaded;
     let mut faults = Faulty { base: &base, files: &files, found: Vec::new() };
 
     let policy = policy::compile(&policies).map_err(|found| faults.found.extend(found)).ok();
@@ -103,6 +106,8 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let audit = audit_plan(&config, &mut faults);
     let telemetry = config.telemetry.as_ref().and_then(|raw| telemetry::compile(raw, &mut faults));
 
+    let pod = pod::pod(&pod, &mut faults.found);
+
     let diagnostics = faults.found;
     if diagnostics.iter().any(Diagnostic::is_error) {
         return Err(Faults { sources, diagnostics });
@@ -114,6 +119,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             policy,
             policy_digest: policy_digest.into(),
             app: AppTarget { trailers, ..app? },
+            exposed: app::exposed(&config.app),
             hosts,
             providers,
             callers: callers?,
@@ -146,6 +152,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         audit,
         telemetry,
         log_level: config.log.level,
+        pod,
         workers,
         security_txt_day: config.security_txt.as_ref().map_or(Span::NOWHERE, |raw| raw.expires.span),
         warnings: diagnostics,

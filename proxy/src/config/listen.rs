@@ -13,7 +13,8 @@ use super::compile::Faulty;
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawListen {
-    /// Address and port for clients: TLS 1.3 only. `[::]` takes IPv4 as well.
+    /// Address and port for clients: TLS 1.3 only. `[::]` takes IPv4 as well, and IPv4 alone on a machine without
+    /// IPv6.
     pub https: Spanned<String>,
     /// Address and port for `/startedz /livez /readyz /metrics`: plain HTTP, read-only.
     pub health: Spanned<String>,

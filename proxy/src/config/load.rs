@@ -1,4 +1,5 @@
-//! The only reader of files: the configuration, the policies, and every file that they name, as one set of bytes.
+//! The only reader of files: the configuration, the policies, and every file that they name, as one set of bytes; and of
+//! what the pod says by the environment.
 //!
 //! It reads and collects; it judges nothing but the form of the YAML. Each file has a size limit, and a file that cannot
 //! be read is remembered with its reason, so that [`super::compile`] can say so at the place that names it. A set that
@@ -14,6 +15,7 @@ use std::time::Duration;
 use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 
 use super::files::FileSet;
+use super::pod::{self, RawPod};
 use super::providers::raw::{RawJwks, RawProvider};
 use super::raw::RawConfig;
 
@@ -38,6 +40,8 @@ pub struct Loaded {
     pub base: PathBuf,
     /// Every other file that the configuration names: its bytes, or why it could not be read.
     pub files: BTreeMap<PathBuf, Result<Vec<u8>, String>>,
+    /// What the pod says by the environment.
+    pub pod: RawPod,
 }
 
 /// Why a set of files is no configuration.
@@ -101,7 +105,8 @@ fn load_once(path: &Path, set: &mut FileSet) -> Result<Loaded, Faults> {
     match config {
         Some(config) if faults.iter().all(|fault| !fault.is_error()) => {
             let files = read_named_files(&config, &base, set);
-            Ok(Loaded { sources, config, policies: policies.unwrap_or_default(), files, base })
+            let policies = policies.unwrap_or_default();
+            Ok(Loaded { sources, config, policies, files, base, pod: read_pod() })
         }
         _ => Err(Faults { sources, diagnostics: faults }),
     }
@@ -187,6 +192,15 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
         names.extend(telemetry.ca.iter().chain(headers).map(|name| base.join(&name.value)));
     }
     names.into_iter().map(|path| (path.clone(), set.read(&path))).collect()
+}
+
+/// What the environment says; what is no text becomes one that is no value of it either.
+fn read_pod() -> RawPod {
+    let read = |name| {
+        let value = std::env::var_os(name).map(|value| value.to_string_lossy().into_owned());
+        value.filter(|value| !value.is_empty())
+    };
+    RawPod { addresses: read(pod::POD_IPS), probes: read(pod::APP_PROBES) }
 }
 
 fn provider_files(provider: &RawProvider) -> Vec<&str> {

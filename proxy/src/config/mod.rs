@@ -14,6 +14,7 @@ mod headers;
 mod limits;
 mod listen;
 mod load;
+mod pod;
 mod providers;
 pub mod raw;
 mod rollout;
@@ -29,6 +30,7 @@ pub use audit::AuditPlan;
 pub use compile::Plan;
 pub use files::FileSet;
 pub use load::{Faults, Loaded, load};
+pub use pod::{AppProbe, Ask, HttpAsk, Pod, RawPod};
 pub use providers::KeySource;
 
 /// Reads and compiles the configuration at `path` with all that it names.

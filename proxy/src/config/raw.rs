@@ -82,7 +82,8 @@ pub struct RawConfig {
     /// Where traces, metrics and the log are sent, beside standard output and `/metrics`. Left out: nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub telemetry: Option<RawTelemetry>,
-    /// Worker threads, each with its own listener and pool: 1 to 256. Left out: one per CPU that the cgroup grants.
+    /// Worker threads, each with its own listener and pool: 1 to 256. Left out: one per CPU that the cgroup grants, and
+    /// no more than two.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workers: Option<Spanned<u16>>,
 }

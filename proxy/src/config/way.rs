@@ -64,7 +64,7 @@ pub(super) fn way(app: &RawApp, faults: &mut Faulty<'_>) -> Option<Way> {
         Some(("unix", path)) => socket(path, url, faults).map(Address::Unix),
         Some(("https", _)) => secure(app, protocol, faults).map(Address::Secure),
         Some(_) | None => match loopback(&url.value) {
-            Ok(address) => Some(Address::Loopback(address)),
+            Ok(address) => Some(address),
             Err((message, hint)) => {
                 faults.at(url.span, "app-url", message, hint);
                 None
@@ -75,15 +75,19 @@ pub(super) fn way(app: &RawApp, faults: &mut Faulty<'_>) -> Option<Way> {
 }
 
 /// The address in an `http` URL. Plain HTTP is taken to loopback only: nothing leaves the pod unencrypted.
-fn loopback(url: &str) -> Result<SocketAddr, (String, &'static str)> {
+fn loopback(url: &str) -> Result<Address, (String, &'static str)> {
     const HINT: &str = "write it as `http://127.0.0.1:3000`, `unix:/run/app/http.sock` or `https://app.example:8443`";
     if !url.starts_with("http://") {
         return Err((format!("`{url}` does not start with `http://`, `https://` or `unix:`"), HINT));
     }
-    let authority = host_and_port(url).map_err(|message| (message, HINT))?.replace("localhost:", "127.0.0.1:");
+    let authority = host_and_port(url).map_err(|message| (message, HINT))?;
+    let port = authority.strip_prefix("localhost:").and_then(|port| port.parse().ok());
+    if let Some(port) = port.filter(|port| *port != 0) {
+        return Ok(Address::Localhost(port));
+    }
     let parsed: Result<SocketAddr, _> = authority.parse();
     match parsed {
-        Ok(address) if address.ip().is_loopback() && address.port() != 0 => Ok(address),
+        Ok(address) if address.ip().is_loopback() && address.port() != 0 => Ok(Address::Loopback(address)),
         Ok(address) if !address.ip().is_loopback() => {
             let message = format!("`{}` is not loopback: the request would leave the pod unencrypted", address.ip());
             Err((message, "write `https://`, or `http://127.0.0.1:3000` for an application in the same pod"))
@@ -205,6 +209,10 @@ mod tests {
             "http://0.0.0.0:3000",
             "http://app.example:3000",
             "http://localhost.example:3000",
+            "http://localhost",
+            "http://localhost:0",
+            "http://localhost:70000",
+            "http://me.localhost:3000",
             "http://127.0.0.1",
             "http://127.0.0.1:0",
             "http://127.0.0.1:3000/app",

@@ -21,6 +21,7 @@ mod worker;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -37,6 +38,7 @@ use crate::clock::Clock;
 use crate::config::{AuditPlan, Plan};
 use crate::denials::Denials;
 use crate::expiry::Expiry;
+use crate::exposed::Exposed;
 use crate::limits::Limits;
 use crate::phase::{Phase, Stage};
 use crate::reload::{Fixed, Reloader, Reloads};
@@ -55,6 +57,9 @@ pub use room::Room;
 const CUT: Duration = Duration::from_secs(2);
 /// How long the record may take to reach the disk at the end.
 const FLUSH: Duration = Duration::from_secs(30);
+/// How many workers there are where nobody says it: one per CPU that the cgroup grants, and no more than these. A pod without
+/// a limit would else have one per CPU of its node, each with its memory and its connections to the application.
+const WORKERS: usize = 2;
 /// The events that may be on their way to disk at once.
 const RECORD_QUEUE: usize = 4_096;
 /// The size of one file of the record, in bytes.
@@ -65,6 +70,8 @@ const RECORD_SEGMENT: u64 = 64 * 1024 * 1024;
 pub enum StartError {
     /// A socket could not be opened.
     Listen(String, std::io::Error),
+    /// The control socket could not be opened.
+    Control(PathBuf, std::io::Error),
     /// The record could not be opened.
     Record(audit::OpenError),
     /// A thread or its runtime could not be made.
@@ -79,6 +86,23 @@ impl fmt::Display for StartError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StartError::Listen(what, error) => write!(out, "cannot listen on `{what}`: {error}"),
+            StartError::Control(path, error) => {
+                let (path, folder) = (path.display(), path.parent().unwrap_or(path).display());
+                write!(out, "cannot open the control socket `{path}`: {error}")?;
+                match error.kind() {
+                    std::io::ErrorKind::NotFound => {
+                        write!(out, "\n  hint: the folder `{folder}` does not exist: mount a volume there")
+                    }
+                    std::io::ErrorKind::PermissionDenied => {
+                        write!(
+                            out,
+                            "\n  hint: the gate's user may not write to `{folder}`: in a pod, an emptyDir or `fsGroup`"
+                        )
+                    }
+                    std::io::ErrorKind::AddrInUse => write!(out, "\n  hint: another gate answers there"),
+                    _ => Ok(()),
+                }
+            }
             StartError::Record(error) => write!(out, "cannot open the record: {error}"),
             StartError::Thread(error) => write!(out, "cannot start a thread: {error}"),
             StartError::Metrics(error) => write!(out, "cannot make the counters: {error}"),
@@ -110,13 +134,14 @@ pub struct Running {
 /// The first thing that could not be opened.
 pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let listen = |address: SocketAddr| move |error| StartError::Listen(address.to_string(), error);
-    let workers = plan.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+    let workers =
+        plan.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS));
     let listeners = listen::reuse_port(plan.https, workers).map_err(listen(plan.https))?;
     let health = listen::single(plan.health).map_err(listen(plan.health))?;
     let https = listeners.first().and_then(|one| one.local_addr().ok()).unwrap_or(plan.https);
     let health_address = health.local_addr().map_err(listen(plan.health))?;
     let control = match &plan.control {
-        Some(path) => Some(listen::unix(path).map_err(|error| StartError::Listen(path.display().to_string(), error))?),
+        Some(path) => Some(listen::unix(path).map_err(|error| StartError::Control(path.clone(), error))?),
         None => None,
     };
     let record = Record::open(record_settings(&plan.audit)).map_err(StartError::Record)?;
@@ -141,12 +166,13 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         outbox,
         forms: Arc::new(Semaphore::new(crate::pipeline::FORMS)),
         room: Arc::default(),
+        exposed: Exposed::default(),
         told: Told::default(),
         phase: Phase::default(),
     });
     let admin = admin::Listeners { health, control, control_path: plan.control };
     shared.metrics.observe(shared.record.clone(), Arc::downgrade(&shared));
-    let (admin, runtime) = admin::start(admin, admin::About { https, workers }, Arc::clone(&shared))?;
+    let (admin, runtime) = admin::start(admin, admin::About { https, workers }, plan.pod, Arc::clone(&shared))?;
     let mut keys = KeyTasks::new(runtime, Arc::clone(&shared));
     keys.keep(plan.key_sources);
     let (asks, asked) = sync_channel(1);
@@ -201,26 +227,39 @@ impl Running {
         let deadline = self.shared.runtime.load().drain.deadline;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|_| audit::NotRecorded::Closed)?;
-        runtime.block_on(self.end(DrainTimes { delay: Duration::ZERO, deadline }, std::future::pending()))
+        let times = DrainTimes { delay: Duration::ZERO, deadline };
+        runtime.block_on(self.end(times, std::future::ready(()), std::future::pending()))
     }
 
     /// Leaves as the configuration says: readiness falls; whoever comes is served for the delay; then every answer ends
-    /// its connection; what is open at the deadline, or when `hurry` ends, is cut; the record is flushed, then for two seconds the
-    /// telemetry.
+    /// its connection, and when `told` has ended too, so do the listeners; what is open at the deadline, or when `hurry`
+    /// ends, is cut; the record is flushed, then for two seconds the telemetry.
     ///
     /// # Errors
     /// Where events were left that the disk did not take.
-    pub async fn drain(self, hurry: impl Future<Output = ()>) -> Result<(), audit::NotRecorded> {
+    pub async fn drain(
+        self,
+        told: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<(), audit::NotRecorded> {
         let times = self.shared.runtime.load().drain;
-        self.end(times, hurry).await
+        self.end(times, told, hurry).await
     }
 
-    async fn end(mut self, times: DrainTimes, hurry: impl Future<Output = ()>) -> Result<(), audit::NotRecorded> {
+    async fn end(
+        mut self,
+        times: DrainTimes,
+        told: impl Future<Output = ()>,
+        hurry: impl Future<Output = ()>,
+    ) -> Result<(), audit::NotRecorded> {
         let phase = &self.shared.phase;
         phase.advance(Stage::Leaving);
         let in_peace = async {
             sleep(times.delay).await;
             phase.advance(Stage::Closing);
+            // A sidecar hears of the end first and is stopped last: until then its pod may still be sent somebody.
+            told.await;
+            phase.advance(Stage::Emptying);
             all_ended(&self.workers).await;
         };
         let why = tokio::select! {

@@ -73,7 +73,7 @@ impl Door {
         let mut cutting = closing.clone();
         tokio::select! {
             () = self.accept(&listener, &queue) => {}
-            () = closing.reached(Stage::Closing) => {}
+            () = closing.reached(Stage::Emptying) => {}
         }
         let leaving = async {
             // Newcomers are served as long as anyone is who was here before, and no longer: they could come for ever.
@@ -121,6 +121,8 @@ impl Door {
     /// queue: the client has been told there that it is connected, and would hang until it gives up by itself.
     async fn take(&mut self, accepted: io::Result<(TcpStream, SocketAddr)>, queue: &TcpListener) {
         match accepted {
+            // The gate's own look for a way around it, which led here.
+            Ok((_, peer)) if self.shared.exposed.meets(peer) => {}
             // A handle for nothing but this comes first, or the next shortage finds none.
             Ok((stream, _)) if self.spare.is_none() || self.shared.room.is_short_of_handles() => {
                 drop(stream);
@@ -149,9 +151,11 @@ impl Door {
         // ORDER: the others know before the handle is free, so that none of them keeps it.
         self.shared.room.short_of_handles();
         drop(self.spare.take());
-        while let Ok((stream, _)) = queue.accept() {
+        while let Ok((stream, peer)) = queue.accept() {
             drop(stream);
-            self.shared.ended(Ended::Full);
+            if !self.shared.exposed.meets(peer) {
+                self.shared.ended(Ended::Full);
+            }
         }
         self.spare = spare();
     }

@@ -29,6 +29,7 @@ use quick_cache::sync::Cache;
 use super::controls::{Control, Counts, Reports};
 use super::ended::Ended;
 use super::otlp::{Outbox, Signal};
+use crate::exposed::Exposure;
 use crate::pipeline::{METHODS, Trail};
 pub use list::{METRICS, MetricEntry};
 
@@ -256,6 +257,12 @@ impl Metrics {
         });
         let _expiry =
             meter.i64_observable_gauge("anteroom.certificate.expiry").with_unit("s").with_callback(expiry).build();
+        let exposed = seen(&gate, |gate, out| match &*gate.exposed.found() {
+            Exposure::Unknown | Exposure::Unasked => {}
+            Exposure::Closed => out.observe(0, &[]),
+            Exposure::Open(_) => out.observe(1, &[]),
+        });
+        let _exposed = meter.u64_observable_gauge("anteroom.app.exposed").with_callback(exposed).build();
         let lists = seen(&gate, |gate, out| {
             if let Some(until) = gate.shown.load().trust.as_ref().and_then(|trust| trust.lists_until()) {
                 out.observe(until, &[]);

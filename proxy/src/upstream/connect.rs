@@ -1,9 +1,11 @@
 //! A new connection to the application: TCP on loopback, a unix socket, or TLS to any host.
 //!
 //! Decides what counts as a connection: within the time limit, over TLS with a verified certificate, and with the protocol
-//! that was configured. It never falls back to another protocol, another address or to less trust.
+//! that was configured. It never falls back to another protocol, to less trust, or to another address than the two of
+//! `localhost`.
 
 use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -50,11 +52,12 @@ impl From<Unreachable> for Rejection {
 pub(super) async fn connect(target: &AppTarget) -> Result<Socket, Unreachable> {
     let connecting = async {
         match &target.way.address {
-            Address::Loopback(address) => {
-                let stream = TcpStream::connect(address).await.map_err(refused)?;
-                stream.set_nodelay(true).map_err(broke)?;
-                Ok(Socket::Tcp(stream))
-            }
+            Address::Loopback(address) => plain(TcpStream::connect(address).await),
+            // No byte of a request was sent yet, and both are this machine. Many servers listen on one of the two alone.
+            Address::Localhost(port) => plain(match TcpStream::connect((Ipv4Addr::LOCALHOST, *port)).await {
+                Ok(stream) => Ok(stream),
+                Err(_) => TcpStream::connect((Ipv6Addr::LOCALHOST, *port)).await,
+            }),
             Address::Unix(path) => UnixStream::connect(path).await.map(Socket::Unix).map_err(no_socket),
             Address::Secure(secure) => handshake(secure, target.way.protocol).await,
         }
@@ -63,6 +66,12 @@ pub(super) async fn connect(target: &AppTarget) -> Result<Socket, Unreachable> {
         Ok(connected) => connected,
         Err(_) => Err(Unreachable::Down("the application did not take the connection in time")),
     }
+}
+
+fn plain(connected: io::Result<TcpStream>) -> Result<Socket, Unreachable> {
+    let stream = connected.map_err(refused)?;
+    stream.set_nodelay(true).map_err(broke)?;
+    Ok(Socket::Tcp(stream))
 }
 
 async fn handshake(secure: &Secure, protocol: AppProtocol) -> Result<Socket, Unreachable> {

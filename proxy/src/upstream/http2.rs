@@ -180,7 +180,7 @@ fn as_http2(
     let authority = host.and_then(|host| Authority::try_from(host.as_bytes()).ok()).ok_or(unfit)?;
     let scheme = match target.way.address {
         Address::Secure(_) => Scheme::HTTPS,
-        Address::Loopback(_) | Address::Unix(_) => Scheme::HTTP,
+        Address::Loopback(_) | Address::Localhost(_) | Address::Unix(_) => Scheme::HTTP,
     };
     let path = request.uri().path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let uri = Uri::builder().scheme(scheme).authority(authority).path_and_query(path).build();

@@ -51,6 +51,8 @@ pub enum AppProtocol {
 pub enum Address {
     /// TCP in clear, always loopback.
     Loopback(SocketAddr),
+    /// TCP in clear to this port of 127.0.0.1, or of `::1` where nobody listens there.
+    Localhost(u16),
     /// A unix socket of this machine.
     Unix(PathBuf),
     /// TLS to any host.

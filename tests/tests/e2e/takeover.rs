@@ -118,7 +118,7 @@ async fn a_second_instance_takes_over_and_nothing_is_lost() {
 
     let (from, to) = (first.https, second.https);
     let running = first.running.take().unwrap();
-    soon("the first gate to leave", running.drain(std::future::pending())).await.unwrap();
+    soon("the first gate to leave", running.drain(std::future::ready(()), std::future::pending())).await.unwrap();
     let before = of(to);
     eventually("the second gate to be at work", || of(to) > before + 200).await;
     stop.store(true, Ordering::Release);

@@ -12,7 +12,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 23] = [
+pub const METRICS: [MetricEntry; 24] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -45,6 +45,12 @@ pub const METRICS: [MetricEntry; 23] = [
         labels: "directive, disposition",
         meaning: "what browsers say a content policy blocked (`enforce`) or would block (`report`); `unsaid` is of older \
                   browsers. Whoever can reach the gate can send reports",
+    },
+    MetricEntry {
+        name: "anteroom_app_exposed",
+        labels: "",
+        meaning: "1 while the application can be reached around the gate, at its port on an address of the pod; none where \
+                  that is not looked at (a unix socket, another machine)",
     },
     MetricEntry { name: "anteroom_connections", labels: "", meaning: "open connections" },
     MetricEntry {

@@ -34,6 +34,8 @@ pub struct Runtime {
     pub policy: Policy,
     /// `sha256:` and 64 hexadecimal digits over the policy files: what the record says it was judged by.
     pub policy_digest: Arc<str>,
+    /// 48 bits made of the configuration and the policy files: replicas of the same number run the same.
+    pub number: u64,
     /// The application.
     pub app: AppTarget,
     /// What becomes of it when the application can be reached around the gate.

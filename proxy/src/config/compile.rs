@@ -79,6 +79,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let policy = policy::compile(&policies).map_err(|found| faults.found.extend(found)).ok();
     reserved(&policies, &mut faults);
     let policy_digest = policy_digest(policies.iter().map(|(file, _)| sources.text(*file)));
+    let number = number(&config, &policy_digest);
     let app = app::app_target(&config, &mut faults);
     let hosts = app::hosts(&config, &mut faults);
     let identity = headers::identity_headers(&config.headers, &mut faults);
@@ -118,6 +119,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         Some(Runtime {
             policy,
             policy_digest: policy_digest.into(),
+            number,
             app: AppTarget { trailers, ..app? },
             exposed: app::exposed(&config.app),
             hosts,
@@ -209,6 +211,12 @@ impl<'a> Faulty<'a> {
 fn policy_digest<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     let hex: String = MadeOf::all(texts).iter().map(|byte| format!("{byte:02x}")).collect();
     format!("sha256:{hex}")
+}
+
+/// 48 bits of a digest over the configuration, as it is read, and the policies. A gauge holds them exactly.
+fn number(config: &super::raw::RawConfig, policies: &str) -> u64 {
+    let read = serde_json::to_string(config).unwrap_or_default();
+    MadeOf::all([&*read, policies]).iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 pub(super) fn size(

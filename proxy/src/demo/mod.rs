@@ -4,6 +4,7 @@
 //! Decides what runs where and in which order it starts and stops. The gate in it is the real one, started from a
 //! configuration file as `run` would start it; nothing in this module judges a request to the clinic.
 
+mod alone;
 mod announce;
 mod app;
 mod client;
@@ -64,7 +65,10 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// What `anteroom demo` was asked for.
 #[derive(Clone, Debug, Default, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct DemoArgs {
+    #[command(subcommand)]
+    what: Option<What>,
     /// Print one line of JSON for scripts as soon as everything is ready, and pick free ports
     #[arg(long)]
     pub json: bool,
@@ -73,11 +77,22 @@ pub struct DemoArgs {
     pub port: Option<u16>,
 }
 
+/// A part of the demo alone.
+#[derive(Clone, Debug, clap::Subcommand)]
+enum What {
+    /// Serve the sample clinic alone, in clear and without a gate, for a trial in a pod
+    App(alone::AppArgs),
+}
+
 /// Runs the demo until SIGINT, SIGTERM or SIGHUP, and leaves nothing behind.
 ///
 /// Fails (exit code 1, one sentence on standard error) where a port, a folder or the gate cannot be had.
 pub fn run(args: &DemoArgs) -> ExitCode {
-    match ran(args) {
+    let ended = match &args.what {
+        None => ran(|| demo(args)),
+        Some(What::App(args)) => ran(|| alone::serve(args)),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
             // Nobody is left to be told where standard error is closed too.
@@ -87,12 +102,12 @@ pub fn run(args: &DemoArgs) -> ExitCode {
     }
 }
 
-fn ran(args: &DemoArgs) -> Result<(), DemoError> {
+fn ran<F: Future<Output = Result<(), DemoError>>>(what: impl FnOnce() -> F) -> Result<(), DemoError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|detail| DemoError::System { act: "start the demo's thread", detail })?;
-    let ended = runtime.block_on(demo(args));
+    let ended = runtime.block_on(what());
     // A gate that did not stop in time is left to the end of the process.
     runtime.shutdown_background();
     ended

@@ -9,7 +9,7 @@ use super::client::{Target, Told, send};
 use super::tries::{Expect, Group, Try};
 use super::*;
 
-const SCRIPT: DemoArgs = DemoArgs { json: true, port: None };
+const SCRIPT: DemoArgs = DemoArgs { what: None, json: true, port: None };
 
 async fn stage() -> (Stage, Place) {
     let place = Place::make().unwrap();
@@ -237,7 +237,7 @@ async fn a_port_that_is_taken_is_refused_by_name_and_otherwise_passed_over() {
     let taken = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
     let place = Place::make().unwrap();
-    let args = DemoArgs { json: true, port: Some(port) };
+    let args = DemoArgs { what: None, json: true, port: Some(port) };
     let refused = Stage::set(&args, &place, Clock::system()).await.map(|_| ()).unwrap_err();
     assert!(refused.to_string().starts_with(&format!("cannot listen on port {port}: ")), "{refused}");
     assert_ne!(local(&listener(Some(port)).await.unwrap()).unwrap().port(), port);

@@ -172,6 +172,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     });
     let admin = admin::Listeners { health, control, control_path: plan.control };
     shared.metrics.observe(shared.record.clone(), Arc::downgrade(&shared));
+    shared.metrics.observe_set(plan.audit.size, &Arc::downgrade(&shared));
     let (admin, runtime) = admin::start(admin, admin::About { https, workers }, plan.pod, Arc::clone(&shared))?;
     let mut keys = KeyTasks::new(runtime, Arc::clone(&shared));
     keys.keep(plan.key_sources);

@@ -281,6 +281,15 @@ impl Metrics {
         let _good = meter.u64_observable_gauge("anteroom.reload.last_good").with_unit("s").with_callback(good).build();
     }
 
+    /// Shows how large the record may become, in bytes, and by which configuration and policies requests are judged.
+    pub fn observe_set(&self, record_limit: u64, gate: &std::sync::Weak<crate::shared::Shared>) {
+        let meter = self.provider.meter("anteroom");
+        let limit = move |out: &dyn AsyncInstrument<u64>| out.observe(record_limit, &[]);
+        let _limit = meter.u64_observable_gauge("anteroom.record.limit_bytes").with_callback(limit).build();
+        let number = seen(gate, |gate, out| out.observe(gate.runtime.load().number, &[]));
+        let _number = meter.u64_observable_gauge("anteroom.configuration.number").with_callback(number).build();
+    }
+
     /// Shows when the process started (Unix seconds), and what an exporter had to drop.
     pub fn observe_process(&self, started: u64, outbox: Option<Arc<Outbox>>) {
         let meter = self.provider.meter("anteroom");

@@ -298,6 +298,10 @@ async fn a_bad_set_leaves_the_last_good_one_standing_and_says_so() {
     assert_eq!(metric("anteroom_reload_failed", &[]), 0.0);
     assert!(now().abs_diff(metric("anteroom_reload_last_good_seconds", &[]) as u64) < 30);
 
+    let number = metric("anteroom_configuration_number", &[]);
+    assert!(number > 0.0 && number < 2_f64.powi(48), "a gauge holds it exactly: {number}");
+    assert_eq!(metric("anteroom_record_limit_bytes", &[]), 512.0 * 1024.0 * 1024.0);
+
     // The certificate of one pair with the key of another.
     let (one, two) = (issue(&ca, 5), issue(&ca, 6));
     volume.swap(&[("tls.crt", &one.cert_pem), ("tls.key", &two.key_pem)]);
@@ -327,6 +331,7 @@ async fn a_bad_set_leaves_the_last_good_one_standing_and_says_so() {
     .await;
     assert_ne!(leaf(served.https, &served.files.ca).await, der(&one));
     assert_eq!(client.get("/alpha", &served.files.issuer.ada()).await.status, 200, "the old policy stays");
+    assert_eq!(metric("anteroom_configuration_number", &[]), number);
 
     // Once it is right, it is taken.
     swap_policy(&mut policies, "beta");
@@ -334,6 +339,7 @@ async fn a_bad_set_leaves_the_last_good_one_standing_and_says_so() {
     assert_eq!(leaf(served.https, &served.files.ca).await, der(&two));
     assert_eq!(client.get("/beta", &served.files.issuer.ada()).await.status, 200);
     assert_eq!(metric("anteroom_reload_failed", &[]), 0.0);
+    assert_ne!(metric("anteroom_configuration_number", &[]), number);
     let log = served.process.out();
     assert!(log.contains("not reloaded; the last good configuration stays") && log.contains("\"reloaded\""), "{log}");
     for secret in ["hunter2", "PRIVATE KEY", two.key_pem.lines().nth(1).unwrap()] {

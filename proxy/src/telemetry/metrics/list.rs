@@ -12,7 +12,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 24] = [
+pub const METRICS: [MetricEntry; 26] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -83,6 +83,11 @@ pub const METRICS: [MetricEntry; 24] = [
     MetricEntry { name: "anteroom_record_waiting", labels: "", meaning: "events that wait for the disk" },
     MetricEntry { name: "anteroom_record_bytes", labels: "", meaning: "size of the record" },
     MetricEntry {
+        name: "anteroom_record_limit_bytes",
+        labels: "",
+        meaning: "how large the record may become (`audit.size`); a full one closes the gate",
+    },
+    MetricEntry {
         name: "anteroom_record_failed",
         labels: "",
         meaning: "1 while the record cannot be written or is full",
@@ -116,6 +121,11 @@ pub const METRICS: [MetricEntry; 24] = [
         name: "anteroom_reload_last_good_seconds",
         labels: "",
         meaning: "when the set that runs was swapped in, in Unix time; `time()` less this is its age",
+    },
+    MetricEntry {
+        name: "anteroom_configuration_number",
+        labels: "",
+        meaning: "a number made of the configuration and the policies that run: the same on all replicas that run the same",
     },
     MetricEntry {
         name: "anteroom_telemetry_dropped_total",

@@ -1,0 +1,167 @@
+"""What tests/kubernetes/chart holds the charts to: the shape of the pod, what Helm must refuse, and that alerts, dashboard, metrics
+and runbooks speak of the same things.
+"""
+
+import json
+import os
+import re
+
+OURS = {
+    "anteroom-config": "/etc/anteroom/config",
+    "anteroom-policies": "/etc/anteroom/policies",
+    "anteroom-tls": "/etc/anteroom/tls",
+    "anteroom-keys": "/etc/anteroom/keys",
+    "anteroom-run": "/run/anteroom",
+    "anteroom-audit": "/var/lib/anteroom/audit",
+}
+CONTRACT = {"golden": ["minimal", "demo", "per-pod", "own-chart", "monitoring"]}
+# Metrics of Prometheus itself, of kubelet and of kube-state-metrics.
+THEIRS = {"up", "container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "kube_pod_container_status_restarts_total"}
+
+# values file, words, what is said
+REFUSED = [
+    ("minimal", ["--set", "anteroom.config.app.hots={a.example}"], "hots"),
+    ("minimal", ["--set", "anteroom.confg.app=1"], "confg"),
+    ("minimal", ["--set", "replica=2"], "replica"),
+    ("minimal", ["--set", "anteroom.config.rollout.csrf=on"], "csrf"),
+    ("minimal", ["--set-json", "anteroom.config.rollout.csrf=true"], "csrf"),
+    ("minimal", ["--set-json", 'anteroom.policies={"a.yaml":{"apiVersion":"anteroom.dev/v1","kind":"Policy","metadata":{"name":"a"},"route":{}}}'], "route"),
+    ("minimal", ["--set", "anteroom.policies.notes\\.txt.a=1"], "notes.txt"),
+    ("minimal", ["--set", "anteroom.config.listen.https=0.0.0.0:80"], "listen"),
+    ("minimal", ["--set", "anteroom.mode=sidecar"], "native"),
+    ("minimal", ["--set", "anteroom.tls.source=letsencrypt"], "selfSigned"),
+    ("minimal", ["--set", "anteroom.image.repository="], "name the repository"),
+    ("minimal", ["--set", "anteroom.image.digest=latest"], "pattern|match"),
+    ("minimal", ["--set", "app.image.repository="], "name your application's image"),
+    ("minimal", ["--set", "app.image.tag="], "say which"),
+    ("minimal", ["--set", "app.demo=true"], "sample clinic, or an image of yours"),
+    ("minimal", ["--set", "anteroom.existingConfigMap=x"], "say one of the two"),
+    ("minimal", ["--set", "anteroom.config=null"], "write the gate's configuration|anteroom.config"),
+    ("minimal", ["--set", "anteroom.policies=null"], "without a rule everything is closed|anteroom.policies"),
+    ("existing", ["--set", "anteroom.rollout=restart"], "nobody here sees a ConfigMap"),
+    ("claim", ["--set", "replicas=2"], "one process writes to one record"),
+    ("demo", ["--set", "replicas=2"], "one replica"),
+    ("claim", ["--set", "anteroom.audit.claim="], "name the PersistentVolumeClaim"),
+    ("cert-manager", ["--set", "anteroom.tls.certManager.issuerRef.name="], "say who signs"),
+    ("minimal", ["--set", "anteroom.audit.size=1G"], "pattern|match"),
+    ("minimal", ["--set", "anteroom.config.drain.deadline=1d"], "is not a number and s, m or h"),
+    ("gateway", ["--set", "anteroom.config.app.hosts={a.example,b.example}"], "one host"),
+    ("monitoring", ["--set", "monitoring.rules.without={AnteroomNone}"], "there is no alert"),
+    ("pinned", ["--set", "app.probes.readiness.httpGet.port=web"], "give the port as a number"),
+    ("minimal", ["--kube-version", "1.28.0"], "1.29"),
+]
+
+
+class Faults:
+    """Expectations, counted; what does not hold is said at once."""
+
+    def __init__(self):
+        self.held, self.broken = 0, 0
+
+    def that(self, what, holds, said=""):
+        if holds:
+            self.held += 1
+        else:
+            self.broken += 1
+            print(f"FAIL {what}" + (f"\n{said.strip()}" if said else ""))
+        return bool(holds)
+
+    def end(self):
+        print(f"chart: {self.held} of {self.held + self.broken} held")
+        return 1 if self.broken else 0
+
+
+def contract(name, made, faults):
+    """What injection, the image and the operator's commands rely on."""
+    pods = [one["spec"]["template"] for one in made if one["kind"] in ("Deployment", "StatefulSet")]
+    faults.that(f"{name}: one workload", len(pods) == 1)
+    for one in made:
+        faults.that(f"{name}: {one['metadata']['name']} fits", len(one["metadata"]["name"]) <= 63)
+    for template in pods:
+        spec = template["spec"]
+        first = [one for one in spec.get("initContainers") or [] if not one["name"].startswith("anteroom-trial-")]
+        native = name != "container"
+        faults.that(f"{name}: where the sidecar stands", [one["name"] for one in first][:1] == (["anteroom"] if native else []))
+        gate = next(one for one in [*first, *spec["containers"]] if one["name"] == "anteroom")
+        faults.that(f"{name}: native or not", gate.get("restartPolicy") == ("Always" if native else None))
+        faults.that(f"{name}: ports", [(one["name"], one["containerPort"]) for one in gate["ports"]] == [("anteroom", 8443), ("anteroom-health", 9900)])
+        faults.that(f"{name}: arguments", gate["args"] == ["run", "--config", "/etc/anteroom/config/config.yaml"])
+        faults.that(f"{name}: drain", gate["lifecycle"]["preStop"]["exec"]["command"] == ["/anteroom", "drain"])
+        for probe, path in (("startupProbe", "/startedz"), ("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
+            faults.that(f"{name}: {probe}", gate[probe]["httpGet"] == {"path": path, "port": "anteroom-health"})
+        claims = [one["metadata"]["name"] for workload in made if workload["kind"] == "StatefulSet"
+                  for one in workload["spec"]["volumeClaimTemplates"]]
+        volumes = {one["name"]: one for one in spec["volumes"]}
+        for mount in gate["volumeMounts"]:
+            if mount["name"] in OURS:
+                faults.that(f"{name}: {mount['name']}", mount["mountPath"] == OURS[mount["name"]] and "subPath" not in mount)
+            faults.that(f"{name}: there is a volume {mount['name']}", mount["name"] in volumes or mount["name"] in claims)
+        for container in [*spec["containers"], *first]:
+            if container is not gate:
+                mounts = {one["name"] for one in container.get("volumeMounts", [])}
+                faults.that(f"{name}: {container['name']} mounts nothing of the gate", not mounts & set(OURS))
+        for container in [gate, *[one for one in spec.get("initContainers") or [] if one["name"].startswith("anteroom-")]]:
+            context = container["securityContext"]
+            faults.that(f"{name}: {container['name']} is restricted", context["runAsNonRoot"] and context["readOnlyRootFilesystem"]
+                        and not context["allowPrivilegeEscalation"] and context["capabilities"] == {"drop": ["ALL"]}
+                        and context["seccompProfile"] == {"type": "RuntimeDefault"})
+            faults.that(f"{name}: {container['name']} may have memory and any CPU", list(container["resources"]["limits"]) == ["memory"])
+        maps = {one["metadata"]["name"] for one in made if one["kind"] == "ConfigMap"}
+        if name != "existing":
+            named = {volumes[volume]["configMap"]["name"] for volume in ("anteroom-config", "anteroom-policies")}
+            faults.that(f"{name}: the ConfigMaps that are mounted are there", named <= maps, str(named - maps))
+        if name != "own-chart":
+            app = next(one for one in spec["containers"] if one["name"] == "app")
+            faults.that(f"{name}: the application goes on for ten seconds", app["lifecycle"]["preStop"] == {"sleep": {"seconds": 10}})
+            faults.that(f"{name}: there is time to leave", spec["terminationGracePeriodSeconds"] >= 40)
+            faults.that(f"{name}: no token", spec["automountServiceAccountToken"] is False)
+    for one in made:
+        if one["kind"] == "Service" and not one["metadata"]["name"].endswith("-health"):
+            faults.that(f"{name}: the Service points at the gate", [port["targetPort"] for port in one["spec"]["ports"]] == ["anteroom"])
+
+
+def exprs(root, yaml):
+    """Every expression of alerts and dashboard, with where it stands."""
+    for group in yaml.safe_load(open(f"{root}/helm/anteroom/files/alerts.yaml"))["groups"]:
+        for rule in group["rules"]:
+            yield rule["alert"], rule["expr"]
+    for panel in json.load(open(f"{root}/helm/anteroom/files/dashboard.json"))["panels"]:
+        for target in panel.get("targets", []):
+            yield panel["title"], target["expr"]
+
+
+def watched(root, place, yaml, check, faults):
+    """The dashboard's queries, as rules, so that promtool reads them."""
+    rules = [{"record": "panel", "expr": expr.replace("$__rate_interval", "5m").replace("$__range", "1h")} for _, expr in exprs(root, yaml)]
+    for number, rule in enumerate(rules):
+        rule["record"] = f"panel:{number}"
+    yaml.safe_dump({"groups": [{"name": "dashboard", "rules": rules}]}, open(f"{place}/dashboard.yaml", "w"))
+    done = check(f"{place}/dashboard.yaml")
+    faults.that("the dashboard's queries are queries", done.returncode == 0, done.stdout + done.stderr)
+
+
+def names_of_metrics(root, yaml, faults):
+    """Each metric that is asked for is one that the gate has, or a known one of somebody else."""
+    documented = set(re.findall(r"(?m)^\| `(\w+)` \|", open(f"{root}/docs/metrics.md").read()))
+    faults.that("the page of metrics is read", len(documented) > 20)
+    for where, expr in exprs(root, yaml):
+        bare = re.sub(r'"[^"]*"', "", re.sub(r"\{[^}]*\}", "", expr))
+        bare = re.sub(r"\b(by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)", "", bare)
+        for name in set(re.findall(r"\b[a-z][a-z0-9]*_[a-z0-9_]+\b", bare)) | ({"up"} & set(re.findall(r"\w+", bare))):
+            if name in ("histogram_quantile", "predict_linear", "label_replace", "count_values", "label_join", "__rate_interval"):
+                continue
+            known = re.sub(r"_(bucket|sum|count)$", "", name) in documented or name in documented or name in THEIRS
+            faults.that(f"{where}: `{name}` is a metric", known)
+
+
+def links(root, yaml, faults):
+    """Each alert has a runbook, and each runbook an alert."""
+    path = f"{root}/docs/kubernetes/runbooks.md"
+    books = set(re.findall(r"(?m)^## (Anteroom\w+)$", open(path).read())) if os.path.exists(path) else set()
+    alerts = {rule["alert"] for group in yaml.safe_load(open(f"{root}/helm/anteroom/files/alerts.yaml"))["groups"] for rule in group["rules"]}
+    faults.that("a runbook for each alert and no other", books == alerts, f"{sorted(books ^ alerts)}")
+    versions = {json.loads(one) if one.startswith('"') else one for file in ("anteroom", "anteroom-lib")
+                for one in re.findall(r"(?m)^(?:version|appVersion): (\S+)$", open(f"{root}/helm/{file}/Chart.yaml").read())}
+    versions |= set(re.findall(r'(?m)^version = "(.*)"$', open(f"{root}/Cargo.toml").read()))
+    versions |= set(re.findall(r'(?s)define "anteroom.version" -}}\n(\S+)\n', open(f"{root}/helm/anteroom-lib/templates/_names.tpl").read()))
+    faults.that("one version everywhere", len(versions) == 1, str(versions))

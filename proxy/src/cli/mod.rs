@@ -9,6 +9,7 @@ mod dev;
 mod drain;
 mod explain;
 mod healthcheck;
+mod inject;
 mod redirect;
 mod run;
 mod schema;
@@ -56,6 +57,8 @@ enum Command {
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Lead who comes to the application's port to the gate: for an init container with NET_ADMIN
     Redirect(redirect::RedirectArgs),
+    /// Put the gate into the pods of Kubernetes manifests
+    Inject(inject::InjectArgs),
     /// Make certificates and tokens for development
     Dev(dev::DevArgs),
 }
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Drain(args) => drain::run(&args).into(),
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
         Command::Redirect(args) => redirect::run(&args).into(),
+        Command::Inject(args) => inject::run(&args).into(),
         Command::Dev(args) => dev::run(&args).into(),
     }
 }

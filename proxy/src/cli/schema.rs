@@ -1,4 +1,4 @@
-//! `anteroom schema`: the form of the two files, for editors.
+//! `anteroom schema`: the form of the files, for editors.
 
 use clap::ValueEnum;
 
@@ -18,11 +18,14 @@ enum File {
     Config,
     /// A policy file
     Policy,
+    /// The settings of `inject`
+    Injection,
 }
 
 pub(super) fn run(args: &SchemaArgs) -> Exit {
     let schema = match args.file {
         File::Config => policy::schema_of::<RawConfig>(),
+        File::Injection => policy::schema_of::<inject::RawInjection>(),
         File::Policy => policy::schema_of::<policy::RawPolicy>(),
     };
     match serde_json::to_string_pretty(&schema) {

@@ -30,9 +30,8 @@ fn loopback(text: &str) -> Result<SocketAddr, String> {
 /// Serves until SIGINT, SIGTERM or SIGHUP.
 pub(super) async fn serve(args: &AppArgs) -> Result<(), DemoError> {
     let mut ending = Ending::listen()?;
-    let listener = TcpListener::bind(args.listen)
-        .await
-        .map_err(|detail| DemoError::Port { port: args.listen.port(), detail })?;
+    let listener =
+        TcpListener::bind(args.listen).await.map_err(|detail| DemoError::Port { port: args.listen.port(), detail })?;
     open_clinic(listener, "localhost");
     ending.wait().await;
     Ok(())

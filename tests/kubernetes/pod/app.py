@@ -1,13 +1,15 @@
 """The stand-in of an application in a pod: says what it was told of the caller. It ends at once on SIGTERM, as many do.
 
-usage: app.py serve [ADDRESS] [PORT] | app.py ask URL | app.py job URL SECONDS
+usage: app.py serve [ADDRESS] [PORT] | app.py ask URL | app.py job URL SECONDS | app.py issue FOLDER PORT
 """
 
+import functools
 import http.server
 import json
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 import urllib.parse
@@ -48,6 +50,16 @@ def ask(url):
         print(answer.status, url, flush=True)
 
 
+def issue(folder, port):
+    """An issuer: serves the files of a folder over TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(f"{folder}/tls.crt", f"{folder}/tls.key")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=folder)
+    server = http.server.ThreadingHTTPServer(("", int(port)), handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    server.serve_forever()
+
+
 def main(does, *arguments):
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if does == "serve":
@@ -60,6 +72,8 @@ def main(does, *arguments):
     elif does == "job":
         time.sleep(float(arguments[1]))
         ask(arguments[0])
+    elif does == "issue":
+        issue(*arguments)
 
 
 if __name__ == "__main__":

@@ -107,7 +107,12 @@ class Container:
     def port(self, port):
         if isinstance(port, int):
             return port
-        return next(one["containerPort"] for one in self.spec["ports"] if one.get("name") == port)
+        # By name it is a port of this container: a kubelet does not look at the others.
+        for one in self.spec.get("ports", []):
+            if one.get("name") == port:
+                return one["containerPort"]
+        self.pod.note(f"no port `{port}`", self.name)
+        raise OSError(f"couldn't find port: {port}")
 
     def probe(self, probe):
         """One try of a probe, from the node's side."""
@@ -224,9 +229,11 @@ class Pod:
         self.events, self.began, self.lock = [], time.monotonic(), threading.Lock()
         self.routes = [(0.0, False)]  # since when traffic may come, as a cluster's endpoints would say
         self.leaving = False
-        self.folder = tempfile.mkdtemp(prefix="anteroom-pod-")
-        os.chmod(self.folder, 0o755)
-        self.volumes = Volumes(self.folder, self.spec, objects, claims)
+        self.place = tempfile.mkdtemp(prefix="anteroom-pod-")
+        os.chmod(self.place, 0o755)
+        folder = os.path.join(self.place, name)
+        os.mkdir(folder)
+        self.volumes = Volumes(folder, self.spec, objects, claims, work["spec"].get("volumeClaimTemplates", ()))
         self.sidecars, self.mains, self.inits = [], [], []
 
     def __enter__(self):
@@ -240,7 +247,7 @@ class Pod:
             for one in self.inits + self.sidecars + self.mains:
                 print(f"--- the end of the log of {one.name}\n{one.log()[-3000:]}")
         podman("pod", "rm", "-f", "-t", 0, self.name, check=False)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        shutil.rmtree(self.place, ignore_errors=True)
 
     def note(self, what, who=""):
         with self.lock:

@@ -1,7 +1,10 @@
-"""What is run in pods: example P2 and Orthanc, with the sidecar in their pod as docs/kubernetes says."""
+"""What is run in pods: example P2 and Orthanc, as `anteroom inject` and the chart put the gate beside them."""
 
+import base64
 import copy
 import os
+import shutil
+import subprocess
 import sys
 
 import yaml
@@ -9,7 +12,7 @@ import yaml
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, f"{ROOT}/tests/apps")
 
-from gate import Gate, factors  # noqa: E402
+from gate import Gate, binary, factors  # noqa: E402
 
 P2, P2_HOST = f"{ROOT}/examples/p2-prescription-router", "api.rx-router.example"
 ORTHANC, ORTHANC_HOST = f"{ROOT}/tests/apps/orthanc", "images.hospital.example"
@@ -36,7 +39,7 @@ class PodGate(Gate):
         self.policies = {name: open(f"{self.folder}/policies/{name}").read() for name in sorted(os.listdir(f"{self.folder}/policies"))}
 
     def renew(self, name):
-        """New certificates of the same authority's kind; returns the context that trusts them and the old ones."""
+        """Certificates of another authority, which clients trust from now on beside the old one; returns their folder."""
         folder = self.place.path(name)
         self.command("dev", "certs", "--out", folder, self.host, "127.0.0.1")
         self.context.load_verify_locations(f"{folder}/ca.crt")
@@ -48,7 +51,8 @@ class PodGate(Gate):
             with open(path, "rb") as file:
                 return file.read()
         tls = tls or f"{self.folder}/tls"
-        return [workload, config_map("anteroom-config", {"config.yaml": yaml.safe_dump(self.settings, sort_keys=False)}),
+        made = [workload] if workload else []
+        return [*made, config_map("anteroom-config", {"config.yaml": yaml.safe_dump(self.settings, sort_keys=False)}),
                 config_map("anteroom-policies", self.policies),
                 secret("anteroom-tls", {name: read(f"{tls}/{name}") for name in ("tls.crt", "tls.key")}),
                 secret("anteroom-keys", {name: read(f"{self.folder}/keys/{name}") for name in ("jwks.json", "pseudonym")})]
@@ -64,56 +68,60 @@ def config_map(name, files):
 
 
 def secret(name, files):
-    import base64
     return {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name},
             "data": {key: base64.b64encode(value).decode() for key, value in files.items()}}
 
 
-def app(image, *arguments, port=3000, volumes=(), **more):
-    """A pod template with an application alone: the `workload` of somebody who has not heard of the gate."""
+def app(image, *arguments, port=3000, kind="Deployment", probed=True, volumes=(), **more):
+    """The workload of somebody who has not heard of the gate. The kubelet asks it at its own port."""
     container = {"name": "app", "image": image, "args": list(arguments), "ports": [{"containerPort": port, "name": "http"}],
-                 "securityContext": copy.deepcopy(RESTRICTED), "volumeMounts": [{"name": name, "mountPath": path} for name, path in volumes]}
-    if port == 3000:
-        container["readinessProbe"] = {"exec": {"command": ["python3", "-c", f"import socket; socket.create_connection(('127.0.0.1', {port}))"]}, "periodSeconds": 2}
-    container.update(more.pop("container", {}))
+                 "securityContext": copy.deepcopy(RESTRICTED),
+                 "volumeMounts": [{"name": name, "mountPath": path} for name, path in volumes]}
+    if probed:
+        container["readinessProbe"] = {"httpGet": {"path": "/healthz", "port": "http"}, "periodSeconds": 2}
     spec = {"containers": [container], "volumes": [{"name": name, "emptyDir": {}} for name, _ in volumes], **more}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "app", "labels": {"app": "app"}}, "spec": spec}
+    template = {"metadata": {"labels": {"app": "app"}, "annotations": {"anteroom.dev/keys": "anteroom-keys"}}, "spec": spec}
+    work = {"apiVersion": "apps/v1", "kind": kind, "metadata": {"name": "app"}, "spec": {"template": template}}
+    if kind == "Job":
+        work["apiVersion"], spec["restartPolicy"] = "batch/v1", "Never"
+    else:
+        work["spec"].update(replicas=1, selector={"matchLabels": {"app": "app"}})
+    return work
 
 
-def with_sidecar(pod, image, memory="128Mi", cpu=None):
-    pod = copy.deepcopy(pod)
-    spec = pod["spec"]
-    limits = {"memory": memory, **({"cpu": cpu} if cpu else {})}
-    mounts = {"config": "/etc/anteroom/config", "policies": "/etc/anteroom/policies", "tls": "/etc/anteroom/tls",
-              "keys": "/etc/anteroom/keys", "run": "/run/anteroom", "audit": "/var/lib/anteroom/audit"}
-    writes = ("run", "audit")
+def injected(workload, image, **annotations):
+    """What `anteroom inject` makes of it."""
+    workload = copy.deepcopy(workload)
+    named = {f"anteroom.dev/{name.replace('_', '-')}": value for name, value in annotations.items()}
+    workload["spec"]["template"]["metadata"]["annotations"].update(named)
+    done = subprocess.run([binary(), "inject", "--all", "--image", image, "-f", "-"], input=yaml.safe_dump(workload),
+                          capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"anteroom inject: {done.stderr}")
+    return yaml.safe_load(done.stdout)
 
-    def asks(path, period, failures):
-        return {"httpGet": {"path": path, "port": "anteroom-health"}, "periodSeconds": period, "failureThreshold": failures}
-    sidecar = {
-        "name": "anteroom", "image": image, "restartPolicy": "Always", "args": ["run", "--config", "/etc/anteroom/config/config.yaml"],
-        "ports": [{"name": "anteroom", "containerPort": 8443}, {"name": "anteroom-health", "containerPort": 9900}],
-        "env": [{"name": "ANTEROOM_POD_IPS", "valueFrom": {"fieldRef": {"fieldPath": "status.podIPs"}}}],
-        "startupProbe": asks("/startedz", 1, 120), "readinessProbe": asks("/readyz", 2, 2), "livenessProbe": asks("/livez", 10, 6),
-        "lifecycle": {"preStop": {"exec": {"command": ["/anteroom", "drain"]}}},
-        "securityContext": {**copy.deepcopy(RESTRICTED), "runAsUser": 65532, "runAsGroup": 65532},
-        "resources": {"requests": {"cpu": "10m", "memory": "32Mi"}, "limits": limits},
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "volumeMounts": [{"name": f"anteroom-{name}", "mountPath": path, "readOnly": name not in writes} for name, path in mounts.items()],
-    }
-    spec["initContainers"] = [sidecar, *spec.get("initContainers", [])]
-    spec["volumes"] = [*spec.get("volumes", []),
-                       {"name": "anteroom-config", "configMap": {"name": "anteroom-config"}},
-                       {"name": "anteroom-policies", "configMap": {"name": "anteroom-policies"}},
-                       {"name": "anteroom-tls", "secret": {"secretName": "anteroom-tls", "defaultMode": 0o440, "optional": False}},
-                       {"name": "anteroom-keys", "secret": {"secretName": "anteroom-keys", "defaultMode": 0o440, "optional": False}},
-                       {"name": "anteroom-run", "emptyDir": {"medium": "Memory", "sizeLimit": "8Mi"}},
-                       {"name": "anteroom-audit", "emptyDir": {"sizeLimit": "1Gi"}}]
-    spec.setdefault("securityContext", {})["fsGroup"] = 65532
-    for one in spec["containers"]:
-        one.setdefault("lifecycle", {}).setdefault("preStop", {"sleep": {"seconds": 10}})
-    spec["terminationGracePeriodSeconds"] = max(40, spec.get("terminationGracePeriodSeconds", 30))
-    return pod
+
+def charted(place, gate, image, application):
+    """What the chart makes of example P2, by the values that stand beside it."""
+    chart = place.path("helm")
+    shutil.copytree(f"{ROOT}/helm", chart, ignore=shutil.ignore_patterns("charts"))
+    values = {"app": {"image": dict(zip(("repository", "tag"), application.rsplit(":", 1))), "args": ["serve"],
+                      "probes": {"readiness": {"httpGet": {"path": "/healthz", "port": 3000}, "periodSeconds": 2}}},
+              "anteroom": {"image": dict(zip(("repository", "tag"), image.rsplit(":", 1)))}}
+    with open(place.path("values.yaml"), "w") as file:
+        yaml.safe_dump(values, file)
+    for command in (["dependency", "update", f"{chart}/anteroom"],
+                    ["template", "clinic", f"{chart}/anteroom", "--values", f"{chart}/anteroom/ci/p2.yaml", "--values", file.name]):
+        done = subprocess.run(["helm", *command], capture_output=True, text=True)
+        if done.returncode != 0:
+            raise SystemExit(f"helm {command[0]}: {done.stderr}")
+    made = [one for one in yaml.safe_load_all(done.stdout) if one and "helm.sh/hook" not in one["metadata"].get("annotations", {})]
+    named = dict(zip(("anteroom-tls", "anteroom-keys"), ("anteroom-tls", "rx-router-keys")))
+    for one in gate.objects(None):
+        if one and one["metadata"]["name"] in named:
+            one["metadata"]["name"] = named[one["metadata"]["name"]]
+            made.append(one)
+    return made
 
 
 def people(gate):

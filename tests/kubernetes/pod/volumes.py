@@ -9,9 +9,12 @@ import tempfile
 class Volumes:
     """Folders on the host, one for each volume of the pod; `claims` is where claimed ones outlive it."""
 
-    def __init__(self, folder, spec, objects, claims=None):
+    def __init__(self, folder, spec, objects, claims=None, templates=()):
         self.folder, self.objects, self.claims = folder, objects, claims
         self.volumes = {one["name"]: one for one in spec.get("volumes", [])}
+        for one in templates:  # of a StatefulSet: a claim for each pod, by its name
+            name = one["metadata"]["name"]
+            self.volumes[name] = {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{os.path.basename(folder)}"}}
         self.group = spec.get("securityContext", {}).get("fsGroup")
 
     def path(self, name):

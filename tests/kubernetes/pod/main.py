@@ -1,0 +1,75 @@
+"""Runs scenarios in pods and says in one line each what came out. Called by tests/kubernetes/pods."""
+
+import concurrent.futures
+import os
+import re
+import sys
+import time
+import traceback
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+import archive  # noqa: E402
+import images  # noqa: E402
+import life  # noqa: E402
+import traffic  # noqa: E402
+from kubelet import podman  # noqa: E402
+from subject import ROOT  # noqa: E402
+from gate import Place  # noqa: E402
+from world import World  # noqa: E402
+
+# Those that measure nothing under load run beside each other; the others have the machine for themselves.
+TOGETHER = {"start and stop": life.start_and_stop, "example P2 by the chart": life.chart, "Job": life.job, "IPv6 alone": life.ipv6,
+            "ways around the gate": life.exposed, "names": life.names, "Orthanc": archive.orthanc}
+ALONE = {"reload under load": traffic.reload, "rollout under load": traffic.rollout, "64 MiB and half a CPU": traffic.limits}
+LONG = {"IPv6 alone", "names", "Orthanc"}
+
+
+def run(world, name, scenario):
+    began = time.monotonic()
+    try:
+        said, held = scenario(world), True
+    except BaseException as error:  # noqa: BLE001: whatever it was, the others are still run, and this one has failed
+        said, held = f"FAILED: {error}" if isinstance(error, AssertionError) else traceback.format_exc(), False
+    print(f"   {name}: {said} ({time.monotonic() - began:.0f} s)", flush=True)
+    return held
+
+
+def nginx_conf(path):
+    """nginx of the benchmark, for a pod: 1 KiB of JSON for each request, and a health check."""
+    text = open(f"{ROOT}/bench/app.conf").read()
+    for key, value in {"FOLDER": "/tmp", "PORT": "3000", "BODY": '{"record":"' + "x" * 1011 + '"}'}.items():
+        text = text.replace(f"@{key}@", value)
+    with open(path, "w") as file:
+        file.write(re.sub(r"(?m)^error_log .*$", "error_log stderr;", text))
+    return path
+
+
+def main(image, mode, *wanted):
+    scenarios = {**TOGETHER, **ALONE}
+    chosen = [name for name in scenarios if name in wanted or not wanted and (mode == "long" or name not in LONG)]
+    if unknown := set(wanted) - set(scenarios):
+        raise SystemExit(f"no such scenario: {', '.join(sorted(unknown))}; there are: {', '.join(scenarios)}")
+    made, held, suffix = [], True, os.getpid()
+    try:
+        with Place() as place:
+            kinds = {"app": images.python, "nginx": lambda name: images.nginx(name, nginx_conf(place.path("nginx.conf")))}
+            if "Orthanc" in chosen:
+                kinds["orthanc"] = lambda name: images.orthanc(name, archive.settings(place.path("orthanc.json")))
+            for kind, make in kinds.items():
+                made.append(make(f"localhost/anteroom-pods/{kind}:{suffix}"))
+            with World(place, image, dict(zip(kinds, made))) as world, concurrent.futures.ThreadPoolExecutor(3) as pool:
+                results = [pool.submit(run, world, name, scenarios[name]) for name in chosen if name in TOGETHER]
+                held = all([one.result() for one in results])
+                held = all([run(world, name, scenarios[name]) for name in chosen if name in ALONE]) and held
+    finally:
+        for name in made:
+            podman("rmi", "-f", name, check=False)
+    if mode != "long" and not wanted:
+        print(f"   not run, but in `tests/kubernetes/pods long`: {', '.join(name for name in scenarios if name in LONG)}")
+    return 0 if held else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

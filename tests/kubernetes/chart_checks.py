@@ -79,7 +79,7 @@ def contract(name, made, faults):
         faults.that(f"{name}: {one['metadata']['name']} fits", len(one["metadata"]["name"]) <= 63)
     for template in pods:
         spec = template["spec"]
-        first = [one for one in spec.get("initContainers") or [] if not one["name"].startswith("anteroom-trial-")]
+        first = [one for one in spec.get("initContainers") or [] if not one["name"].startswith("anteroom-")]
         native = name != "container"
         faults.that(f"{name}: where the sidecar stands", [one["name"] for one in first][:1] == (["anteroom"] if native else []))
         gate = next(one for one in [*first, *spec["containers"]] if one["name"] == "anteroom")
@@ -100,7 +100,7 @@ def contract(name, made, faults):
             if container is not gate:
                 mounts = {one["name"] for one in container.get("volumeMounts", [])}
                 faults.that(f"{name}: {container['name']} mounts nothing of the gate", not mounts & set(OURS))
-        for container in [gate, *[one for one in spec.get("initContainers") or [] if one["name"].startswith("anteroom-")]]:
+        for container in [gate, *[one for one in spec.get("initContainers") or [] if one["name"].startswith("anteroom-trial-")]]:
             context = container["securityContext"]
             faults.that(f"{name}: {container['name']} is restricted", context["runAsNonRoot"] and context["readOnlyRootFilesystem"]
                         and not context["allowPrivilegeEscalation"] and context["capabilities"] == {"drop": ["ALL"]}
@@ -165,3 +165,19 @@ def links(root, yaml, faults):
     versions |= set(re.findall(r'(?m)^version = "(.*)"$', open(f"{root}/Cargo.toml").read()))
     versions |= set(re.findall(r'(?s)define "anteroom.version" -}}\n(\S+)\n', open(f"{root}/helm/anteroom-lib/templates/_names.tpl").read()))
     faults.that("one version everywhere", len(versions) == 1, str(versions))
+
+
+def no_booleans(root, faults):
+    """No word that a value may be is one that YAML takes for a boolean."""
+    def words(node):
+        if isinstance(node, dict):
+            yield from (one for one in [*node.get("enum", []), node.get("const")] if isinstance(one, str)) if not isinstance(node.get("enum"), dict) else ()
+            for value in node.values():
+                yield from words(value)
+        elif isinstance(node, list):
+            for value in node:
+                yield from words(value)
+
+    for chart in ("anteroom", "anteroom-lib"):
+        found = {one for one in words(json.load(open(f"{root}/helm/{chart}/values.schema.json")))}
+        faults.that(f"{chart}: no value is taken for a boolean", found and not found & {"on", "off", "yes", "no", "y", "n", "true", "false"}, str(found))

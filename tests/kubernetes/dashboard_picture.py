@@ -88,7 +88,7 @@ def draw(panels, path, title, subtitle):
     height = rows * UNIT + 0.1
     figure = plt.figure(figsize=(24 * WIDE + 0.2, height + 0.6), facecolor=BACK)
     figure.text(0.012, 1 - 0.36 / (height + 0.6), title, color=TEXT, fontsize=17, weight="bold")
-    figure.text(0.075, 1 - 0.36 / (height + 0.6), subtitle, color=FAINT, fontsize=10)
+    figure.text(0.09, 1 - 0.36 / (height + 0.6), subtitle, color=FAINT, fontsize=10)
     start = min(at for panel, series in panels if panel["type"] == "timeseries" for _, points in series for at, _ in points)
     for panel, series in panels:
         box, width, tall = card(figure, height, panel["gridPos"])
@@ -99,9 +99,10 @@ def draw(panels, path, title, subtitle):
         steps = panel["fieldConfig"]["defaults"].get("thresholds", {}).get("steps", [])
         value = series[0][1][-1][1] if series else math.nan
         face = CARD
-        if panel["type"] == "stat":
+        if panel["type"] == "stat" and not math.isnan(value):
             face = [step["color"] for step in steps if step["value"] is None or value >= step["value"]][-1]
-        figure.patches.append(plt.Rectangle((left, bottom), wide, high, transform=figure.transFigure, facecolor=face, edgecolor=LINES, alpha=0.85 if face != CARD else 1))
+        figure.patches.append(plt.Rectangle((left, bottom), wide, high, transform=figure.transFigure, facecolor=face, edgecolor=LINES,
+                                            alpha=0.85 if face != CARD else 1, zorder=-1))
         ink = "#ffffff" if face != CARD else TEXT
         figure.text(left + 0.004, bottom + high - 0.2 / (height + 0.6), panel["title"], color=ink, fontsize=8.5, weight="bold", va="center")
         if panel["type"] == "stat":
@@ -127,7 +128,8 @@ def draw(panels, path, title, subtitle):
                 spine.set_visible(False)
             continue
         right = panel["options"]["legend"]["placement"] == "right"
-        below = 0.3 if right else 0.3 + 0.19 * min(3, math.ceil(max(1, len(series)) / 3))
+        columns = max(1, panel["gridPos"]["w"] // 3)
+        below = 0.3 if right else 0.3 + 0.17 * min(5, math.ceil(max(1, len(series)) / columns))
         legend = 2.5 if right else 0.12
         axes = figure.add_axes((left + 0.78 * inch_w, bottom + (below + 0.1) * inch_h, wide - (0.78 + legend) * inch_w, high - (below + 0.5) * inch_h), facecolor=CARD)
         handles = lines(axes, panel, series, start)
@@ -136,7 +138,8 @@ def draw(panels, path, title, subtitle):
             axes.set_xticks([]), axes.set_yticks([])
             continue
         marks, names = zip(*handles[:18])
-        place = dict(loc="center left", bbox_to_anchor=(1.01, 0.5)) if right else dict(loc="upper left", bbox_to_anchor=(-0.1, -0.13), ncol=3, columnspacing=1.0)
+        place = dict(loc="center left", bbox_to_anchor=(1.01, 0.5)) if right else dict(
+            loc="upper left", bbox_to_anchor=(-0.1, -0.16), ncol=columns, columnspacing=1.0)
         axes.legend(marks, [one if len(one) < 30 else f"{one[:29]}…" for one in names], frameon=False, fontsize=7, labelcolor=TEXT, handlelength=1.2, borderaxespad=0, **place)
     figure.savefig(path, dpi=80, facecolor=BACK)
     plt.close(figure)

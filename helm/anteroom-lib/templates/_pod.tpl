@@ -26,6 +26,26 @@ The pod's parts. A chart of yours includes `anteroom.initContainers`, `anteroom.
     - { name: anteroom-keys, mountPath: /etc/anteroom/keys }
 {{ end -}}
 {{- end -}}
+{{- if .Values.anteroom.redirect.enabled -}}
+{{- $ports := list -}}
+{{- range default (list .Values.anteroom.app.port) .Values.anteroom.redirect.ports -}}
+{{- $ports = append $ports (int . | toString) -}}
+{{- end -}}
+- name: anteroom-redirect
+  args: [redirect, --ports, {{ join "," $ports | quote }}, --to, "8443"]
+  image: {{ include "anteroom.image" . | quote }}
+  imagePullPolicy: {{ .Values.anteroom.image.pullPolicy }}
+  resources:
+    {{- toYaml .Values.anteroom.resources | nindent 4 }}
+  securityContext:
+    runAsUser: 0 # rules are the superuser's to write; the container has ended before the application starts
+    runAsNonRoot: false
+    allowPrivilegeEscalation: false
+    readOnlyRootFilesystem: true
+    capabilities: { drop: [ALL], add: [NET_ADMIN] }
+    seccompProfile: { type: RuntimeDefault }
+  terminationMessagePolicy: FallbackToLogsOnError
+{{ end -}}
 {{- if eq .Values.anteroom.mode "native" -}}
 {{- include "anteroom.container" . -}}
 {{- end -}}

@@ -300,7 +300,7 @@ async fn a_bad_set_leaves_the_last_good_one_standing_and_says_so() {
 
     let number = metric("anteroom_configuration_number", &[]);
     assert!(number > 0.0 && number < 2_f64.powi(48), "a gauge holds it exactly: {number}");
-    assert_eq!(metric("anteroom_record_limit_bytes", &[]), 512.0 * 1024.0 * 1024.0);
+    assert_eq!(metric("anteroom_record_limit_bytes", &[]), 64.0 * 1024.0 * 1024.0);
 
     // The certificate of one pair with the key of another.
     let (one, two) = (issue(&ca, 5), issue(&ca, 6));

@@ -209,7 +209,11 @@ impl App {
 
     /// Answers as `script` does.
     pub fn start(script: impl Fn(&mut Exchange) -> After + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_on(TcpListener::bind("127.0.0.1:0").unwrap(), script)
+    }
+
+    /// The same, on a listener of the test's own.
+    pub fn start_on(listener: TcpListener, script: impl Fn(&mut Exchange) -> After + Send + Sync + 'static) -> Self {
         let address = listener.local_addr().unwrap();
         let state = Arc::new(State {
             seen: Mutex::default(),

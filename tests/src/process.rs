@@ -165,7 +165,22 @@ impl Served {
 
     /// Runs a gate with these files, which name `health`, before `app`.
     pub fn start_with(files: Files, app: App, health: SocketAddr) -> Self {
-        let mut process = Process::start(files.root(), &["run", "--config", "config.yaml"]);
+        Self::start_as(&mut Command::new(binary()), files, app, health)
+    }
+
+    /// The same with variables in its environment.
+    pub fn start_in(environment: &[(&str, &str)], mut setup: Setup, app: App) -> Self {
+        let health = free_port();
+        setup.health = health.to_string();
+        let mut command = Command::new(binary());
+        command.envs(environment.iter().copied());
+        Self::start_as(&mut command, Files::write(&setup, app.address), app, health)
+    }
+
+    /// The same by a prepared command, which still lacks what `anteroom` is to do.
+    pub fn start_as(command: &mut Command, files: Files, app: App, health: SocketAddr) -> Self {
+        let command = command.current_dir(files.root()).args(["run", "--config", "config.yaml"]);
+        let mut process = Process::start_as(command);
         let control = files.path("control.sock");
         let https = process.found("the gate to serve", |out| {
             let lines = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -21,6 +21,7 @@ mod worker;
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -57,8 +58,8 @@ pub use room::Room;
 const CUT: Duration = Duration::from_secs(2);
 /// How long the record may take to reach the disk at the end.
 const FLUSH: Duration = Duration::from_secs(30);
-/// How many workers there are where nobody says it: one per CPU that the cgroup grants, and no more than these. A pod without
-/// a limit would else have one per CPU of its node, each with its memory and its connections to the application.
+/// The most workers where nobody says how many: a pod without a limit would else have one per CPU of its node, each with
+/// connections of its own to the application.
 const WORKERS: usize = 2;
 /// The events that may be on their way to disk at once.
 const RECORD_QUEUE: usize = 4_096;
@@ -134,8 +135,7 @@ pub struct Running {
 /// The first thing that could not be opened.
 pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let listen = |address: SocketAddr| move |error| StartError::Listen(address.to_string(), error);
-    let workers =
-        plan.workers.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS));
+    let workers = plan.workers.unwrap_or_else(|| granted(std::thread::available_parallelism()));
     let listeners = listen::reuse_port(plan.https, workers).map_err(listen(plan.https))?;
     let health = listen::single(plan.health).map_err(listen(plan.health))?;
     let https = listeners.first().and_then(|one| one.local_addr().ok()).unwrap_or(plan.https);
@@ -311,6 +311,12 @@ async fn all_ended(threads: &[JoinHandle<()>]) {
     }
 }
 
+/// One worker per CPU that the process may use (its affinity, and the whole ones of its cgroup's quota), but at least one and
+/// at most [`WORKERS`].
+fn granted(cpus: std::io::Result<NonZero<usize>>) -> usize {
+    cpus.map_or(1, NonZero::get).min(WORKERS)
+}
+
 fn record_settings(plan: &AuditPlan) -> Settings {
     let host = hostname();
     Settings {
@@ -337,5 +343,18 @@ fn hostname() -> String {
 fn fill_random(bytes: &mut [u8]) {
     if aws_lc_rs::rand::fill(bytes).is_err() {
         bytes.fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_node_is_no_reason_for_many_workers() {
+        for (cpus, workers) in [(1, 1), (2, 2), (3, 2), (192, 2)] {
+            assert_eq!(granted(Ok(NonZero::new(cpus).unwrap())), workers);
+        }
+        assert_eq!(granted(Err(std::io::ErrorKind::Unsupported.into())), 1);
     }
 }

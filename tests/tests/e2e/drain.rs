@@ -301,6 +301,64 @@ async fn a_second_signal_ends_the_wait() {
 }
 
 #[tokio::test]
+async fn after_the_command_newcomers_are_served_until_the_pod_is_told_to_end() {
+    let served = serve(setup("{ delay: 100ms, deadline: 60s }"), App::plain()).await;
+    let said = process::run(served.files.root(), &["drain", "--control", "control.sock"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let kept = Client::open_at(served.https, &served.files.ca, Protocol::Http2, HOST).await;
+    // Much longer than the delay, and with nobody who stays: the application of the pod may still be asked for.
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_secs(3) {
+        let mut client = Client::open_at(served.https, &served.files.ca, Protocol::Http1, HOST).await;
+        let answer = client.ask("GET", "/open/a", &[]).await;
+        assert_eq!(answer.status, 200);
+        if began.elapsed() > Duration::from_secs(1) {
+            assert_eq!(answer.header("connection"), "close");
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(e2e::gate::probe(served.health, "/livez").contains(" 200 "), "a drain is no illness");
+    assert!(e2e::gate::probe(served.health, "/startedz").contains(" 200 "));
+    drop(kept);
+    let told = Instant::now();
+    served.process.signal("TERM");
+    let (code, served) = end(served).await;
+    assert_eq!(code, Some(0), "{}", served.process.out());
+    assert!(told.elapsed() < Duration::from_secs(5), "{:?}", told.elapsed());
+    assert!(!says(&served, "are cut"), "{}", served.process.out());
+}
+
+#[tokio::test]
+async fn without_a_signal_the_command_ends_it_at_the_deadline() {
+    let served = serve(setup("{ delay: 0s, deadline: 1s }"), App::plain()).await;
+    let told = Instant::now();
+    assert_eq!(process::run(served.files.root(), &["drain", "--control", "control.sock"]).code, Some(0));
+    let (code, served) = end(served).await;
+    assert_eq!(code, Some(0), "{}", served.process.out());
+    assert!((Duration::from_millis(900)..Duration::from_secs(6)).contains(&told.elapsed()), "{:?}", told.elapsed());
+}
+
+#[tokio::test]
+async fn the_first_process_of_a_container_hears_the_signal() {
+    let health = free_port();
+    let app = App::plain();
+    let files = Files::write(&Setup { health: health.to_string(), ..setup("{ delay: 0s }") }, app.address);
+    let mut alone = std::process::Command::new("unshare");
+    alone.args(["--pid", "--fork", "--kill-child"]).arg(process::binary());
+    if !std::process::Command::new("unshare").args(["--pid", "--fork", "true"]).status().is_ok_and(|it| it.success()) {
+        return e2e::skipped("a namespace of processes needs root");
+    }
+    let served = tokio::task::spawn_blocking(move || Served::start_as(&mut alone, files, app, health)).await.unwrap();
+    let own = served.process.id();
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+    let killed = std::process::Command::new("kill").args(["-TERM", children.trim()]).status().unwrap();
+    assert!(killed.success());
+    let (code, served) = end(served).await;
+    assert_eq!(code, Some(0), "{}", served.process.out());
+    assert!(says(&served, "\"stopped\""));
+}
+
+#[tokio::test]
 async fn the_command_drains_and_the_signal_after_it_is_not_the_second() {
     let served = serve(setup("{ delay: 1s, deadline: 10s }"), App::plain()).await;
     let root = served.files.root().to_owned();

@@ -12,6 +12,7 @@
 
 mod abuse;
 mod answers;
+mod app_health;
 mod attacks;
 mod browser;
 mod canary;
@@ -27,6 +28,7 @@ mod demo;
 mod drain;
 mod examples;
 mod explain;
+mod exposed;
 mod floods;
 mod framing;
 mod fuzz_corpus;
@@ -41,6 +43,7 @@ mod one_reading;
 mod path;
 mod policy_tests;
 mod record;
+mod redirect;
 mod reload;
 mod rollout;
 mod security_txt;

@@ -131,3 +131,21 @@ async fn a_second_instance_takes_over_and_nothing_is_lost() {
     assert!(lost.is_empty(), "{} of {} lost: {:?}", lost.len(), of(from) + of(to), lost.first());
     assert!(endpoints.lock().unwrap().iter().all(|place| place.https == to), "only the second is ready now");
 }
+
+#[test]
+fn a_control_socket_that_cannot_be_opened_says_why() {
+    let files = Files::write(&Setup::default(), App::plain().address);
+    let config = std::fs::read_to_string(files.path("config.yaml")).unwrap();
+    files.put("config.yaml", &config.replace("unix:control.sock", "unix:run/control.sock"));
+    let run = || e2e::process::run(files.root(), &["run", "--config", "config.yaml"]);
+    let said = run();
+    assert_eq!(said.code, Some(1), "{}", said.err);
+    assert!(
+        said.err.contains("`run/control.sock`") && said.err.contains("the folder `run` does not exist"),
+        "{}",
+        said.err
+    );
+    files.put("run/control.sock", "no socket");
+    let said = run();
+    assert!(said.code == Some(1) && said.err.contains("something else has this name"), "{}", said.err);
+}

@@ -3,7 +3,8 @@
 use serde_json::Value;
 
 use crate::names;
-use crate::outcome::{Note, Refusal};
+use crate::note::Note;
+use crate::outcome::Refusal;
 use crate::pod::{Container, Object, Pod, Role, given, items, map, no_pod, text};
 use crate::settings::{AppAddress, Mode, Settings};
 

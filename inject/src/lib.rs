@@ -44,6 +44,7 @@
 mod fit;
 pub mod manifests;
 pub mod names;
+mod note;
 mod outcome;
 mod pod;
 mod probes;
@@ -53,7 +54,8 @@ mod sidecar;
 mod wanted;
 mod yaml;
 
-pub use outcome::{Change, Injected, Kept, Note, Outcome, Refusal, Skip};
+pub use note::{Kept, Note};
+pub use outcome::{Change, Injected, Outcome, Refusal, Skip};
 pub use raw::{ImageName, ObjectName, RawApp, RawInjection, RawPort, RawPorts, RawResources, Seconds, User};
 pub use settings::{AppAddress, AppPort, Asked, Mode, Names, Ports, Quantity, Resources, Rollout, Settings};
 

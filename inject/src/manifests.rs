@@ -91,11 +91,10 @@ fn workload(
         report.add(place, What::NoTemplate);
         return;
     };
-    if workload::label_outside(value, template, path) {
-        report.add(place, What::LabelOutside);
-        return;
-    }
     match inject(template, settings) {
+        Outcome::Injected(_) if let Some(name) = workload::claimed(value) => {
+            report.add(place, What::Refused(crate::Refusal::VolumeTaken { name: name.to_owned() }));
+        }
         Outcome::Injected(done) => {
             let mut done = *done;
             if settings.rollout == Rollout::Restart
@@ -108,6 +107,9 @@ fn workload(
             pods.push(services::Pods::of(&place, template, done.app_port.as_ref()));
             document.change(object, path, done.template);
             report.add(place, What::Injected { changes: done.changes, notes: done.notes });
+        }
+        Outcome::Skipped(crate::Skip::NotAskedFor) if workload::asks_elsewhere(value) => {
+            report.add(place, What::LabelOutside)
         }
         Outcome::Skipped(skip) => {
             if skip == crate::Skip::AlreadyThere {

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::fit::free;
 use crate::names;
-use crate::outcome::{Change, Kept, Note, Refusal};
+use crate::note::{Kept, Note};
+use crate::outcome::{Change, Refusal};
 use crate::pod::{Object, given, items, map, no_pod, spec_mut, stays, text};
 use crate::settings::{AppAddress, Settings};
 
@@ -17,6 +18,9 @@ const KINDS: [(&str, &str); 3] =
     [("startupProbe", "startupz"), ("readinessProbe", "readyz"), ("livenessProbe", "livez")];
 /// The ways to probe that go over the network.
 const HANDLERS: [&str; 3] = ["httpGet", "tcpSocket", "grpc"];
+
+/// The longest that a probe may wait, in seconds.
+const LONGEST: u64 = 300;
 
 /// Rewrites the probes and returns what they were, by container: the value of `ANTEROOM_APP_PROBES`.
 pub(crate) fn rewrite(
@@ -63,7 +67,7 @@ fn container_probes(
             notes.push(Note::ProbeKept { container: name.to_owned(), probe: kind, why });
             continue;
         }
-        let timeout = given(probe, "timeoutSeconds").cloned().unwrap_or_else(|| json!(1));
+        let timeout = timeout(probe, kind, name)?;
         recorded.insert(word.to_owned(), json!({ handler: call, "timeoutSeconds": timeout }));
         let Some(Value::Object(probe)) = container.get_mut(kind) else { continue };
         let ours = json!({ "path": format!("/app-health/{name}/{word}"), "port": wanted.ports.health });
@@ -71,6 +75,15 @@ fn container_probes(
         changes.push(Change::Probe { container: name.to_owned(), probe: kind });
     }
     Ok(recorded)
+}
+
+/// Seconds that the answer may take: 1 where nothing is written, as in Kubernetes, and no more than the gate waits.
+fn timeout(probe: &Object, kind: &str, name: &str) -> Result<u64, Refusal> {
+    match given(probe, "timeoutSeconds").map(Value::as_u64) {
+        None | Some(Some(0)) => Ok(1),
+        Some(Some(seconds)) if seconds <= LONGEST => Ok(seconds),
+        Some(_) => Err(no_pod(format!("`timeoutSeconds` of `{kind}` of `{name}` is not between 1 and {LONGEST}"))),
+    }
 }
 
 /// The one way in which a probe asks over the network, if it does.

@@ -113,7 +113,7 @@ impl RawInjection {
     /// The settings, with an image of the command line before that of the file.
     ///
     /// # Errors
-    /// In words, when no image is named, when both ports are one, or when they are asked for more memory than they may have.
+    /// In words, when no image is named, or when both ports are one.
     pub fn settings(self, image: Option<ImageName>, version: &str, asked: Asked) -> Result<Settings, String> {
         let Some(image) = image.or(self.image) else {
             return Err("no image is named: say `--image`, or `image` in the settings".to_owned());

@@ -3,7 +3,8 @@
 use serde_json::{Map, Value, json};
 
 use crate::names;
-use crate::outcome::{Change, Note, Refusal};
+use crate::note::Note;
+use crate::outcome::{Change, Refusal};
 use crate::pod::{Object, given, list_mut, map, map_mut, metadata_mut, no_pod, spec_mut, text};
 use crate::probes;
 use crate::settings::{Mode, Settings};

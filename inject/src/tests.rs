@@ -75,3 +75,5 @@ fn anything_but_false_is_the_host_network() {
     template["spec"]["hostNetwork"] = json!(null);
     done(&template, &settings());
 }
+
+mod props;

@@ -14,3 +14,5 @@ pub(crate) use write::{as_json, as_yaml};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::any_json;

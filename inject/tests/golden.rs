@@ -2,7 +2,7 @@
 //!
 //! `ANTEROOM_GOLDEN=write cargo nextest run -p inject golden` writes the outputs anew; the difference is then reviewed.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
+#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests may")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::outcome::{Change, Note, Refusal, Skip};
+use crate::note::Note;
+use crate::outcome::{Change, Refusal, Skip};
 
 /// Where an object is, and what it is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -30,25 +30,42 @@ pub(super) fn of(object: &Value) -> Workload {
             Workload::Pods(TEMPLATE)
         }
         ("batch", "CronJob") => Workload::Pods("/spec/jobTemplate/spec/template"),
-        _ => Workload::Unknown {
-            labelled: asks(object) || object.pointer(TEMPLATE).is_some_and(asks),
-            has_pods: object.pointer("/spec/template/spec/containers").is_some(),
-        },
+        _ => {
+            let has_pods = object.pointer("/spec/template/spec/containers").is_some();
+            let labelled = object.get("spec").is_some_and(asks_inside) || (has_pods && asks(object));
+            Workload::Unknown { labelled, has_pods }
+        }
     }
 }
 
-/// Does a label ask for the gate?
-fn asks(value: &Value) -> bool {
-    label(value).and_then(Value::as_str) == Some("true")
+/// Does the object ask for the gate somewhere, though its pods do not?
+pub(super) fn asks_elsewhere(object: &Value) -> bool {
+    asks(object) || object.get("spec").is_some_and(asks_inside)
 }
 
-fn label(value: &Value) -> Option<&Value> {
-    value.get("metadata")?.get("labels")?.get(names::INJECT)
+/// Does its own label ask for the gate?
+fn asks(object: &Value) -> bool {
+    object.get("metadata").is_some_and(labelled)
 }
 
-/// Does the label stand on the object alone, where no pod has it? (A Pod is its own template.)
-pub(super) fn label_outside(object: &Value, template: &Value, path: &str) -> bool {
-    !path.is_empty() && asks(object) && label(template).is_none()
+fn labelled(metadata: &Value) -> bool {
+    metadata.get("labels").and_then(|labels| labels.get(names::INJECT)).and_then(Value::as_str) == Some("true")
+}
+
+/// Does anything in it have labels that ask for the gate? Selectors are no labels. As deep as the reader lets it be.
+fn asks_inside(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => labelled(value) || map.values().any(asks_inside),
+        Value::Array(items) => items.iter().any(asks_inside),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+/// A disk of a StatefulSet that would take the place of a volume of ours.
+pub(super) fn claimed(object: &Value) -> Option<&str> {
+    let claims = object.pointer("/spec/volumeClaimTemplates").and_then(Value::as_array).into_iter().flatten();
+    let mut named = claims.filter_map(|claim| claim.pointer("/metadata/name").and_then(Value::as_str));
+    named.find(|name| names::VOLUMES.contains(name))
 }
 
 /// The app's port of a template that has the gate already.

@@ -7,7 +7,8 @@
 use serde_json::{Value, json};
 
 use crate::names;
-use crate::outcome::{Change, Note, Refusal};
+use crate::note::Note;
+use crate::outcome::{Change, Refusal};
 use crate::pod::{Object, given, items, map, map_mut, text};
 use crate::settings::Settings;
 

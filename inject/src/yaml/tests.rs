@@ -134,6 +134,9 @@ proptest! {
         let again = again.unwrap();
         prop_assert_eq!(&again.value, &value, "{}", out);
         prop_assert_eq!(again.stuck, None);
+        let json = as_json(&value);
+        prop_assert!(serde_json::from_str::<Value>(&json).is_ok(), "{}", json);
+        prop_assert_eq!(read(&json).map(|again| again.value), Ok(value));
     }
 
     #[test]

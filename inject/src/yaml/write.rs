@@ -24,9 +24,18 @@ pub(crate) fn as_yaml(value: &Value) -> String {
     out
 }
 
-/// The document as JSON, with a line end.
+/// The document as JSON that is YAML as well, with a line end.
 pub(crate) fn as_json(value: &Value) -> String {
-    format!("{value:#}\n")
+    let mut out = String::new();
+    // What is no line end to JSON is one to YAML (U+2028, say). It can stand in text alone, where it can be escaped.
+    for one in format!("{value:#}\n").chars() {
+        if one == '\n' || is_printable(one) {
+            out.push(one);
+        } else {
+            out.push_str(&format!("\\u{:04x}", u32::from(one)));
+        }
+    }
+    out
 }
 
 fn indent(out: &mut String, level: usize) {

@@ -37,6 +37,7 @@ mod handshakes;
 mod headers;
 mod hostile_app;
 mod identity;
+mod inject_manifests;
 mod limits;
 mod manual;
 mod one_reading;

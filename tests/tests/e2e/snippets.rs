@@ -120,6 +120,16 @@ fn compiled(config: &Path) -> Option<String> {
     Some(policy::render(&faults.diagnostics, &faults.sources, false))
 }
 
+/// What is wrong with the settings of `anteroom inject`.
+fn injection_faults(text: &str) -> Option<String> {
+    let mut sources = Sources::default();
+    let file = sources.add("injection.yaml", text);
+    match policy::read::<inject::RawInjection>(&sources, file) {
+        Ok(raw) => raw.settings(None, "1", inject::Asked::ByLabel).err(),
+        Err(faults) => Some(policy::render(&faults, &sources, false)),
+    }
+}
+
 #[test]
 fn every_yaml_snippet_compiles() {
     let (mut configs, mut policies, mut wrong) = (0, 0, String::new());
@@ -133,10 +143,11 @@ fn every_yaml_snippet_compiles() {
                 policies += 1;
                 faults(SMALL_CONFIG, &block.text)
             }
+            "yaml injection" => injection_faults(&block.text),
             "yaml fragment" => None,
-            word if word.contains("yaml") || word.contains("yml") => {
-                Some(format!("say what it is: `yaml config`, `yaml policy` or `yaml fragment`, not `{word}`"))
-            }
+            word if word.contains("yaml") || word.contains("yml") => Some(format!(
+                "say what it is: `yaml config`, `yaml policy`, `yaml injection` or `yaml fragment`, not `{word}`"
+            )),
             _ => None,
         };
         wrong.extend(found.map(|found| format!("{}\n{found}\n", block.place)));

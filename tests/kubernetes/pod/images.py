@@ -61,5 +61,5 @@ def nginx(name, conf):
 def orthanc(name, settings):
     """Debian's Orthanc with its DICOMweb."""
     binary, plugin = "/usr/sbin/Orthanc", "/usr/share/orthanc/plugins/libOrthancDicomWeb.so"
-    real = [binary, plugin, *glob.glob("/usr/share/libdcmtk*"), *glob.glob("/usr/lib/locale/C.*")]
+    real = [binary, plugin, "/etc/localtime", *glob.glob("/usr/share/libdcmtk*"), *glob.glob("/usr/lib/locale/C.*")]
     return image(name, [binary, "/orthanc.json"], {*real, *libraries(binary, plugin)}, {"/orthanc.json": settings})

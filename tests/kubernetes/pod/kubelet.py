@@ -245,7 +245,7 @@ class Pod:
         if failed:
             print(f"--- pod {self.name}\n{self.story()}")
             for one in self.inits + self.sidecars + self.mains:
-                print(f"--- the end of the log of {one.name}\n{one.log()[-3000:]}")
+                print(f"--- the end of the log of {one.name}\n{one.log()[-1500:]}")
         podman("pod", "rm", "-f", "-t", 0, self.name, check=False)
         shutil.rmtree(self.place, ignore_errors=True)
 

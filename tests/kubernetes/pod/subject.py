@@ -137,3 +137,8 @@ def everyday(tokens):
     return [("GET", "/api/prescriptions?page=2", ada, None, 200), ("GET", "/api/prescriptions/rx-7", ada, None, 200),
             ("POST", "/api/prescriptions", {**ada, "Content-Type": "application/json"}, b'{"drug": "amoxicillin"}' * 40, 200),
             ("GET", "/api/patients/p1/prescriptions", pat, None, 200), ("GET", "/api/patients/p2/prescriptions", pat, None, 403)]
+
+
+def allowed(tokens):
+    """Those of them that are let in: whoever is refused all the time is limited soon."""
+    return [one for one in everyday(tokens) if one[-1] == 200]

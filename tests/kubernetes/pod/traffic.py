@@ -8,7 +8,7 @@ import threading
 import time
 
 from load import Balancer, Load
-from subject import P2_HOST, everyday, people
+from subject import P2_HOST, allowed, people
 from world import cgroup, holds, metrics, shown
 
 NOTICE = 1.0  # seconds until the rest of the cluster has heard of a pod that is ready, or is no more
@@ -26,7 +26,7 @@ def reload(world):
         balancer = Balancer(NOTICE)
         balancer.pods.append(pod)
         time.sleep(NOTICE)
-        load = Load(balancer, P2_HOST, gate.ca, everyday(tokens))
+        load = Load(balancer, P2_HOST, gate.ca, allowed(tokens))
 
         def seen(what, objects, ask):
             began = time.monotonic()
@@ -57,7 +57,7 @@ def rollout(world):
     objects = gate.objects(world.injected(world.app("serve")))
     tokens = people(gate)
     balancer = Balancer(NOTICE)
-    load = Load(balancer, P2_HOST, gate.ca, everyday(tokens))
+    load = Load(balancer, P2_HOST, gate.ca, allowed(tokens))
     with world.pod("old-1", objects) as one, world.pod("old-2", objects) as two, \
             world.pod("new-1", objects) as three, world.pod("new-2", objects) as four:
         for pod in (one, two):
@@ -96,7 +96,7 @@ def limits(world):
         balancer = Balancer(NOTICE)
         balancer.pods.append(pod)
         time.sleep(NOTICE)
-        calm = Load(balancer, P2_HOST, gate.ca, everyday(tokens), clients=8, pause=0.1)
+        calm = Load(balancer, P2_HOST, gate.ca, allowed(tokens), clients=8, pause=0.1)
         with calm:
             time.sleep(6)
         holds("no request failed", not calm.failed, calm.failed[:3])

@@ -26,7 +26,7 @@ def orthanc(world):
     """Scanners, scripts and DICOMweb through the gate of a pod, as from outside a cluster."""
     gate = world.gate("orthanc", ORTHANC, ORTHANC_HOST, 8042)
     gate.settings["app"]["url"] = "http://127.0.0.1:8042"
-    workload = app(world.images["orthanc"], port=8042, volumes=[("storage", "/storage")])
+    workload = app(world.images["orthanc"], port=8042, volumes=[("storage", "/storage"), ("tmp", "/tmp")])
     container = workload["spec"]["template"]["spec"]["containers"][0]
     container["readinessProbe"] = {"httpGet": {"path": "/system", "port": "http"}, "periodSeconds": 1}
     checks = Checks("orthanc in a pod")

@@ -118,7 +118,7 @@ def limits(world):
         holds("it was never out of memory", pod.container("anteroom").restarts == 0 and pod.at("out of memory", "anteroom") is None)
         holds("one worker for half a CPU", len(threads(pod, "worker-")) == 1, threads(pod, "worker-"))
         resident = int(next(line.split()[1] for line in open(f"/proc/{pod.container('anteroom').pid}/status") if line.startswith("VmHWM")))
-    return (f"80 requests a second: {calm.said()}; at its most {said[0]} on 64 connections of HTTP/1.1, {said[1]} on 256 streams, "
+    return (f"eight calm clients: {calm.said()}; at its most {said[0]} on 64 connections of HTTP/1.1, {said[1]} on 256 streams, "
             f"{said[2]} of 512 KiB; peak {peak / 2**20:.0f} MiB of 64, {resident / 1024:.0f} resident")
 
 

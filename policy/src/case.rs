@@ -21,7 +21,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 /// What the request itself can come to before a route is asked, beside the codes of decisions.
-const FURTHER: [&str; 3] = ["NO_ROUTE", "METHOD_NOT_ALLOWED", "BAD_PATH"];
+const FURTHER: [&str; 4] = ["NO_ROUTE", "METHOD_NOT_ALLOWED", "BAD_PATH", "BAD_FRAMING"];
 /// What a case expects of a request that passes.
 const ALLOW: &str = "allow";
 
@@ -34,6 +34,7 @@ pub struct Case {
     method: String,
     target: String,
     headers: BTreeMap<String, String>,
+    form: BTreeMap<String, String>,
     expect: Spanned<String>,
 }
 
@@ -88,6 +89,15 @@ fn case(name: &Spanned<String>, raw: &RawCase, faults: &mut Vec<Diagnostic>) -> 
         let help = format!("write `{}`", header.value.to_ascii_lowercase());
         faults.push(Diagnostic::error("bad-place", header.span, message).help(help));
     }
+    if let (Some((method, _)), Some(field)) = (sent, raw.form.keys().next())
+        && method != "POST"
+    {
+        let message = format!("{} sends a form with {method}", quoted(name));
+        faults.push(
+            Diagnostic::error("bad-send", field.span, message)
+                .help("a form is read of a POST alone; where it names another method, say so by `_method` in it"),
+        );
+    }
     let principal = match &raw.who {
         RawWho::Word(_) => None,
         RawWho::Map(somebody) => Some(principal(somebody, faults)),
@@ -104,6 +114,7 @@ fn case(name: &Spanned<String>, raw: &RawCase, faults: &mut Vec<Diagnostic>) -> 
         method: method.to_owned(),
         target: target.to_owned(),
         headers: raw.headers.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
+        form: raw.form.iter().map(|(name, value)| (name.value.clone(), value.clone())).collect(),
         expect: raw.expect.clone(),
     })
 }
@@ -175,8 +186,13 @@ impl Case {
         self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The fields of its form, by name.
+    pub fn form(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.form.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     /// What the policy makes of it at `now`, in Unix seconds. `method` is the one that the application will run, `path` the
-    /// canonical path of its target, and `request` its headers and its query.
+    /// canonical path of its target, and `request` its headers, its query and its form.
     pub fn run(&self, policy: &Policy, method: &str, path: &str, request: &dyn RequestFacts, now: u64) -> Came {
         let came = |code, says: String, rule| Came { code, observed: false, says, rule };
         let found = match policy.find(method, path, request) {
@@ -209,6 +225,12 @@ impl Came {
     #[must_use]
     pub fn unread(reason: impl Into<String>) -> Self {
         Self { code: "BAD_PATH", observed: false, says: reason.into(), rule: None }
+    }
+
+    /// A form that could be read in two ways never came to the policy, or would not have come to the application.
+    #[must_use]
+    pub fn unclear_form(reason: impl Into<String>) -> Self {
+        Self { code: "BAD_FRAMING", ..Self::unread(reason) }
     }
 
     /// Whether it is what was expected.
@@ -291,6 +313,9 @@ tests:
             for (name, value) in case.headers() {
                 request = request.header(name, value);
             }
+            for (name, value) in case.form() {
+                request = request.form(name, value);
+            }
             let came = case.run(&policy, case.method(), case.target(), &request, NOW);
             (case, came)
         });
@@ -339,6 +364,7 @@ tests:
             ("tenant: a", "tenant: a b", "is no name for a tenant"),
             ("patient: p1 }", "patient: { id: 1 } }", "wrong-type"),
             ("age: 5m", "age: 5", "bad-unit"),
+            ("GET /nowhere, ", "GET /nowhere, form: { a: b }, ", "a form is read of a POST alone"),
             ("expect: NO_TENANT", "headers: { X-Clinic: a }, expect: NO_TENANT", "write `x-clinic`"),
         ] {
             assert!(POLICY.contains(from), "{from}");

@@ -11,6 +11,7 @@ mod tests;
 use crate::case;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
+use crate::dispatch::FormAsked;
 use crate::facts::RequestFacts;
 use crate::raw::{Named, RawAct, RawPolicy, RawRole, RawRoute};
 use crate::reading::Reading;
@@ -27,7 +28,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// The route for a method, a path and what `request` says in its query.
+    /// The route for a method, a path and what `request` says in its query and its form.
     ///
     /// `path` is canonical: it begins with `/` and has neither query nor empty or dot segments. A path that could be
     /// read in two ways is [`Found::Unclear`], unless its route says how the application reads it. Takes time linear in the path
@@ -35,6 +36,12 @@ impl Policy {
     #[must_use]
     pub fn find<'p>(&'p self, method: &str, path: &str, request: &dyn RequestFacts) -> Found<'p> {
         self.table.find(method, path, request)
+    }
+
+    /// What the routes of `path` have to know of a form before one of them is picked.
+    #[must_use]
+    pub fn form_asked(&self, path: &str, request: &dyn RequestFacts) -> FormAsked {
+        self.table.form(path, request)
     }
 
     /// All routes whose path fits, by file and id: [`find`](Self::find) asks the most specific of them, alone.

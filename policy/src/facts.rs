@@ -29,6 +29,10 @@ pub trait RequestFacts {
 
     /// The query parameter of this name, decoded. Two of one name are [`Occurs::Repeated`], equal values too.
     fn query(&self, name: &str) -> Occurs<'_>;
+
+    /// The field of this name in the form that is the body, decoded. [`Occurs::Repeated`] where there is a body that was
+    /// not read for it, too.
+    fn form(&self, name: &str) -> Occurs<'_>;
 }
 
 /// Everything that one decision may look at.
@@ -164,7 +168,7 @@ impl Place {
                 None => fault("names nothing in the route's path", format!("the path needs a segment `{{{name}}}`")),
             },
             "header" => header(name),
-            "query" if query_name(name) => Ok(Self::Query(name.to_owned())),
+            "query" if parameter_name(name) => Ok(Self::Query(name.to_owned())),
             "query" => fault(
                 "is no name of a query parameter",
                 "1 to 64 letters, digits, `_`, `-`, `.`, `[` and `]`".to_owned(),
@@ -196,7 +200,7 @@ fn header(name: &str) -> Result<Place, PlaceFault> {
     Ok(Place::Header(lower))
 }
 
-pub(crate) fn query_name(name: &str) -> bool {
+pub(crate) fn parameter_name(name: &str) -> bool {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
     !name.is_empty() && name.len() <= 64 && name.bytes().all(known)
 }

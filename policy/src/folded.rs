@@ -1,5 +1,5 @@
-//! Routes as a careless application tells them apart: without case, trailing slashes, dots, spaces and format suffixes,
-//! and with what stands behind the name of a script taken for a path of its own.
+//! Routes as a careless application tells them apart: without case, marks, trailing slashes, dots, spaces and format
+//! suffixes, and with what stands behind the name of a script taken for a path of its own.
 //!
 //! Decides whether a path is the look-alike of a route that is more specific than the one it fits: `/admin/`, `/Admin`,
 //! `/admin.json` and `/index.php/admin` beside a route `/admin` and a wider `/**`. Many frameworks would run the stricter
@@ -9,6 +9,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::letters::plain;
 use crate::template::{Segment, Template};
 
 /// Suffixes of scripts behind which servers pass on the rest of the path (`PATH_INFO`, RFC 3875, section 4.1.5).
@@ -131,9 +132,10 @@ fn careless(path: &[Cow<'_, str>]) -> Vec<String> {
     path
 }
 
-/// A segment without case, and without the dots and spaces at its end that some file systems drop.
+/// A segment in its loosest reading, without the spaces around it that some take off, and without the dots and spaces at
+/// its end that some file systems drop.
 fn folded(segment: &str) -> String {
-    segment.trim_end_matches(['.', ' ']).to_lowercase()
+    plain(segment).trim_start_matches(' ').trim_end_matches(['.', ' ']).to_owned()
 }
 
 fn is_script(segment: &str) -> bool {
@@ -186,6 +188,33 @@ mod tests {
         assert!(!stricter(&table, 1, "/w/admin"));
         assert!(!stricter(&table, 2, "/w/admin/7/del"));
         assert!(!stricter(&table, 2, "/w/admin/Seven.PDF/del"));
+    }
+
+    #[test]
+    fn what_unicode_hides_is_seen() {
+        let table = table(&["/w/**", "/w/admin", "/w/{name}/notes", "/w/new/notes", "/w/Müller"]);
+        for path in [
+            "/w/admin\u{a0}",
+            "/w/ admin",
+            "/w/\u{3000}admin",
+            "/w/admin\u{200b}",
+            "/w/ad\u{ad}min",
+            "/w/ａｄｍｉｎ",
+            "/ｗ/admin",
+            "/w/ádmin",
+            "/w/\u{202e}admin",
+            "/w/admin．json",
+            "/w/muller",
+        ] {
+            assert!(stricter(&table, 0, path), "{path:?}");
+        }
+        assert!(stricter(&table, 2, "/w/nèw/notes"));
+        assert!(stricter(&table, 2, "/w/\u{200b}/notes"), "it may be no name at all");
+        for path in ["/w/報告", "/w/é.pdf", "/w/аdmin", "/w/山田　太郎", "/w/ädministrator"] {
+            assert!(!stricter(&table, 0, path), "{path:?}");
+        }
+        assert!(!stricter(&table, 2, "/w/Zoë Müller/notes"));
+        assert!(!stricter(&table, 4, "/w/Müller"), "what a route writes out is its own");
     }
 
     #[test]

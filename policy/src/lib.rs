@@ -8,7 +8,7 @@
 //! 2. **Compile.** [`compile`] makes one [`Policy`] of all files, or reports every fault of their meaning: a scope that
 //!    nobody defined, an act that no route demands, two routes for one path, a condition that could never be answered.
 //!    What it lets through needs no second look when a request arrives.
-//! 3. **Find.** [`Policy::find`] gives the one route for a method, a path and what the query says: the most specific path
+//! 3. **Find.** [`Policy::find`] gives the one route for a method, a path and what the query and the form say: the most specific path
 //!    wins, and it alone is asked for the method. No route, no entry.
 //! 4. **Decide.** [`decide`] looks at the match and the [`Facts`], in one order: who is asking, for which tenant, with
 //!    which factors, by which role, on whose record, under which condition. It answers with a [`Passage`], which nothing else can make and
@@ -60,6 +60,9 @@
 //!     fn query(&self, _: &str) -> Occurs<'_> {
 //!         Occurs::Absent
 //!     }
+//!     fn form(&self, _: &str) -> Occurs<'_> {
+//!         Occurs::Absent
+//!     }
 //! }
 //! let Found::Route(found) = policy.find("GET", "/api/patients/p1/records/7", &Clinic("a")) else { return Err("no route".into()) };
 //! let ask = |request: &Clinic| {
@@ -100,6 +103,7 @@ mod explain;
 mod expr;
 mod facts;
 mod folded;
+mod letters;
 mod principal;
 mod raw;
 mod reading;
@@ -123,6 +127,7 @@ pub use de::{Spanned, read};
 pub use decide::{Identity, Passage, decide};
 pub use decision::{Basis, Code, Decision, Denial, NotOwn, TenantFact, Verdict, codes};
 pub use diagnostic::{Diagnostic, Severity, render, to_json};
+pub use dispatch::FormAsked;
 pub use explain::{Outcome, Step, StepName, Trace, explain};
 pub use expr::Unanswered;
 pub use facts::{Facts, Occurs, Place, RequestFacts};

@@ -161,6 +161,11 @@ pub struct RawRoute {
     /// taken.
     #[serde(default)]
     pub query: Named<Spanned<String>>,
+    /// Fields of a form that a POST must have for this route, each once and with exactly this value, as with `query`: for
+    /// one path that does what its form says, such as `action=delete`. The beginning of the form is read for it before the
+    /// decision; what is no form is refused on such a path.
+    #[serde(default)]
+    pub form: Named<Spanned<String>>,
     /// Odd forms of the path that the application of this route needs and reads as it is said here: `encoded_slash`,
     /// `encoded_percent`, `path_parameters`, `dotted_names`. All others are refused.
     #[serde(default)]

@@ -1,10 +1,10 @@
 //! Which route a path and a method belong to.
 //!
 //! The most specific path wins, compared segment by segment from the left: a literal before `{name}` before `**`. Of the
-//! routes of that path the query picks one, where they ask for parameters. The winner alone is asked for the method, so
+//! routes of that path the query and the form pick one, where they ask for parameters. The winner alone is asked for the method, so
 //! that a wider route never answers for a narrower one. A path in an odd form needs a route that allows it.
 
-use crate::dispatch::{Group, Parameters, Picked};
+use crate::dispatch::{FormAsked, Group, Parameter, Parameters, Picked, Source};
 use crate::expr::Condition;
 use crate::facts::{Place, RequestFacts};
 use crate::folded::Folded;
@@ -43,8 +43,8 @@ pub struct Match<'p> {
     params: Vec<String>,
     /// What the roles of the policy demand of those who hold them.
     charges: &'p [Charge],
-    /// The parameters of the query by which the route was picked among those of its path.
-    picked_by: &'p BTreeSet<String>,
+    /// The parameters by which the route was picked among those of its path.
+    picked_by: &'p BTreeSet<Parameter>,
 }
 
 impl<'p> Match<'p> {
@@ -64,15 +64,15 @@ impl<'p> Match<'p> {
         self.charges
     }
 
-    /// Every parameter of the query that was read to pick the route, or is read to decide: an application that finds one of
-    /// them in another place of the request reads another request.
-    pub fn query_names(&self) -> impl Iterator<Item = &'p str> {
+    /// Every parameter that was read to pick the route, or is read to decide: an application that finds one of them in
+    /// another place of the request, or once more, reads another request.
+    pub fn parameter_names(&self) -> impl Iterator<Item = &'p str> {
         let route = self.route;
         let places = route.patient.iter().chain(&route.tenant).filter_map(|place| match place {
             Place::Query(name) => Some(name.as_str()),
             Place::Claim | Place::Path(_) | Place::Header(_) => None,
         });
-        self.picked_by.iter().map(String::as_str).chain(places)
+        self.picked_by.iter().map(|parameter| parameter.name.as_str()).chain(places)
     }
 
     /// The segment that stands for `{name}`, decoded and not empty.
@@ -106,7 +106,7 @@ pub struct Route {
     pub(crate) patient: Option<Place>,
     pub(crate) tenant: Vec<Place>,
     pub(crate) when: Option<Condition>,
-    /// Those of the query that it asks for.
+    /// Those of the query and of a form that it asks for.
     pub(crate) parameters: Parameters,
     /// The odd forms in which its path may be written.
     pub(crate) allow: Vec<PathForm>,
@@ -135,7 +135,17 @@ impl Route {
 
     /// The parameters of the query that it asks for, by name, each with its value.
     pub fn query(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.asked(Source::Query)
+    }
+
+    /// The fields of a form that it asks for, by name, each with its value.
+    pub fn form(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.asked(Source::Form)
+    }
+
+    fn asked(&self, source: Source) -> impl Iterator<Item = (&str, &str)> {
+        let there = self.parameters.iter().filter(move |(parameter, _)| parameter.source == source);
+        there.map(|(parameter, value)| (parameter.name.as_str(), value.as_str()))
     }
 
     /// Whether requests to it are recorded.
@@ -299,6 +309,12 @@ impl RouteTable {
         &self.routes
     }
 
+    /// What the routes of a path have to know of a form; nothing where there are none.
+    pub(crate) fn form(&self, path: &str, request: &dyn RequestFacts) -> FormAsked {
+        let at = Reading::of(path).and_then(|reading| Some(self.group(&reading.segments).ok().flatten()?.0));
+        at.and_then(|at| self.groups.get(at)).map(|group| group.form(&self.routes, request)).unwrap_or_default()
+    }
+
     pub(crate) fn find(&self, method: &str, path: &str, request: &dyn RequestFacts) -> Found<'_> {
         let Some(reading) = Reading::of(path) else { return Found::Unclear("path with more than one reading") };
         match (self.located(&reading, request), reading.forms.first()) {
@@ -312,7 +328,7 @@ impl RouteTable {
         }
     }
 
-    /// The route that a path and a query mean, with what stands for its names.
+    /// The route that a path, a query and a form mean, with what stands for its names.
     fn located(&self, reading: &Reading<'_>, request: &dyn RequestFacts) -> Result<Located<'_>, Found<'_>> {
         let (at, params) = self.group(&reading.segments).ok().flatten().ok_or(Found::NoRoute)?;
         let group = self.groups.get(at).ok_or(Found::NoRoute)?;
@@ -353,7 +369,7 @@ impl RouteTable {
 }
 
 /// A route, the parameters by which it was picked, and what stands for the names in its path.
-type Located<'p> = (&'p Route, &'p BTreeSet<String>, Vec<String>);
+type Located<'p> = (&'p Route, &'p BTreeSet<Parameter>, Vec<String>);
 
 /// The path fits a route, and looks like a stricter one.
 struct LookAlike;

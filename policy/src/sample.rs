@@ -64,6 +64,7 @@ pub(crate) fn caller(tenant: &str, roles: &[&str], claims: &[(&str, &str)]) -> P
 pub(crate) struct Request {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) query: Vec<(String, String)>,
+    pub(crate) form: Vec<(String, String)>,
 }
 
 impl Request {
@@ -74,6 +75,11 @@ impl Request {
 
     pub(crate) fn query(mut self, name: &str, value: &str) -> Self {
         self.query.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn form(mut self, name: &str, value: &str) -> Self {
+        self.form.push((name.to_owned(), value.to_owned()));
         self
     }
 }
@@ -94,6 +100,10 @@ impl RequestFacts for Request {
 
     fn query(&self, name: &str) -> Occurs<'_> {
         occurs(&self.query, name)
+    }
+
+    fn form(&self, name: &str) -> Occurs<'_> {
+        occurs(&self.form, name)
     }
 }
 

@@ -78,10 +78,26 @@ impl Network {
         address.is_ipv4() == self.address.is_ipv4() && bits(address) & self.mask() == bits(self.address)
     }
 
+    /// Whether it is broader than anybody's own: a /8 of IPv4, a /16 of IPv6.
+    pub fn is_broad(self) -> bool {
+        self.share() > broadest(self.address.is_ipv4())
+    }
+
+    /// How much of all addresses it holds, all of them being 2 to the power of 127.
+    fn share(self) -> u128 {
+        1 << 127_u32.saturating_sub(u32::from(self.length))
+    }
+
     /// The bits that count, at the top.
     fn mask(self) -> u128 {
         u128::MAX.checked_shl(128_u32.saturating_sub(u32::from(self.length))).unwrap_or(0)
     }
+}
+
+/// The share of the broadest network that may still be somebody's own: `10.0.0.0/8`, and in IPv6 what registries have given
+/// to hardly anybody.
+const fn broadest(ipv4: bool) -> u128 {
+    1 << if ipv4 { 127 - 8 } else { 127 - 16 }
 }
 
 /// The bits of an address, those of IPv4 at the top.
@@ -100,6 +116,14 @@ impl Networks {
     /// These.
     pub fn of(all: Vec<Network>) -> Self {
         Self(all)
+    }
+
+    /// Whether those of one kind hold more together than four of the broadest. What stands in two of them counts twice.
+    pub fn are_broad(&self) -> bool {
+        [true, false].into_iter().any(|ipv4| {
+            let kind = self.0.iter().filter(|network| network.address.is_ipv4() == ipv4);
+            kind.fold(0_u128, |sum, one| sum.saturating_add(one.share())) > broadest(ipv4) * 4
+        })
     }
 
     /// Whether an address is in one of them.
@@ -153,5 +177,29 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Network>().unwrap_err(), fault, "{text}");
         }
+    }
+
+    #[test]
+    fn networks_are_broad_by_themselves_and_together() {
+        for (text, broad) in [
+            ("10.0.0.0/8", false),
+            ("10.0.0.0/7", true),
+            ("128.0.0.0/1", true),
+            ("192.0.2.7", false),
+            ("2001::/16", false),
+            ("2000::/15", true),
+            ("2001:db8::1", false),
+        ] {
+            assert_eq!(text.parse::<Network>().unwrap().is_broad(), broad, "{text}");
+        }
+        let slash_8s = |count: u8| (1..=count).map(|first| format!("{first}.0.0.0/8").parse().unwrap()).collect();
+        assert!(!Networks::of(slash_8s(4)).are_broad());
+        assert!(Networks::of(slash_8s(5)).are_broad());
+        let mut mixed: Vec<Network> = slash_8s(4);
+        mixed.extend((0..4).map(|n| format!("200{n}::/16").parse::<Network>().unwrap()));
+        assert!(!Networks::of(mixed.clone()).are_broad(), "each kind has its own bound");
+        mixed.push("2009::1".parse().unwrap());
+        assert!(Networks::of(mixed).are_broad());
+        assert!(!Networks::default().are_broad());
     }
 }

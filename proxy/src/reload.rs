@@ -148,6 +148,9 @@ impl Reloader {
     fn is_settled(&self) -> bool {
         let mut last = self.seen.again();
         for _ in 0..PATIENCE {
+            if self.shared.phase.is_leaving() {
+                return false;
+            }
             std::thread::sleep(SETTLED);
             let now = self.seen.again();
             if now == last {

@@ -265,6 +265,8 @@ pub struct Bounds {
     pub connections: usize,
     /// Open connections of one address.
     pub connections_per_address: usize,
+    /// New connections of one address.
+    pub new_connections_per_address: Quota,
     /// Handshakes at once, over all workers.
     pub handshakes: usize,
     /// How long one may take.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use audit::Record;
 use http::HeaderMap;
-use tokio::sync::Semaphore;
 
 use crate::authn::Remembered;
 use crate::clock::Clock;
@@ -15,6 +14,7 @@ use crate::denials::Denials;
 use crate::exposed::{Exposed, Exposure, OnExposed};
 use crate::limits::Limits;
 use crate::phase::Phase;
+use crate::pipeline::HeldForms;
 use crate::reload::Reloads;
 use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
@@ -40,6 +40,8 @@ pub struct Shared {
     pub reloads: Reloads,
     /// Who has asked how often.
     pub limits: Limits,
+    /// Who has come how often: a table of its own, so that a flood of connections cannot make the other forget anybody.
+    pub newcomers: Limits,
     /// Tokens that were verified before.
     pub tokens: Remembered,
     /// Refused handshakes that the log has not told yet.
@@ -53,7 +55,7 @@ pub struct Shared {
     /// Where traces go; none while nothing is exported.
     pub outbox: Option<Arc<Outbox>>,
     /// Room for forms that are held before they are passed on, over all workers.
-    pub forms: Arc<Semaphore>,
+    pub(crate) forms: HeldForms,
     /// What goes on at this moment, over all workers.
     pub room: Arc<Room>,
     /// Whether the application can be reached around the gate.

@@ -16,6 +16,7 @@ class Attack:
     reads = True
     again = True  # opens a new connection for each that is ended
     spread = 4  # source addresses
+    source = None  # this one instead
 
     def first(self, one):
         return opening()
@@ -251,6 +252,18 @@ class Handshakes(Attack):
         return None
 
 
+class HandshakesMany(Handshakes):
+    """The same from so many addresses that none of them comes too often."""
+
+    spread = 200
+
+
+class HandshakesShared(Handshakes):
+    """The same from the visitor's own address, as from a clinic behind one NAT."""
+
+    source = "127.0.0.1"
+
+
 HELLO = wire.hello()
 
 ATTACKS = {
@@ -260,4 +273,5 @@ ATTACKS = {
     "empty-continuation": EmptyContinuation, "settings": Settings, "deaf-settings": DeafSettings, "ping": Pings,
     "deaf-ping": DeafPings, "empty-data": EmptyData, "window-update": WindowUpdates, "priority": Priorities,
     "header-bomb": Bomb, "empty-crumbs": Crumbs, "requests": Requests, "denied": Denied, "handshakes": Handshakes,
+    "handshakes-many": HandshakesMany, "handshakes-shared": HandshakesShared,
 }

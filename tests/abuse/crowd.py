@@ -5,7 +5,7 @@ usage: crowd.py NAME PORT SECONDS COUNT SEED; prints `ready` and how many connec
 one line of JSON
 
 It ends by itself after SECONDS, goes to loopback alone, and comes from addresses of loopback other than the visitor's
-(127.SEED.x.y).
+(127.SEED.x.y), unless the attack is to share it.
 """
 
 import json
@@ -41,7 +41,7 @@ class Crowd:
         self.number += 1
         n = self.number % self.attack.spread
         try:
-            sock = wire.tcp(self.port, f"127.{self.seed}.{n // 250}.{1 + n % 250}")
+            sock = wire.tcp(self.port, self.attack.source or f"127.{self.seed}.{n // 250}.{1 + n % 250}")
             if self.context:
                 sock = self.context.wrap_socket(sock, server_hostname="localhost")
         except OSError as error:

@@ -247,7 +247,7 @@ impl Gate {
     /// Stops it, within its own grace.
     pub async fn stop(&mut self) {
         let running: Running = self.running.take().unwrap();
-        let stopped = tokio::task::spawn_blocking(move || running.stop());
+        let stopped = tokio::task::spawn_blocking(move || running.stop(std::time::Duration::MAX));
         crate::soon("the gate to stop", stopped).await.unwrap().unwrap();
     }
 

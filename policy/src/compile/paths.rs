@@ -3,9 +3,9 @@
 use super::Written;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
-use crate::dispatch::{Parameters, loosely, tie};
+use crate::dispatch::{Parameter, Parameters, Source, loosely, tie};
 use crate::expr::{Condition, within};
-use crate::facts::{Place, query_name};
+use crate::facts::{Place, parameter_name};
 use crate::raw::{Mode, RawResource, RawRoute, RouteAudit};
 use crate::roles::{Act, is_act_name};
 use crate::route::{Demand, METHODS, Methods, Route, RouteTable};
@@ -73,6 +73,7 @@ fn draft<'r>(id: &'r Spanned<String>, raw: &'r RawRoute, mode: Mode, faults: &mu
     });
     let parameters = parameters(raw, faults);
     let draft = Draft { id, raw, template, methods, patient, tenant, when, mode, parameters };
+    form(&draft, faults);
     public(&draft, faults);
     condition(&draft, faults);
     draft
@@ -96,23 +97,61 @@ fn template(text: &Spanned<String>, faults: &mut Vec<Diagnostic>) -> Option<Temp
 const LONGEST_VALUE: usize = 256;
 
 fn parameters(raw: &RawRoute, faults: &mut Vec<Diagnostic>) -> Parameters {
-    for (name, value) in &raw.query {
-        if !query_name(name) {
-            let message = format!("{} is no name of a query parameter", quoted(name));
+    let mut parameters = Parameters::new();
+    for (source, what, asked) in
+        [(Source::Query, "query parameter", &raw.query), (Source::Form, "field of a form", &raw.form)]
+    {
+        for (name, value) in asked {
+            if !parameter_name(name) {
+                let message = format!("{} is no name of a {what}", quoted(name));
+                faults.push(
+                    Diagnostic::error("bad-name", name.span, message)
+                        .help("1 to 64 letters, digits, `_`, `-`, `.`, `[` and `]`"),
+                );
+            }
+            if value.len() > LONGEST_VALUE || value.chars().any(char::is_control) {
+                let message = format!("{} is no value of a {what}", quoted(value));
+                faults.push(
+                    Diagnostic::error("bad-value", value.span, message)
+                        .help("at most 256 bytes without control characters, as the application reads it: decoded"),
+                );
+            }
+            parameters.insert(Parameter { name: name.value.clone(), source }, value.value.clone());
+        }
+    }
+    parameters
+}
+
+/// A form comes with a POST, and what is asked of one is asked of it alone.
+fn form(draft: &Draft<'_>, faults: &mut Vec<Diagnostic>) {
+    if draft.raw.form.is_empty() {
+        return;
+    }
+    let id = quoted(draft.id);
+    for method in draft.raw.methods.keys().filter(|method| ["GET", "HEAD", "OPTIONS"].contains(&method.value.as_str()))
+    {
+        let message = format!("route {id} asks for a form, and {} has none", method.value);
+        faults.push(
+            Diagnostic::error("bad-method", method.span, message)
+                .help("`POST`, or what `app.method_override` makes of one; put the others on a route without `form`"),
+        );
+    }
+    for name in draft.raw.form.keys() {
+        if draft.raw.query.keys().any(|one| loosely(one) == loosely(name)) {
+            let message = format!("route {id} asks for {} in the query and in a form", quoted(name));
             faults.push(
                 Diagnostic::error("bad-name", name.span, message)
-                    .help("1 to 64 letters, digits, `_`, `-`, `.`, `[` and `]`"),
+                    .help("no request has it in both: it would be ambiguous; write a route for each place"),
             );
         }
-        if value.len() > LONGEST_VALUE || value.chars().any(char::is_control) {
-            let message = format!("{} is no value of a query parameter", quoted(value));
+        if loosely(name) == "method" && !name.starts_with(char::is_alphanumeric) {
+            let message = format!("{} is how forms name another method", quoted(name));
             faults.push(
-                Diagnostic::error("bad-value", value.span, message)
-                    .help("at most 256 bytes without control characters, as the application reads it: decoded"),
+                Diagnostic::error("bad-name", name.span, message)
+                    .help("`app.method_override: form` judges it; write the method under `methods`"),
             );
         }
     }
-    raw.query.iter().map(|(name, value)| (name.value.clone(), value.value.clone())).collect()
 }
 
 fn methods<'r>(id: &Spanned<String>, raw: &'r RawRoute, faults: &mut Vec<Diagnostic>) -> Vec<(Verb, Word<'r>)> {
@@ -253,7 +292,9 @@ pub(super) fn ties(drafts: &[Draft<'_>], faults: &mut Vec<Diagnostic>) {
     for draft in drafts {
         let Some(template) = &draft.template else { continue };
         let same = shapes.entry(template.shape()).or_default();
+        faults.extend(placed(draft, draft));
         for first in same.iter() {
+            faults.extend(placed(first, draft).or_else(|| placed(draft, first)));
             for (one, other) in [(*first, draft), (draft, *first)] {
                 faults.extend(tied(one, other).or_else(|| respelt(one, other)));
             }
@@ -274,12 +315,28 @@ fn tied(one: &Draft<'_>, other: &Draft<'_>) -> Option<Diagnostic> {
 }
 
 fn respelt(one: &Draft<'_>, other: &Draft<'_>) -> Option<Diagnostic> {
-    let alike = |name: &str| other.parameters.keys().any(|their| their != name && loosely(their) == loosely(name));
-    let name = one.raw.query.keys().find(|name| alike(name))?;
+    let alike =
+        |name: &str| other.parameters.keys().any(|their| their.name != name && loosely(&their.name) == loosely(name));
+    let name = one.raw.query.keys().chain(one.raw.form.keys()).find(|name| alike(name))?;
     let message = format!("route {} spells {} in another way", quoted(other.id), quoted(name));
     Some(
         Diagnostic::error("bad-name", name.span, message)
             .help("two spellings of one parameter are ambiguous: write it as the application does, in all of them"),
+    )
+}
+
+/// A field that picks a route of the path must stand in the form alone, so the query of none of them can name a resource
+/// by it.
+fn placed(one: &Draft<'_>, other: &Draft<'_>) -> Option<Diagnostic> {
+    let mut places = other.patient.iter().chain(&other.tenant).filter_map(|place| match place {
+        Place::Query(name) => Some(loosely(name)),
+        Place::Claim | Place::Path(_) | Place::Header(_) => None,
+    });
+    let name = places.find_map(|place| one.raw.form.keys().find(|name| loosely(name) == place))?;
+    let message = format!("route {} finds its resource in the query by {}", quoted(other.id), quoted(name));
+    Some(
+        Diagnostic::error("bad-name", name.span, message)
+            .help("a parameter stands in one place alone, in the query or in the form"),
     )
 }
 

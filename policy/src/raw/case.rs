@@ -24,6 +24,9 @@ pub struct RawCase {
     /// Headers of the request, by name in lower case.
     #[serde(default)]
     pub headers: Named<String>,
+    /// Fields of the form that a POST sends, by name.
+    #[serde(default)]
+    pub form: Named<String>,
     /// `allow`, or the reason code of the denial. On a route that only observes: what it would be otherwise.
     pub expect: Spanned<String>,
 }

@@ -3,7 +3,10 @@
 //! It reads the configuration as `run` does and starts nothing. What it prints holds what the request and the credential
 //! say: it is for a terminal, not for a log.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -11,10 +14,12 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Uri};
 use policy::{Factors, Outcome, Principal, TenantId};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
 
 use super::{ConfigPath, Exit, complain, print, show};
-use crate::authn;
+use crate::authn::{self, Presented};
 use crate::clock::Clock;
 use crate::config::{self, Plan};
 use crate::pipeline::explain::{Asked, Assumed, End, Explained, Told, explain};
@@ -22,6 +27,8 @@ use crate::runtime::{Place, Provider, Runtime};
 
 /// How long all fetches of keys may take together.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// The most that is read of a certificate's file, in bytes: what a handshake may bring.
+const CERTIFICATE: u64 = 64 * 1024;
 
 #[derive(Debug, clap::Args)]
 pub(super) struct ExplainArgs {
@@ -35,6 +42,9 @@ pub(super) struct ExplainArgs {
     /// The claims of a token that is taken for valid, as a JSON object
     #[arg(long, group = "who", value_name = "JSON")]
     claims: Option<String>,
+    /// A PEM file with the certificate that the client shows, and those that lead to its authority
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["claims", "as_role"])]
+    certificate: Option<PathBuf>,
     /// A role of someone who is taken for proved; may be repeated
     #[arg(long, group = "who", value_name = "ROLE")]
     as_role: Vec<String>,
@@ -50,6 +60,9 @@ pub(super) struct ExplainArgs {
     /// A header of the request, for example `x-clinic: a`; may be repeated
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<String>,
+    /// A field of the form that a POST sends, for example `action=delete`; may be repeated
+    #[arg(long = "form", value_name = "NAME=VALUE")]
+    form: Vec<String>,
     /// The client's address
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
     peer: IpAddr,
@@ -76,7 +89,7 @@ pub(super) fn run(args: &ExplainArgs) -> Exit {
     };
     let now = args.at.unwrap_or_else(|| Clock::system().now().unix_seconds());
     let runtime = &plan.runtime;
-    let asked = match asked(args, runtime, now) {
+    let asked = match asked(args, &plan, now) {
         Ok(asked) => asked,
         Err(reason) => {
             complain(&format!("error: {reason}"));
@@ -101,7 +114,8 @@ pub(super) fn run(args: &ExplainArgs) -> Exit {
 }
 
 /// The request that was written on the command line.
-fn asked<'r>(args: &ExplainArgs, runtime: &'r Runtime, now: u64) -> Result<Asked<'r>, String> {
+fn asked<'r>(args: &ExplainArgs, plan: &'r Plan, now: u64) -> Result<Asked<'r>, String> {
+    let runtime = &plan.runtime;
     let (method, target) = args
         .request
         .split_once(' ')
@@ -124,12 +138,43 @@ fn asked<'r>(args: &ExplainArgs, runtime: &'r Runtime, now: u64) -> Result<Asked
     if let Some(token) = &args.token {
         carry(token, provider_of_token(args, runtime, token)?, &mut parts)?;
     }
+    let mut form = Vec::new();
+    for field in &args.form {
+        let (name, value) = field
+            .split_once('=')
+            .ok_or_else(|| format!("`{field}` is no field of a form; write it as `name=value`"))?;
+        form.push((name.to_owned(), value.to_owned()));
+    }
+    if !form.is_empty() && parts.method != Method::POST {
+        return Err(format!("a form is read of a POST alone, and this is a {}", parts.method));
+    }
     let caller = match (&args.claims, args.as_role.as_slice()) {
         (Some(claims), _) => Some(claimed(args, runtime, claims)?),
         (None, []) => None,
         (None, roles) => Some(someone(args, runtime, roles, now)?),
     };
-    Ok(Asked { parts, caller, peer: args.peer, now })
+    let trust = plan.shown.trust.as_ref();
+    let certificate = match (&args.certificate, trust) {
+        (None, _) => None,
+        (Some(_), None) => {
+            return Err("the configuration asks for no certificate (`tls.client_certificates`)".to_owned());
+        }
+        (Some(path), Some(_)) => Some(presented(path)?),
+    };
+    Ok(Asked { parts, form, caller, trust, certificate, peer: args.peer, now })
+}
+
+/// The certificate in a file, as a client would show it.
+fn presented(path: &Path) -> Result<Presented, String> {
+    let name = path.display();
+    let mut pem = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(CERTIFICATE).read_to_end(&mut pem));
+    read.map_err(|error| format!("cannot read `{name}`: {error}"))?;
+    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+    match chain {
+        Ok(chain) if !chain.is_empty() => Ok(Presented::new(chain)),
+        Ok(_) | Err(_) => Err(format!("`{name}` holds no certificate in PEM")),
+    }
 }
 
 /// Puts a token where its provider looks first.

@@ -30,7 +30,8 @@ pub enum RawClientAddress {
 pub struct RawForwardingHeader {
     /// Which one.
     pub name: RawForwardingName,
-    /// Networks of those who are believed: never a network from which clients come. The header is read from the right; the
+    /// Networks of those who are believed, each at most a /8 (IPv6: a /16) and four times that together: never a network
+    /// from which clients come. The header is read from the right; the
     /// first address that is not in here is the client's.
     pub sent_by: Spanned<Vec<Spanned<String>>>,
 }
@@ -49,7 +50,8 @@ pub enum RawForwardingName {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawSenders {
-    /// Networks of those who are believed, such as `192.0.2.7/32`: never a network from which clients come.
+    /// Networks of those who are believed, such as `192.0.2.7/32`, each at most a /8 (IPv6: a /16) and four times that
+    /// together: never a network from which clients come.
     pub sent_by: Spanned<Vec<Spanned<String>>>,
 }
 
@@ -78,6 +80,11 @@ fn networks(written: &Spanned<Vec<Spanned<String>>>, faults: &mut Faulty<'_>) ->
     let mut all = Vec::new();
     for one in &written.value {
         match one.value.parse::<Network>() {
+            Ok(network) if network.is_broad() => {
+                let message = format!("`{}` is broader than any one owner's network", one.value);
+                let hint = "whoever is in it could say to be anybody: name the proxies in front, at most a /8, or a /16 of IPv6";
+                faults.at(one.span, "address", message, hint);
+            }
             Ok(network) => all.push(network),
             Err(fault) => {
                 let hint = match fault {
@@ -89,5 +96,19 @@ fn networks(written: &Spanned<Vec<Spanned<String>>>, faults: &mut Faulty<'_>) ->
             }
         }
     }
-    (all.len() == written.value.len()).then(|| Networks::of(all))
+    if all.len() < written.value.len() {
+        return None;
+    }
+    let all = Networks::of(all);
+    if all.are_broad() {
+        let message = "these networks together hold more than four times a /8, or a /16 of IPv6";
+        faults.at(
+            written.span,
+            "address",
+            message,
+            "whoever is in them could say to be anybody: name the proxies in front",
+        );
+        return None;
+    }
+    Some(all)
 }

@@ -18,7 +18,7 @@ use super::load::{Faults, Loaded};
 use super::pod::{self, Pod};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
-use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls};
+use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls, way};
 use crate::made_of::MadeOf;
 use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
@@ -103,6 +103,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let https = listen::address(&config.listen.https, &mut faults);
     let health = listen::address(&config.listen.health, &mut faults);
     let control = config.listen.control.as_ref().and_then(|path| listen::control_socket(path, &mut faults));
+    way::check_is_not_the_gate(&config.app, app.as_ref(), &[https, health], control.as_deref(), &mut faults);
     let workers = config.workers.as_ref().and_then(|workers| within(workers, 1, 256, &mut faults)).map(usize::from);
     let audit = audit_plan(&config, &mut faults);
     let telemetry = config.telemetry.as_ref().and_then(|raw| telemetry::compile(raw, &mut faults));

@@ -27,6 +27,9 @@ pub struct RawLimits {
     /// Open connections of one address (IPv6: one /64): 1 to 1000000. A clinic behind one NAT is one address; a sender that
     /// `client_address` names is not counted.
     pub connections_per_address: Spanned<u32>,
+    /// New connections of one address (IPv6: one /64). One more is closed before anything of it is read. With the PROXY
+    /// protocol the client's address counts; senders of a header that `client_address` names are not counted.
+    pub new_connections_per_address: RawConnectionRate,
     /// Connections that have not finished their TLS handshake, over all workers: 1 to 1000000. For one more the oldest
     /// gives way.
     pub handshakes: Spanned<u32>,
@@ -56,6 +59,7 @@ impl Default for RawLimits {
             body: Spanned::unplaced(ByteSize(10 * 1024 * 1024)),
             connections: Spanned::unplaced(10_000),
             connections_per_address: Spanned::unplaced(2_000),
+            new_connections_per_address: RawConnectionRate::default(),
             handshakes: Spanned::unplaced(512),
             handshake_time: Spanned::unplaced(seconds(10)),
             head_time: Spanned::unplaced(seconds(30)),
@@ -81,6 +85,22 @@ pub struct RawLeastRate {
 impl Default for RawLeastRate {
     fn default() -> Self {
         Self { per_second: Spanned::unplaced(ByteSize(1_024)), grace: Spanned::unplaced(seconds(30)) }
+    }
+}
+
+/// A rate with a burst, for the new connections of an address.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawConnectionRate {
+    /// How fast the allowance grows back.
+    pub rate: Rate,
+    /// How much of it can be used at once: at least 1.
+    pub burst: Spanned<u32>,
+}
+
+impl Default for RawConnectionRate {
+    fn default() -> Self {
+        Self { rate: Rate { count: 200, per: Duration::from_secs(1) }, burst: Spanned::unplaced(1_000) }
     }
 }
 
@@ -122,6 +142,7 @@ pub(super) fn bounds(raw: &RawLimits, faults: &mut Faulty<'_>) -> Option<Bounds>
     let body = size(&raw.body, 0, 1024 * 1024 * 1024 * kib, faults);
     let per_address = quota(&raw.per_address.rate, &raw.per_address.burst, faults);
     let refused = quota(&raw.refused_per_address.rate, &raw.refused_per_address.burst, faults);
+    let newcomers = quota(&raw.new_connections_per_address.rate, &raw.new_connections_per_address.burst, faults);
     let million = 1_000_000;
     let connections = within(&raw.connections, 1, million, faults);
     let connections_per_address = within(&raw.connections_per_address, 1, million, faults);
@@ -140,6 +161,7 @@ pub(super) fn bounds(raw: &RawLimits, faults: &mut Faulty<'_>) -> Option<Bounds>
         refused_per_address: refused?,
         connections: whole(connections?),
         connections_per_address: whole(connections_per_address?),
+        new_connections_per_address: newcomers?,
         handshakes: whole(handshakes?),
         handshake_time: handshake_time?,
         head_time: head_time?,

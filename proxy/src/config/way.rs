@@ -3,8 +3,8 @@
 //! Decides which ways are safe: in clear only to loopback or through a unix socket, to everywhere else over TLS with a
 //! verified certificate. There is no switch that turns verification off.
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 
 use certs::ClientIdentity;
 use http::Uri;
@@ -17,7 +17,7 @@ use super::app::RawApp;
 use super::compile::Faulty;
 use super::tls::RawCertificate;
 use crate::made_of::MadeOf;
-use crate::upstream::{Address, AppProtocol, Secure, Way};
+use crate::upstream::{Address, AppProtocol, AppTarget, Secure, Way};
 
 /// What the application speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
@@ -72,6 +72,40 @@ pub(super) fn way(app: &RawApp, faults: &mut Faulty<'_>) -> Option<Way> {
         },
     };
     address.map(|address| Way { address, protocol })
+}
+
+/// An application that is the gate itself would be asked for ever.
+pub(super) fn check_is_not_the_gate(
+    written: &RawApp,
+    app: Option<&AppTarget>,
+    own: &[Option<SocketAddr>],
+    control: Option<&Path>,
+    faults: &mut Faulty<'_>,
+) {
+    let Some(app) = app else { return };
+    let is_own = |ip: IpAddr, port: u16| {
+        let reaches = |own: &SocketAddr| {
+            let everywhere = own.ip().is_unspecified() && (own.is_ipv6() || ip.is_ipv4());
+            own.port() == port && (everywhere || own.ip().to_canonical() == ip.to_canonical())
+        };
+        own.iter().flatten().any(reaches)
+    };
+    let itself = match &app.way.address {
+        Address::Loopback(address) => is_own(address.ip(), address.port()),
+        Address::Unix(path) => control == Some(path),
+        // What any other name stands for is known to the network alone.
+        Address::Secure(secure) => match secure.host.parse::<IpAddr>() {
+            Ok(ip) => ip.is_loopback() && is_own(ip, secure.port),
+            Err(_) if secure.host.eq_ignore_ascii_case("localhost") => {
+                is_own(Ipv4Addr::LOCALHOST.into(), secure.port) || is_own(Ipv6Addr::LOCALHOST.into(), secure.port)
+            }
+            Err(_) => false,
+        },
+    };
+    if itself {
+        let message = format!("`{}` is the gate's own: it would ask itself", written.url.value);
+        faults.at(written.url.span, "app-url", message, "write where the application listens, or change `listen`");
+    }
 }
 
 /// The address in an `http` URL. Plain HTTP is taken to loopback only: nothing leaves the pod unencrypted.

@@ -60,7 +60,9 @@ const DAYS: u32 = 7;
 /// How long the gate may take to get ready, and how often it is asked.
 const READY: Duration = Duration::from_secs(15);
 const STEP: Duration = Duration::from_millis(20);
-/// How long the gate may take to stop.
+/// How long open connections are waited for when the demo ends.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long the gate may take to stop, all in all.
 const STOP: Duration = Duration::from_secs(10);
 
 /// What `anteroom demo` was asked for.
@@ -135,7 +137,7 @@ async fn demo(args: &DemoArgs) -> Result<(), DemoError> {
             () = stages.reached(phase::Stage::Leaving) => {}
         }
     }
-    let stopped = tokio::task::spawn_blocking(move || gate.stop());
+    let stopped = tokio::task::spawn_blocking(move || gate.stop(GRACE));
     // A gate that does not stop in time must not keep the folder alive: the process ends either way.
     drop(tokio::time::timeout(STOP, stopped).await);
     drop((log, place));

@@ -7,11 +7,12 @@
 use http::request::Parts;
 use http::{Method, Request};
 use hyper::body::Incoming;
-use policy::{Found, Match};
+use policy::{FormAsked, Found, Match};
 
 use super::canonical::{self, method};
 use super::client_address;
 use super::decide::Request as Asked;
+use super::form::Fields;
 use super::observe;
 use super::rename;
 use super::trail::Trail;
@@ -36,9 +37,22 @@ pub(super) struct Understood {
     pub(super) host: String,
     pub(super) parts: Parts,
     pub(super) body: Arriving,
-    /// Whether its form has named the method, so that the one `_method` in it is no other.
-    pub(super) excused: bool,
+    /// What of its form picks the route.
+    pub(super) form: Fields,
+    /// The fields of its form that were read, so that the first of each is no other.
+    pub(super) excused: Vec<String>,
     pub(super) pressed: Option<Full>,
+}
+
+impl Understood {
+    fn asked(&self) -> Asked<'_> {
+        Asked { headers: &self.parts.headers, query: self.query.as_deref(), form: &self.form }
+    }
+
+    /// What the routes of its path have to know of its form.
+    pub(super) fn form_asked(&self, runtime: &Runtime) -> FormAsked {
+        runtime.policy.form_asked(&self.path, &self.asked())
+    }
 }
 
 /// A request with the route that its path picked.
@@ -51,6 +65,8 @@ pub(super) struct Admitted<'r> {
     pub(super) path: String,
     /// The query as sent.
     pub(super) query: Option<String>,
+    /// What of its form picked the route.
+    pub(super) form: Fields,
     /// In lower case, with the port if one was sent.
     pub(super) host: String,
     pub(super) parts: Parts,
@@ -91,13 +107,22 @@ pub(super) fn request(
     }
     let Named { method, host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
     trail.method = named_method(&method);
-    Ok(Understood { method, path, query, host, parts, body: body.into(), excused: false, pressed })
+    Ok(Understood {
+        method,
+        path,
+        query,
+        host,
+        parts,
+        body: body.into(),
+        form: Fields::default(),
+        excused: Vec::new(),
+        pressed,
+    })
 }
 
 /// Notes where a request went that no route is asked about.
 pub(super) fn unrouted(runtime: &Runtime, understood: &Understood, trail: &mut Trail) {
-    let asked = Asked { headers: &understood.parts.headers, query: understood.query.as_deref() };
-    match runtime.policy.find(understood.method.as_str(), &understood.path, &asked) {
+    match runtime.policy.find(understood.method.as_str(), &understood.path, &understood.asked()) {
         Found::Route(found) => trail.matched(&found),
         Found::MethodNotAllowed { route, .. } => {
             trail.rule = Some(route.id().into());
@@ -119,9 +144,9 @@ pub(super) fn route<'r>(
     understood: Understood,
     trail: &mut Trail,
 ) -> Result<Admitted<'r>, Rejection> {
-    let Understood { method, path, query, host, parts, body, excused, pressed } = understood;
-    let asked = Asked { headers: &parts.headers, query: query.as_deref() };
-    let found = match runtime.policy.find(method.as_str(), &path, &asked) {
+    let found = runtime.policy.find(understood.method.as_str(), &understood.path, &understood.asked());
+    let Understood { method, path, query, host, parts, body, form, excused, pressed } = understood;
+    let found = match found {
         Found::Route(found) if trail.method.is_some() => found,
         Found::Route(found) => return Err(unknown_method(trail, &found)),
         Found::MethodNotAllowed { route, allow } => {
@@ -147,10 +172,10 @@ pub(super) fn route<'r>(
     }
     let websocket = websocket::asked(&parts, has_body, trail.id)?;
     // A body of another method is no form to frameworks that override methods; parameters they read from any.
-    let names = if has_body { found.query_names().map(str::to_owned).collect() } else { Vec::new() };
+    let names = if has_body { found.parameter_names().map(str::to_owned).collect() } else { Vec::new() };
     let watch = Watch::new(&parts.headers, has_body && parts.method == Method::POST, names)?;
-    let watch = if excused { watch.excusing() } else { watch };
-    Ok(Admitted { found, method, path, query, host, parts, body, watch, websocket, pressed })
+    let watch = watch.excusing(excused);
+    Ok(Admitted { found, method, path, query, form, host, parts, body, watch, websocket, pressed })
 }
 
 /// What a request names, read in the one way in which it can be.

@@ -11,6 +11,7 @@ use policy::{Demand, Denial, Facts, Occurs, Passage, Per, RequestFacts, Verdict}
 
 use super::admit::Admitted;
 use super::canonical;
+use super::form::Fields;
 use super::identify::{Caller, Identified};
 use super::observe;
 use super::step_up;
@@ -20,6 +21,7 @@ use crate::rejection::Rejection;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
+use crate::upstream::watch::MOST_FIELDS;
 
 /// A request that may pass.
 #[derive(Debug)]
@@ -43,7 +45,11 @@ pub(super) fn passage<'r>(
     let decision = {
         let facts = Facts {
             method: admitted.method.as_str(),
-            request: &Request { headers: &admitted.parts.headers, query: admitted.query.as_deref() },
+            request: &Request {
+                headers: &admitted.parts.headers,
+                query: admitted.query.as_deref(),
+                form: &admitted.form,
+            },
             principal: caller.as_ref().map(|caller| caller.principal.as_ref()),
             peer: trail.peer,
             now: trail.started.unix_seconds(),
@@ -82,7 +88,7 @@ pub(super) fn refused(denial: Denial, caller: Option<&Caller<'_>>) -> Rejection 
 }
 
 /// 128 bits of a digest over the act and the one who asks; a request without an identity counts for its address.
-fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 {
+pub(super) fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 {
     let mut context = digest::Context::new(&digest::SHA256);
     context.update(act.as_bytes());
     match (per, caller) {
@@ -104,6 +110,7 @@ fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trail) -> u128 
 pub(super) struct Request<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) query: Option<&'a str>,
+    pub(super) form: &'a Fields,
 }
 
 impl RequestFacts for Request<'_> {
@@ -134,6 +141,12 @@ impl RequestFacts for Request<'_> {
                 _ => return Occurs::Repeated,
             };
         }
-        found
+        let many = || self.query.is_some_and(|query| query.split(['&', ';']).count() > MOST_FIELDS);
+        // PHP, Express and Node leave out those behind 1,000, and run all the same.
+        if found != Occurs::Absent && many() { Occurs::Repeated } else { found }
+    }
+
+    fn form(&self, name: &str) -> Occurs<'_> {
+        self.form.occurs(name)
     }
 }

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use certs::ClientTrust;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri};
@@ -16,11 +17,12 @@ use super::canonical::{self, method};
 use super::cors;
 use super::cross_site;
 use super::decide::{self, Request};
-use super::identify::{self, Caller};
+use super::form::{Fields, Written};
+use super::identify::{self, Caller, Shown};
 use super::reports;
 use super::security_txt;
 use super::websocket;
-use crate::authn;
+use crate::authn::{self, Presented};
 use crate::rejection::Rejection;
 use crate::request_id::RequestIds;
 use crate::runtime::{Provider, Reading, Rollout, Runtime, Voucher};
@@ -30,8 +32,14 @@ use crate::runtime::{Provider, Reading, Rollout, Runtime, Voucher};
 pub(crate) struct Asked<'r> {
     /// Method, target and headers.
     pub(crate) parts: Parts,
+    /// The fields of its form, by name; none where it sends no form.
+    pub(crate) form: Vec<(String, String)>,
     /// Who asks, where it is not the credential in the headers that says so.
     pub(crate) caller: Option<Assumed<'r>>,
+    /// Whose certificates are believed, where clients are asked for one.
+    pub(crate) trust: Option<&'r Arc<ClientTrust>>,
+    /// What the connection has shown.
+    pub(crate) certificate: Option<Presented>,
     /// Where it comes from.
     pub(crate) peer: IpAddr,
     /// When, in Unix seconds.
@@ -112,10 +120,14 @@ impl Rejection {
 type Ended = (Option<&'static str>, Rejection);
 
 fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(), Ended> {
-    let Asked { mut parts, caller, peer, now } = asked;
+    let Asked { mut parts, form, caller, trust, certificate, peer, now } = asked;
     let Named { method, host, path, query } =
         admit::named(runtime, None, &mut parts).map_err(|rejection| (Some("request"), rejection))?;
-    let sent = std::mem::replace(&mut parts.method, method);
+    let fields = form.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    let read = (path.as_str(), query.as_deref());
+    let unclear = |reason| (Some("form"), Rejection::BadFraming(reason));
+    let form = formed(&runtime.policy, runtime.reading, (&parts.headers, read), method, fields).map_err(unclear)?;
+    let sent = std::mem::replace(&mut parts.method, form.method.clone());
     let sent = if sent == parts.method { String::new() } else { format!(", sent as {sent}") };
     told.saw("request", format!("{} `{path}` of host `{host}`, in one reading{sent}", parts.method));
     if reports::is_reserved(&path) {
@@ -134,7 +146,9 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
         told.saw("security.txt", "the text in `security_txt` answers it; it goes no further");
         return Ok(());
     }
-    let found = route(&runtime.policy, &parts, &path, query.as_deref(), told)?;
+    let asked = Request { headers: &parts.headers, query: query.as_deref(), form: &form.fields };
+    let found = route(&runtime.policy, &parts.method, &path, &asked, told)?;
+    form.passes(&found).map_err(unclear)?;
     let websocket = websocket::asked(&parts, false, RequestIds::new(0).next())
         .map_err(|rejection| (Some("websocket"), rejection))?;
     let caller = match caller {
@@ -142,12 +156,16 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
             Some(Caller { principal: Arc::new(principal), voucher: Voucher::Token(provider), place: None })
         }
-        None => credential(runtime, &parts.headers, &found, now, told)?,
+        None => {
+            let shown = identify::shown(trust, certificate.as_ref(), now);
+            let shown = shown.map_err(|rejection| (Some("certificate"), rejection))?;
+            credential(runtime, (&parts.headers, shown), &found, now, told)?
+        }
     };
     other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
     let facts = Facts {
         method: parts.method.as_str(),
-        request: &Request { headers: &parts.headers, query: query.as_deref() },
+        request: &asked,
         principal: caller.as_ref().map(|caller| caller.principal.as_ref()),
         peer,
         now,
@@ -183,7 +201,8 @@ fn other_site(
 ) -> Result<(), Ended> {
     let place = caller.and_then(|caller| caller.place);
     let asked = cross_site::Asked { parts, host, websocket };
-    match (cross_site::verdict(runtime, &asked, place, false), runtime.stages.csrf) {
+    let certified = caller.is_some_and(|caller| caller.voucher.is_certificate());
+    match (cross_site::verdict(runtime, &asked, place, certified), runtime.stages.csrf) {
         (Ok(()), _) => {}
         (Err(detail), Rollout::Observe) => {
             told.steps.push(Told { name: "site", outcome: Outcome::Ended, says: format!("{detail}; only observed") });
@@ -212,19 +231,42 @@ pub(crate) fn case(policy: &Policy, reading: Reading, case: &Case, now: u64) -> 
         Ok(method) => method,
         Err(rejection) => return Came::unread(rejection.detail_or_public()),
     };
-    case.run(policy, method.as_str(), &path, &Request { headers: &headers, query: query.as_deref() }, now)
+    let read = (path.as_str(), query.as_deref());
+    let form = match formed(policy, reading, (&headers, read), method, case.form()) {
+        Ok(form) => form,
+        Err(reason) => return Came::unclear_form(reason),
+    };
+    let asked = Request { headers: &headers, query: query.as_deref(), form: &form.fields };
+    if let Found::Route(found) = policy.find(form.method.as_str(), &path, &asked)
+        && let Err(reason) = form.passes(&found)
+    {
+        return Came::unclear_form(reason);
+    }
+    case.run(policy, form.method.as_str(), &path, &asked, now)
+}
+
+/// The form of these fields, as far as the routes of the path ask.
+fn formed<'a>(
+    policy: &Policy,
+    reading: Reading,
+    (headers, (path, query)): (&HeaderMap, (&str, Option<&str>)),
+    method: Method,
+    fields: impl Iterator<Item = (&'a str, &'a str)>,
+) -> Result<Written, &'static str> {
+    let asked = policy.form_asked(path, &Request { headers, query, form: &Fields::none() });
+    Written::new(fields, asked, reading, method)
 }
 
 /// The route of the path, and the wider ones that are not asked.
 fn route<'r>(
     policy: &'r Policy,
-    parts: &Parts,
+    method: &Method,
     path: &str,
-    query: Option<&str>,
+    asked: &Request<'_>,
     told: &mut Explained,
 ) -> Result<Match<'r>, Ended> {
-    let known = admit::named_method(&parts.method).is_some();
-    let found = policy.find(parts.method.as_str(), path, &Request { headers: &parts.headers, query });
+    let known = admit::named_method(method).is_some();
+    let found = policy.find(method.as_str(), path, asked);
     let route = match &found {
         Found::Route(found) => found.route(),
         Found::MethodNotAllowed { route, .. } => route,
@@ -240,7 +282,9 @@ fn route<'r>(
     told.rule = Some(route.id().to_owned());
     let query: Vec<String> = route.query().map(|(name, value)| format!("{name}={value}")).collect();
     let query = if query.is_empty() { String::new() } else { format!("?{}", query.join("&")) };
-    told.saw("route", format!("`{}` ({}{query}), {than}", route.id(), route.template()));
+    let form: Vec<String> = route.form().map(|(name, value)| format!("{name}={value}")).collect();
+    let form = if form.is_empty() { String::new() } else { format!(" with the form {}", form.join("&")) };
+    told.saw("route", format!("`{}` ({}{query}{form}), {than}", route.id(), route.template()));
     match found {
         Found::Route(found) if known => Ok(found),
         Found::Route(_) | Found::NoRoute | Found::Unclear(_) => Err((
@@ -248,22 +292,23 @@ fn route<'r>(
             Rejection::MethodNotAllowed("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS".to_owned()),
         )),
         Found::MethodNotAllowed { allow, .. } => {
-            told.ended("method", format!("the route has {allow}, and no {}", parts.method));
+            told.ended("method", format!("the route has {allow}, and no {method}"));
             Err((None, Rejection::MethodNotAllowed(allow.to_owned())))
         }
     }
 }
 
-/// The credential in the headers, judged as the pipeline judges it.
+/// The credential in the headers, or else the certificate, judged as the pipeline judges it.
 fn credential<'r>(
     runtime: &'r Runtime,
-    headers: &HeaderMap,
+    (headers, shown): (&HeaderMap, Option<Shown<'_>>),
     found: &Match<'_>,
     now: u64,
     told: &mut Explained,
 ) -> Result<Option<Caller<'r>>, Ended> {
+    let is_shown = shown.is_some();
     let judged = identify::credential(runtime, headers).and_then(|present| {
-        let Some((provider, place, token)) = present else { return Ok(None) };
+        let Some((provider, place, token)) = present else { return identify::by_certificate(runtime, shown) };
         let keys = provider.keys.current(now).map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
@@ -271,11 +316,17 @@ fn credential<'r>(
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {
-            told.saw("credential", "there is none in the places that the providers list");
+            let certificate =
+                if is_shown { ", and the configuration says of no certificate whom it names" } else { "" };
+            told.saw("credential", format!("there is none in the places that the providers list{certificate}"));
             Ok(None)
         }
         (Ok(Some(caller)), _) => {
-            told.saw("credential", format!("a valid token of provider `{}`", caller.principal.provider));
+            let what = match caller.voucher {
+                Voucher::Token(_) => "a valid token",
+                Voucher::Certificate => "a certificate that is believed,",
+            };
+            told.saw("credential", format!("{what} of provider `{}`", caller.principal.provider));
             Ok(Some(caller))
         }
         (Err(rejection), Demand::Public) => {

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use certs::ClientFault;
+use certs::{ClientFault, ClientTrust};
 use http::HeaderMap;
 use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use policy::{Demand, Denial, Principal};
@@ -62,14 +62,25 @@ pub(super) fn caller<'r>(
 }
 
 /// The certificate of a connection with what is to be said of it now.
-type Shown<'c> = (&'c Presented, Result<(), ClientFault>);
+pub(super) type Shown<'c> = (&'c Presented, Result<(), ClientFault>);
 
-/// The certificate of the connection, judged for this moment. Where one is required, a connection without a good one serves
-/// nothing more, public pages included: it may have been opened before the list or the configuration said so.
+/// The certificate of the connection, judged for this moment.
 fn believed<'c>(shared: &Shared, connection: &'c Connection, now: u64) -> Result<Option<Shown<'c>>, Rejection> {
-    let shown = shared.shown.load();
-    let Some(trust) = &shown.trust else { return Ok(None) };
-    let judged = connection.certificate.as_ref().map(|one| (one, one.judge(trust, now)));
+    shown(shared.shown.load().trust.as_ref(), connection.certificate.as_ref(), now)
+}
+
+/// A certificate, judged for this moment. Where one is required, a connection without a good one serves nothing more, public
+/// pages included: it may have been opened before the list or the configuration said so.
+///
+/// # Errors
+/// `NO_CREDENTIAL` and `TOKEN_INVALID`, where one is required.
+pub(super) fn shown<'c>(
+    trust: Option<&Arc<ClientTrust>>,
+    certificate: Option<&'c Presented>,
+    now: u64,
+) -> Result<Option<Shown<'c>>, Rejection> {
+    let Some(trust) = trust else { return Ok(None) };
+    let judged = certificate.map(|one| (one, one.judge(trust, now)));
     match (judged, trust.is_required()) {
         (None, true) => Err(Rejection::Denied(Denial::NoCredential)),
         (Some((_, Err(fault))), true) => Err(disbelieved(CertificateFault::Judged(fault))),
@@ -81,24 +92,30 @@ fn disbelieved(fault: CertificateFault) -> Rejection {
     Rejection::Token(TokenFault::Certificate(fault))
 }
 
-fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) -> Result<Option<Caller<'r>>, Rejection> {
+/// Whom a certificate names, where the configuration says whom certificates name.
+///
+/// # Errors
+/// `TOKEN_INVALID` where it is not believed, or names nobody of the list.
+pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) -> Result<Option<Caller<'r>>, Rejection> {
     let (Some(callers), Some((certificate, judged))) = (&runtime.callers, shown) else { return Ok(None) };
     judged.map_err(|fault| disbelieved(CertificateFault::Judged(fault)))?;
     let principal = Arc::new(callers.principal(certificate).map_err(disbelieved)?);
     Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None }))
 }
 
-/// Whether anybody vouches for the caller of a request that is not routed yet.
-pub(super) fn is_known(
+/// Who sends a request that is not routed yet, where anybody vouches for it.
+///
+/// # Errors
+/// As with [`caller`].
+pub(super) fn known<'r>(
     shared: &Shared,
-    runtime: &Runtime,
+    runtime: &'r Runtime,
     connection: &Connection,
-    (headers, pressed): (&HeaderMap, Option<Full>),
+    sent: (&HeaderMap, Option<Full>),
     trail: &mut Trail,
-) -> bool {
-    let proved = believed(shared, connection, trail.started.unix_seconds())
-        .and_then(|shown| prove(shared, runtime, shown, (headers, pressed), trail).map(|caller| caller.is_some()));
-    matches!(proved, Ok(true))
+) -> Result<Option<Caller<'r>>, Rejection> {
+    let shown = believed(shared, connection, trail.started.unix_seconds())?;
+    prove(shared, runtime, shown, sent, trail)
 }
 
 fn prove<'r>(

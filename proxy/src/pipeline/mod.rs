@@ -46,7 +46,7 @@ use crate::upstream::body::AnswerBody;
 use crate::upstream::trailers::Announced;
 pub(crate) use admit::METHODS;
 use admit::Understood;
-pub(crate) use form::ROOM as FORMS;
+pub(crate) use form::{HeldForms, Place as FormPlace};
 pub(crate) use forward::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
 pub(crate) use trail::Trail;
@@ -142,7 +142,7 @@ async fn serve(
     if let Some(answer) = security_txt::answer(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the configuration's, for everyone
     }
-    let understood = form::read(shared, runtime, connection, understood, trail).await?; // the method that a form names
+    let understood = form::read(shared, runtime, connection, understood, trail).await?; // what of a form picks the route
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
     let identified = identify::caller(shared, runtime, connection, admitted, trail)?; // credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page

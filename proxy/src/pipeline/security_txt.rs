@@ -10,6 +10,7 @@ use policy::{Demand, Found};
 
 use super::admit::Understood;
 use super::decide::Request as Asked;
+use super::form::Fields;
 use super::record;
 use super::trail::Trail;
 use crate::rejection::Rejection;
@@ -33,7 +34,7 @@ pub(super) fn is_ours(runtime: &Runtime, method: &Method, path: &str, now: u64) 
         return false;
     }
     // Whatever a query would pick, the text is the same for everyone.
-    let plain = Asked { headers: &HeaderMap::new(), query: None };
+    let plain = Asked { headers: &HeaderMap::new(), query: None, form: &Fields::none() };
     match runtime.policy.find(method.as_str(), path, &plain) {
         Found::Route(found) => !matches!(found.demand(), Demand::Public),
         Found::MethodNotAllowed { .. } | Found::NoRoute => true,

@@ -12,8 +12,8 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
-    SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS,
+    SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, TRANSFER_ENCODING, UPGRADE,
 };
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode, Version};
@@ -35,6 +35,47 @@ pub(super) struct Handshake {
     accept: String,
     /// The key that we ask with, where the client's protocol has none (RFC 8441, section 5).
     own_key: Option<String>,
+    offered: Offered,
+}
+
+/// What a client would speak in its WebSocket, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Offered {
+    protocols: Vec<String>,
+    extensions: Vec<String>,
+}
+
+impl Offered {
+    fn of(headers: &HeaderMap) -> Self {
+        let named = |name| named(headers, name).into_iter().flatten().map(str::to_owned).collect();
+        Self { protocols: named(&SEC_WEBSOCKET_PROTOCOL), extensions: named(&SEC_WEBSOCKET_EXTENSIONS) }
+    }
+
+    /// Whether an answer takes up nothing but what was offered: one protocol, and each extension once (RFC 6455, section
+    /// 4.1). A client may hold the one that was not for nothing; who reads along between the two may not.
+    fn holds(&self, answer: &HeaderMap) -> bool {
+        let (Some(protocols), Some(extensions)) =
+            (named(answer, &SEC_WEBSOCKET_PROTOCOL), named(answer, &SEC_WEBSOCKET_EXTENSIONS))
+        else {
+            return false;
+        };
+        let known = |one: &&str| self.extensions.iter().any(|offered| offered == one);
+        let once = |one: &&str| extensions.iter().filter(|other| *other == one).count() == 1;
+        protocols.len() <= 1
+            && protocols.iter().all(|one| self.protocols.iter().any(|offered| offered == one))
+            && extensions.iter().all(|one| known(one) && once(one))
+    }
+}
+
+/// The names in a list, without their parameters; `None` where it is no text. A quoted comma, which no parameter may hold,
+/// makes a name that nobody knows.
+fn named<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Vec<&'a str>> {
+    let mut all = Vec::new();
+    for line in headers.get_all(name) {
+        let each = line.to_str().ok()?.split(',').filter_map(|one| one.split(';').next()).map(str::trim);
+        all.extend(each.filter(|one| !one.is_empty()));
+    }
+    Some(all)
 }
 
 /// Marks a request for a WebSocket that came as an extended CONNECT.
@@ -73,7 +114,7 @@ pub(super) fn asked(parts: &Parts, has_body: bool, id: RequestId) -> Result<Opti
     check_version(headers)?;
     match Sent::of(headers, &SEC_WEBSOCKET_KEY) {
         Sent::Once(key) if STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16) => {
-            Ok(Some(Handshake { accept: accept(key), own_key: None }))
+            Ok(Some(Handshake { accept: accept(key), own_key: None, offered: Offered::of(headers) }))
         }
         Sent::Once(_) | Sent::Absent | Sent::Unclear => {
             Err(Rejection::BadHeader("`Sec-WebSocket-Key` is not one key of 16 bytes"))
@@ -92,7 +133,7 @@ fn asked_by_connect(headers: &HeaderMap, id: RequestId) -> Result<Handshake, Rej
     }
     // The key has to be another one for each handshake, and no more: it proves that the answer is one to this request.
     let key = STANDARD.encode(id.bytes());
-    Ok(Handshake { accept: accept(&key), own_key: Some(key) })
+    Ok(Handshake { accept: accept(&key), own_key: Some(key), offered: Offered::of(headers) })
 }
 
 fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
@@ -157,6 +198,9 @@ pub(super) fn join(
     };
     if !handshake.is_met_by(answer.headers()) {
         return Err(Rejection::AppInvalid("its `101` does not answer this request for a WebSocket"));
+    }
+    if !handshake.offered.holds(answer.headers()) {
+        return Err(Rejection::AppInvalid("its `101` takes up a protocol or an extension that was not offered"));
     }
     if by_connect {
         *answer.status_mut() = StatusCode::OK;
@@ -224,7 +268,10 @@ mod tests {
 
     #[test]
     fn the_example_of_the_standard_is_understood() {
-        assert_eq!(of(&request()).unwrap(), Some(Handshake { accept: ACCEPT.to_owned(), own_key: None }));
+        assert_eq!(
+            of(&request()).unwrap(),
+            Some(Handshake { accept: ACCEPT.to_owned(), own_key: None, offered: Offered::default() })
+        );
     }
 
     #[test]
@@ -277,7 +324,7 @@ mod tests {
 
     #[test]
     fn only_the_answer_to_this_request_counts() {
-        let handshake = Handshake { accept: ACCEPT.to_owned(), own_key: None };
+        let handshake = Handshake { accept: ACCEPT.to_owned(), own_key: None, offered: Offered::default() };
         let good = head(&[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", ACCEPT)]);
         assert!(handshake.is_met_by(&good));
         for (name, value) in
@@ -289,5 +336,33 @@ mod tests {
             bad.remove(name);
             assert!(!handshake.is_met_by(&bad), "without {name}");
         }
+    }
+
+    #[test]
+    fn nothing_is_taken_up_that_was_not_offered() {
+        let mut asked = request();
+        for (name, value) in [
+            ("sec-websocket-protocol", "chat, superchat"),
+            ("sec-websocket-extensions", "permessage-deflate; client_max_window_bits, x-a"),
+        ] {
+            asked.append(name, HeaderValue::from_static(value));
+        }
+        let offered = of(&asked).unwrap().unwrap().offered;
+        for (name, value, holds) in [
+            ("sec-websocket-protocol", "chat", true),
+            ("sec-websocket-protocol", "Chat", false),
+            ("sec-websocket-protocol", "chat, superchat", false),
+            ("sec-websocket-protocol", "v2", false),
+            ("sec-websocket-protocol", "", true),
+            ("sec-websocket-extensions", "permessage-deflate; server_max_window_bits=10", true),
+            ("sec-websocket-extensions", "x-a,permessage-deflate", true),
+            ("sec-websocket-extensions", "permessage-deflate, permessage-deflate", false),
+            ("sec-websocket-extensions", "x-webkit-deflate-frame", false),
+            ("sec-websocket-extensions", "x-a; b=\"c, x-b\"", false),
+        ] {
+            assert_eq!(offered.holds(&head(&[(name, value)])), holds, "{name}: {value}");
+            assert_eq!(Offered::default().holds(&head(&[(name, value)])), value.is_empty(), "{name}: {value}");
+        }
+        assert!(!offered.holds(&head(&[("sec-websocket-protocol", "chat"), ("sec-websocket-protocol", "chat")])));
     }
 }

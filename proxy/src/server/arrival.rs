@@ -1,7 +1,8 @@
-//! Before TLS: who comes, and whether there is room.
+//! Before TLS: who comes, how often, and whether there is room.
 //!
-//! Decides by address and number alone. A named sender of the PROXY protocol is asked for its header; from anybody else such
-//! a header is never read, so that its bytes go to TLS, which refuses them.
+//! Decides by address and number alone. Whoever comes too often is closed before a byte of it is read and before any
+//! cryptography. A named sender of the PROXY protocol is asked for its header; from anybody else such a header is never
+//! read, so that its bytes go to TLS, which refuses them.
 
 use std::net::IpAddr;
 
@@ -23,42 +24,64 @@ pub(super) struct Client {
     pub(super) place: Option<Place>,
 }
 
-/// Looks who comes, until the deadline. `None`: the connection ends here, which is counted.
-pub(super) async fn admit(stream: &mut TcpStream, peer: IpAddr, deadline: Instant, shared: &Shared) -> Option<Client> {
-    let (most, behind) = {
-        let runtime = shared.runtime.load();
-        let behind = match &runtime.client_address {
-            ClientAddress::Peer => Arrives::Itself,
-            ClientAddress::Header { sent_by, .. } if sent_by.hold(peer) => Arrives::Sender,
-            ClientAddress::ProxyProtocol { sent_by } if sent_by.hold(peer) => Arrives::WithHeader,
-            ClientAddress::Header { .. } | ClientAddress::ProxyProtocol { .. } => Arrives::Itself,
-        };
-        (runtime.limits.connections_per_address, behind)
+/// Who opened a connection, as far as its address tells.
+#[derive(Debug)]
+pub(super) enum Caller {
+    /// A client, or the named sender of a header.
+    Known(Client),
+    /// A named sender of the PROXY protocol, at this address, which says who the client is.
+    Sender(IpAddr),
+}
+
+/// Looks who comes. `None`: the connection ends here, which is counted.
+pub(super) fn look(peer: IpAddr, shared: &Shared) -> Option<Caller> {
+    let runtime = shared.runtime.load();
+    match &runtime.client_address {
+        ClientAddress::Header { sent_by, .. } if sent_by.hold(peer) => {
+            Some(Caller::Known(Client { address: peer, place: None }))
+        }
+        ClientAddress::ProxyProtocol { sent_by } if sent_by.hold(peer) => Some(Caller::Sender(peer)),
+        ClientAddress::Peer | ClientAddress::Header { .. } | ClientAddress::ProxyProtocol { .. } => {
+            enter(peer, shared).map(Caller::Known)
+        }
+    }
+}
+
+/// Asks a named sender for its client, until the deadline. `None`: the connection ends here, which is counted.
+pub(super) async fn admit(
+    caller: Caller,
+    stream: &mut TcpStream,
+    deadline: Instant,
+    shared: &Shared,
+) -> Option<Client> {
+    let sender = match caller {
+        Caller::Known(client) => return Some(client),
+        Caller::Sender(sender) => sender,
     };
-    let address = match behind {
-        Arrives::Itself => peer,
-        Arrives::Sender => return Some(Client { address: peer, place: None }),
-        Arrives::WithHeader => match timeout_at(deadline, proxy_protocol::read(stream)).await {
-            Ok(Ok(Behind::Client(client))) => client,
-            Ok(Ok(Behind::Sender)) => return Some(Client { address: peer, place: None }),
-            Ok(Err(_)) | Err(_) => {
-                shared.ended(Ended::ProxyProtocol);
-                return None;
-            }
-        },
-    };
-    let place = shared.room.address(address, most);
+    match timeout_at(deadline, proxy_protocol::read(stream)).await {
+        Ok(Ok(Behind::Client(client))) => enter(client, shared),
+        Ok(Ok(Behind::Sender)) => Some(Client { address: sender, place: None }),
+        Ok(Err(_)) | Err(_) => {
+            shared.ended(Ended::ProxyProtocol);
+            None
+        }
+    }
+}
+
+/// One more connection of a client's address, where it does not come too often and there is room.
+fn enter(address: IpAddr, shared: &Shared) -> Option<Client> {
+    let limits = shared.runtime.load().limits;
+    let now = shared.clock.now().monotone;
+    if shared.newcomers.take_newcomer(address, limits.new_connections_per_address, now).is_err() {
+        shared.ended(Ended::Rate);
+        return None;
+    }
+    let place = shared.room.address(address, limits.connections_per_address);
     if place.is_none() {
         shared.ended(Ended::Address);
         return None;
     }
     Some(Client { address, place })
-}
-
-enum Arrives {
-    Itself,
-    Sender,
-    WithHeader,
 }
 
 /// Waits for a handshake, unless it has to give way to newer ones.

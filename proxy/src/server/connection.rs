@@ -22,13 +22,14 @@ use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::arrival;
+use super::arrival::{self, Caller};
 use super::flood::Watched;
 use super::guard::{Guard, Notes};
 use super::handshake;
 use super::io::Patient;
 use super::refusals::Refusals;
 use super::streams::{Handed, Streams};
+use super::turns::Turns;
 use crate::authn::Presented;
 use crate::framing;
 use crate::phase::{Stage, Stages};
@@ -79,7 +80,14 @@ pub(crate) struct Connection {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, shared: Arc<Shared>, pool: Pool) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    caller: Caller,
+    tls: TlsAcceptor,
+    turns: Arc<Turns>,
+    shared: Arc<Shared>,
+    pool: Pool,
+) {
     if stream.set_nodelay(true).and_then(|()| SockRef::from(&stream).set_tcp_notsent_lowat(UNSENT)).is_err() {
         return;
     }
@@ -87,8 +95,8 @@ pub(super) async fn serve(stream: TcpStream, peer: IpAddr, tls: TlsAcceptor, sha
     let deadline = Instant::now() + limits.handshake_time;
     let shaking = async {
         let mut stream = stream;
-        let client = arrival::admit(&mut stream, peer, deadline, &shared).await?;
-        let (stream, certificate) = handshake::shake(stream, tls, deadline, &shared).await?;
+        let client = arrival::admit(caller, &mut stream, deadline, &shared).await?;
+        let (stream, certificate) = handshake::shake(stream, tls, &turns, deadline, &shared).await?;
         Some((stream, certificate, client))
     };
     // In a box of its own, whose memory is free again for as long as the connection lives.

@@ -1,6 +1,6 @@
 //! The TLS handshake of one connection, and what is told of those that fail.
 //!
-//! Decides how long a handshake may take, and whether a session that was resumed may go on. A client that is turned away
+//! Decides how long a handshake may take and that it computes in its turn, and whether a session that was resumed may go on. A client that is turned away
 //! here never reaches the pipeline, so this is the only place that says why: in a metric, and in the log at most once a
 //! minute for each reason.
 
@@ -14,6 +14,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::turns::Turns;
 use crate::authn::Presented;
 use crate::shared::Shared;
 use crate::telemetry::log;
@@ -24,16 +25,18 @@ use crate::telemetry::metrics::Handshake;
 pub(super) async fn shake<S: AsyncRead + AsyncWrite + Unpin>(
     stream: S,
     tls: TlsAcceptor,
+    turns: &Turns,
     deadline: Instant,
     shared: &Shared,
 ) -> Option<(TlsStream<S>, Option<Presented>)> {
     let started = shared.clock.now().monotone;
-    let accepted = timeout_at(deadline, tls.accept(stream)).await;
-    let outcome = match accepted {
-        Ok(Ok(stream)) => with_certificate(stream, shared),
-        Ok(Err(error)) => Err(failure(&error)),
-        Err(_) => Err(Handshake::TimedOut),
+    let shaking = async {
+        match tls.accept(stream).await {
+            Ok(stream) => with_certificate(stream, shared),
+            Err(error) => Err(failure(&error)),
+        }
     };
+    let outcome = timeout_at(deadline, turns.each(shaking)).await.unwrap_or(Err(Handshake::TimedOut));
     let now = shared.clock.now().monotone;
     let result = outcome.as_ref().err().copied().unwrap_or(Handshake::Ok);
     shared.metrics.handshake(result, now.saturating_sub(started));

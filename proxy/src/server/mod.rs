@@ -17,6 +17,7 @@ mod proxy_protocol;
 mod refusals;
 mod room;
 mod streams;
+mod turns;
 mod worker;
 
 use std::fmt;
@@ -30,7 +31,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Record, Settings};
-use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, KeyTasks};
@@ -158,13 +158,14 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         ids: RequestIds::new(u64::from_be_bytes(seed)),
         runtime: ArcSwap::from_pointee(plan.runtime),
         limits: Limits::new(),
+        newcomers: Limits::new(),
         tokens: Remembered::new(),
         refusals: Refusals::default(),
         record,
         denials: Denials::default(),
         metrics,
         outbox,
-        forms: Arc::new(Semaphore::new(crate::pipeline::FORMS)),
+        forms: crate::pipeline::HeldForms::default(),
         room: Arc::default(),
         exposed: Exposed::default(),
         told: Told::default(),
@@ -220,12 +221,13 @@ impl Running {
         Reload(self.asks.clone())
     }
 
-    /// Stops without the delay of a drain, for whoever knows that nobody comes any more. Blocks until that is done.
+    /// Stops without the delay of a drain, for whoever knows that nobody comes any more; what is open after `within`, or the
+    /// deadline of a drain, is cut. Blocks until that is done.
     ///
     /// # Errors
     /// Where events were left that the disk did not take.
-    pub fn stop(self) -> Result<(), audit::NotRecorded> {
-        let deadline = self.shared.runtime.load().drain.deadline;
+    pub fn stop(self, within: Duration) -> Result<(), audit::NotRecorded> {
+        let deadline = self.shared.runtime.load().drain.deadline.min(within);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
         let runtime = runtime.map_err(|_| audit::NotRecorded::Closed)?;
         let times = DrainTimes { delay: Duration::ZERO, deadline };
@@ -274,10 +276,13 @@ impl Running {
             drop(timeout(CUT, all_ended(&self.workers)).await);
         }
         phase.advance(Stage::Over);
-        // Without anyone to ask, the reloader ends.
+        // Whoever is asked now sees that the gate leaves, and ends.
+        self.asks.try_send(()).unwrap_or_default();
         drop(self.asks);
         // Its socket goes with it, and nobody is to find one on which nobody answers.
         drop(timeout(CUT, all_ended(std::slice::from_ref(&self.admin))).await);
+        // A thread that asks for randomness while the process ends makes AWS-LC abort it.
+        drop(timeout(CUT, all_ended(std::slice::from_ref(&self.reloader))).await);
         let threads = self.workers.drain(..).chain([self.admin, self.reloader]);
         for thread in threads.filter(JoinHandle::is_finished) {
             drop(thread.join());

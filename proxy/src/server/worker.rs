@@ -1,6 +1,6 @@
 //! One worker: a thread, a runtime, a listener, a pool. It accepts connections until the gate has left.
 //!
-//! It decides only whether there is room for one more connection. An error of `accept` never ends it.
+//! It decides only whether there is room for one more connection, and that those who come do not keep it from those who are here. An error of `accept` never ends it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, yield_now};
 use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 
 use super::room::Place;
-use super::{StartError, connection};
+use super::turns::Turns;
+use super::{StartError, arrival, connection};
 use crate::phase::Stage;
 use crate::shared::Shared;
 use crate::telemetry::ended::Ended;
@@ -23,6 +24,8 @@ use crate::upstream::Pool;
 
 /// The pause after an error of `accept` that is ours, such as no file handles left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How many connections are accepted before those that are open get their turn.
+const ACCEPTS: u32 = 16;
 /// How often the log tells of such errors.
 const COMPLAINT: Duration = Duration::from_secs(1);
 
@@ -47,7 +50,14 @@ impl Worker {
             tokio::net::TcpListener::from_std(self.listener).map_err(StartError::Thread)?
         };
         let (shared, workers) = (self.shared, self.workers);
-        let door = Door { shared, pool: Pool::default(), open: JoinSet::new(), spare: spare(), complained: None };
+        let door = Door {
+            shared,
+            pool: Pool::default(),
+            turns: Arc::default(),
+            open: JoinSet::new(),
+            spare: spare(),
+            complained: None,
+        };
         std::thread::Builder::new()
             .name(format!("worker-{}", self.number))
             .spawn(move || runtime.block_on(door.work(listener, queue, workers)))
@@ -59,6 +69,8 @@ impl Worker {
 struct Door {
     shared: Arc<Shared>,
     pool: Pool,
+    /// Who of this worker may compute a handshake.
+    turns: Arc<Turns>,
     open: JoinSet<()>,
     /// A file handle for the moment at which there is no other.
     spare: Option<Socket>,
@@ -69,6 +81,8 @@ struct Door {
 impl Door {
     async fn work(mut self, listener: tokio::net::TcpListener, queue: TcpListener, workers: usize) {
         self.shared.phase.worker_listens(workers);
+        let turns = Arc::clone(&self.turns);
+        tokio::spawn(async move { turns.keep().await });
         let mut closing = self.shared.phase.watch();
         let mut cutting = closing.clone();
         tokio::select! {
@@ -100,9 +114,12 @@ impl Door {
     /// Accepts for ever.
     async fn accept(&mut self, listener: &tokio::net::TcpListener, queue: &TcpListener) {
         loop {
-            let accepted = listener.accept().await;
-            while self.open.try_join_next().is_some() {}
-            self.take(accepted, queue).await;
+            for _ in 0..ACCEPTS {
+                let accepted = listener.accept().await;
+                while self.open.try_join_next().is_some() {}
+                self.take(accepted, queue).await;
+            }
+            yield_now().await;
         }
     }
 
@@ -161,10 +178,11 @@ impl Door {
     }
 
     fn serve(&mut self, stream: TcpStream, peer: SocketAddr, room: Option<Place>) {
+        let Some(caller) = arrival::look(peer.ip().to_canonical(), &self.shared) else { return };
         // The certificates of this moment: a reload is seen by the next handshake.
         let tls = TlsAcceptor::from(Arc::clone(&self.shared.shown.load().tls));
-        let peer = peer.ip().to_canonical();
-        let life = connection::serve(stream, peer, tls, Arc::clone(&self.shared), self.pool.clone());
+        let (turns, shared) = (Arc::clone(&self.turns), Arc::clone(&self.shared));
+        let life = connection::serve(stream, caller, tls, turns, shared, self.pool.clone());
         self.open.spawn(async move {
             life.await;
             drop(room);

@@ -13,6 +13,8 @@ pub(crate) enum Ended {
     Full,
     /// Its address had `limits.connections_per_address`.
     Address,
+    /// Its address had opened more than `limits.new_connections_per_address`.
+    Rate,
     /// It waited longest of more than `limits.handshakes`.
     Handshakes,
     /// A named sender did not send the header that it has to.
@@ -43,9 +45,10 @@ pub(crate) enum Ended {
 
 impl Ended {
     /// All of them: each is shown from the start, so that a rate can be made of the first one.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Ended::Full,
         Ended::Address,
+        Ended::Rate,
         Ended::Handshakes,
         Ended::ProxyProtocol,
         Ended::SlowReader,
@@ -66,6 +69,7 @@ impl Ended {
         match self {
             Ended::Full => "full",
             Ended::Address => "address",
+            Ended::Rate => "rate",
             Ended::Handshakes => "handshakes",
             Ended::ProxyProtocol => "proxy_protocol",
             Ended::SlowReader => "slow_reader",

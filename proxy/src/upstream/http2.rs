@@ -5,6 +5,9 @@
 //! connection that carried others before died under it. It changes nothing of a request but the form: `Host` is the
 //! authority, and `te: trailers` stands there where the client takes trailers.
 //!
+//! An answer that may have no body (to HEAD, a 204, a 304) is believed only when its stream has ended without one: in
+//! HTTP/2 nothing else keeps an application from sending one, and each reader behind us would make of it what it likes.
+//!
 //! A client that does not read holds up its own stream alone: [`STREAM_WINDOW`] bytes of an answer wait for it here, and
 //! the connection has room for that many of each stream.
 
@@ -16,11 +19,13 @@ use std::time::Duration;
 
 use http::header::{HOST, HeaderValue, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri, Version};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::again::Again;
 use super::body::{AnswerBody, BodyFate, Held, RequestBody};
@@ -202,6 +207,7 @@ async fn exchange(
 ) -> Result<Response<AnswerBody>, Failed> {
     // The seat outlives the sender: a connection closes by itself once nobody can send on it and its streams have ended.
     let Some(mut sender) = seat.sender.take() else { return Err(Failed::with(Why::Invalid("a seat that is taken"))) };
+    let is_head = *request.method() == Method::HEAD;
     let answer = head_of(target, fate, sender.try_send_request(request)).await?;
     drop(sender);
     match answer {
@@ -210,7 +216,11 @@ async fn exchange(
         }
         Ok(answer) => {
             fate.answered();
-            let (parts, body) = answer.into_parts();
+            let (parts, mut body) = answer.into_parts();
+            if is_head || matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+                let ended = timeout(target.response, ends_empty(&mut body)).await;
+                ended.map_err(|_| Failed::with(Why::TimedOut))??;
+            }
             let body = AnswerBody::stream(body, target.idle, Held::Seat(seat), fate.clone(), trailers);
             Ok(Response::from_parts(parts, body))
         }
@@ -219,6 +229,18 @@ async fn exchange(
             Err(Failed { why: why(&error.into_error()), unsent })
         }
     }
+}
+
+/// Waits for the end of a body that may not be: with the head most often, at times in a piece without a byte.
+async fn ends_empty(body: &mut Incoming) -> Result<(), Failed> {
+    while !body.is_end_stream() {
+        match body.frame().await {
+            None => return Ok(()),
+            Some(Ok(frame)) if frame.data_ref().is_none_or(bytes::Bytes::is_empty) => {}
+            Some(Ok(_) | Err(_)) => return Err(Failed::with(Why::Invalid("a body behind an answer that has none"))),
+        }
+    }
+    Ok(())
 }
 
 /// Why there is no answer, as the stream or the connection ended.

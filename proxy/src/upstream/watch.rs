@@ -8,8 +8,9 @@ mod boundary;
 mod json;
 mod pairs;
 mod parts;
+mod reader;
 
-pub(crate) use pairs::Finder;
+pub(crate) use reader::{MOST_FIELDS, Reader};
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
 
@@ -24,6 +25,9 @@ const LONGEST_NAME: usize = 1024;
 pub(crate) struct Watch {
     form: Form,
     names: Names,
+    /// Whether something of it was judged, so that a letter beyond ASCII must not stand in a plain form: Werkzeug takes the
+    /// whole form for empty where it is not UTF-8, and browsers write none.
+    judged: bool,
 }
 
 #[derive(Debug)]
@@ -42,8 +46,8 @@ enum Form {
 #[derive(Debug)]
 pub(super) struct Names {
     method: bool,
-    /// Whether the first `_method` of a plain form was read before, and is allowed.
-    excused: bool,
+    /// Those whose first one was read before, and has been judged.
+    excused: Vec<String>,
     /// Whether the body is a form or JSON for certain: without a type it may be anything, bytes too.
     typed: bool,
     others: Vec<String>,
@@ -57,8 +61,8 @@ impl Names {
         if cut != name {
             return self.typed || self.means(cut) || self.means(name);
         }
-        let is_override = self.method && canonical::method::is_method_override(name);
-        if is_override && std::mem::take(&mut self.excused) {
+        if let Some(at) = self.excused.iter().position(|one| one == name) {
+            self.excused.swap_remove(at);
             return false;
         }
         self.means(name)
@@ -90,9 +94,9 @@ impl Watch {
     /// `BAD_HEADER`.
     pub(crate) fn new(headers: &HeaderMap, method: bool, others: Vec<String>) -> Result<Self, Rejection> {
         let typed = headers.contains_key(CONTENT_TYPE);
-        let names = Names { method, excused: false, typed, others };
+        let names = Names { method, excused: Vec::new(), typed, others };
         if !names.method && names.others.is_empty() {
-            return Ok(Self { form: Form::Other, names });
+            return Ok(Self { form: Form::Other, names, judged: false });
         }
         let said = |name| headers.get(name).map(|value: &http::HeaderValue| value.as_bytes().to_ascii_lowercase());
         // Rack takes a POST without a type for a form.
@@ -102,7 +106,7 @@ impl Watch {
         if !is_media_type(&kind) {
             return Err(Rejection::BadHeader("`Content-Type` is no media type"));
         }
-        let coded = said(CONTENT_ENCODING).is_some_and(|coding| coding.trim_ascii() != b"identity");
+        let coded = is_coded(headers);
         let form = if kind.contains("x-www-form-urlencoded") {
             Form::Pairs(pairs::Pairs::default())
         } else if kind.contains("multipart/") {
@@ -113,7 +117,7 @@ impl Watch {
         } else if kind.contains("json") && !coded {
             Form::Keys(json::Keys::default())
         } else {
-            return Ok(Self { form: Form::Other, names });
+            return Ok(Self { form: Form::Other, names, judged: false });
         };
         if coded {
             return Err(Rejection::BadHeader("a form in a content coding"));
@@ -121,19 +125,20 @@ impl Watch {
         if !is_plain_charset(&kind) {
             return Err(Rejection::BadHeader("a form in a charset in which its names cannot be seen"));
         }
-        Ok(Self { form, names })
+        Ok(Self { form, names, judged: false })
     }
 
-    /// Excuses the first `_method` of a plain form, which [`Finder`] has read.
+    /// Excuses the first field of each of these names, which a [`Reader`] has read.
     #[must_use]
-    pub(crate) fn excusing(self) -> Self {
-        Self { names: Names { excused: true, ..self.names }, ..self }
+    pub(crate) fn excusing(self, excused: Vec<String>) -> Self {
+        Self { judged: !excused.is_empty(), names: Names { excused, ..self.names }, ..self }
     }
 
     /// Looks at the next piece. True: it, or what began in an earlier one, is a name that must not stand there.
-    pub(super) fn finds(&mut self, piece: &[u8]) -> bool {
+    pub(crate) fn finds(&mut self, piece: &[u8]) -> bool {
         match &mut self.form {
             Form::Other => false,
+            Form::Pairs(_) if self.judged && !piece.is_ascii() => true,
             Form::Pairs(pairs) => piece.iter().any(|byte| pairs.finds(*byte, &mut self.names)),
             Form::Parts(parts) => piece.iter().any(|byte| parts.finds(*byte, &mut self.names)),
             // A NUL stands in no JSON but in one of two or four bytes a letter, which some readers see by its look.
@@ -142,13 +147,19 @@ impl Watch {
     }
 
     /// Looks at the end of the body. True: it ends a name that must not stand there, or what some read as a whole one.
-    pub(super) fn finds_at_end(&mut self) -> bool {
+    pub(crate) fn finds_at_end(&mut self) -> bool {
         match &mut self.form {
             Form::Other | Form::Keys(_) => false,
             Form::Pairs(pairs) => pairs.finds(b'&', &mut self.names),
             Form::Parts(parts) => parts.is_open(),
         }
     }
+}
+
+/// Whether a body is in a coding, by any of its headers.
+fn is_coded(headers: &HeaderMap) -> bool {
+    let plain = |coding: &http::HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"identity");
+    !headers.get_all(CONTENT_ENCODING).iter().all(plain)
 }
 
 /// Whether a type is one at all (RFC 9110, section 8.3.1).
@@ -171,6 +182,8 @@ fn is_plain_charset(kind: &str) -> bool {
     })
 }
 
+#[cfg(test)]
+mod reader_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

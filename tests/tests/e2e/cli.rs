@@ -53,7 +53,7 @@ fn folder() -> TempDir {
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]
-const MALFORMED: [Row; 84] = [
+const MALFORMED: [Row; 89] = [
     ("a key that is not known", CONFIG, "hosts:", "hots:", "unknown-key", "hots", "did you mean `hosts`?"),
     ("a key twice", CONFIG, "policies: policies\n", "policies: policies\npolicies: other\n", "duplicate-key", "policies: other", "line 17, column 1"),
     ("a key that is missing", CONFIG, "audit:\n  directory: audit\n", "", "missing-key", "apiVersion", ""),
@@ -74,6 +74,11 @@ const MALFORMED: [Row; 84] = [
     ("a policy as a configuration", CONFIG, "kind: Config", "kind: Policy", "unknown-word", "Policy", "`Config`"),
     ("an application of another kind", CONFIG, "http://127.0.0.1:3000", "tcp://127.0.0.1:3000", "app-url", "tcp://127", "http://127.0.0.1:3000"),
     ("an application far away", CONFIG, "http://127.0.0.1:3000", "http://192.0.2.1:3000", "app-url", "http://192", "same pod"),
+    ("an application that is the gate's health port", CONFIG, "health: '127.0.0.1:0'", "health: '127.0.0.1:3000'", "app-url", "http://127", "where the application listens"),
+    ("an application that is the gate", CONFIG, "https: '127.0.0.1:0'", "https: '[::]:3000'", "app-url", "http://127", "where the application listens"),
+    ("senders who are half of everybody", CONFIG, "policies: policies\n", "policies: policies\nclient_address: { proxy_protocol: { sent_by: [0.0.0.0/1] } }\n", "address", "0.0.0.0/1", "name the proxies"),
+    ("senders who are broad together", CONFIG, "policies: policies\n", "policies: policies\nclient_address: { header: { name: forwarded, sent_by: [1.0.0.0/8, 2.0.0.0/8, 3.0.0.0/8, 4.0.0.0/8, 5.0.0.0/8] } }\n", "address", "[1.0.0.0/8", "name the proxies"),
+    ("connections without a burst", CONFIG, "policies: policies\n", "policies: policies\nlimits: { new_connections_per_address: { burst: 0 } }\n", "range", "0", "default"),
     ("an application over TLS with a path", CONFIG, "http://127.0.0.1:3000", "https://app.example/x", "app-url", "https://app", "https://app.example:8443"),
     ("an application at a socket without a path", CONFIG, "http://127.0.0.1:3000", "'unix:'", "app-url", "'unix:'", "unix:/run/app/http.sock"),
     ("an application over a protocol of no list", CONFIG, "  hosts:", "  protocol: http3\n  hosts:", "unknown-word", "http3", "did you mean"),

@@ -110,8 +110,9 @@ fn on_http1(case: &Case) -> Option<Vec<u8>> {
     Some(match case.kind.as_str() {
         "path" => [b"GET ", sent, b" HTTP/1.1\r\n", host.as_bytes(), b"\r\n"].concat(),
         "head" => [b"GET /open/x HTTP/1.1\r\n", host.as_bytes(), sent, b"\r\n\r\n"].concat(),
-        "post" => {
-            let head = format!("POST /open/x HTTP/1.1\r\n{host}X-Case: {}\r\n", case.number);
+        "post" | "form" => {
+            let target = if case.kind == "form" { "/admin.php" } else { "/open/x" };
+            let head = format!("POST {target} HTTP/1.1\r\n{host}X-Case: {}\r\n", case.number);
             [head.as_bytes(), sent].concat()
         }
         "raw" => sent.to_owned(),
@@ -260,12 +261,19 @@ async fn one_on_http2(gate: Arc<Gate>, case: Case) {
     reached(&gate, before, &case);
 }
 
+/// Routes that a form picks, beside those of every gate.
+const FORMS: &str = "  listed: { path: /admin.php, methods: { POST: public } }
+  viewed: { path: /admin.php, form: { action: view }, methods: { POST: public } }
+  deleted: { path: /admin.php, form: { action: delete }, methods: { POST: authenticated } }
+";
+
 /// Runs every case of a file that `takes` picks; says which of them failed.
 async fn all<F>(file: &str, least: usize, takes: fn(&Case) -> bool, one: impl Fn(Arc<Gate>, Case) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
 {
-    let gate = Arc::new(Gate::start(Setup::default(), App::plain()));
+    let policy = format!("{}\n{FORMS}", Setup::default().policy.trim_end());
+    let gate = Arc::new(Gate::start(Setup { policy, ..Setup::default() }, App::plain()));
     let (mut held, mut failed) = (0, Vec::new());
     for case in cases(file).into_iter().filter(takes) {
         let place = case.place.clone();
@@ -301,4 +309,9 @@ async fn heads_hold() {
 #[tokio::test]
 async fn http_2_heads_hold() {
     all("http2.txt", 60, |case| on_http2(case).is_some(), one_on_http2).await;
+}
+
+#[tokio::test]
+async fn forms_hold() {
+    all("forms.txt", 40, |case| on_http1(case).is_some(), one_on_http1).await;
 }

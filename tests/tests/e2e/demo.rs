@@ -170,6 +170,20 @@ fn it_says_where_everything_is() {
     assert_eq!(serde_json::from_str::<Value>(&status.out).unwrap()["ready"], true);
 }
 
+/// A thread that went on behind the end of the process could make AWS-LC abort it.
+#[test]
+fn it_ends_all_of_its_threads_beside_clients_that_say_nothing() {
+    let mut demo = Demo::start();
+    let silent: Vec<_> = (0..8).map(|_| std::net::TcpStream::connect(demo.address("https")).unwrap()).collect();
+    let began = std::time::Instant::now();
+    demo.process.signal("TERM");
+    let ended = demo.process.end();
+    assert_eq!(ended.code(), Some(0), "{}", demo.process.err());
+    // They have 10 s for a handshake, which is what the demo waited before.
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    drop(silent);
+}
+
 #[test]
 fn it_leaves_nothing_behind() {
     for signal in ["TERM", "INT"] {

@@ -147,3 +147,47 @@ async fn a_gate_does_what_is_explained() {
         }
     }
 }
+
+#[test]
+fn a_certificate_is_judged_as_a_handshake_judges_it() {
+    let day = |days| certs::dev::Validity::days(crate::handshakes::now(), days);
+    let authority = certs::dev::DevCa::generate(day(30)).unwrap();
+    let stranger = certs::dev::DevCa::generate(day(30)).unwrap();
+    let identity = "identity: { provider: devices, name: spiffe, callers: { \
+                    \"spiffe://clinic.example/devices/**\": { tenant: a, roles: [provider] } } }";
+    let app = App::plain();
+    let asking = format!("client_certificates: {{ mode: optional, ca: clients.pem, {identity} }}");
+    let files = crate::handshakes::with_tls(&Setup::default(), &asking, &app);
+    files.put("clients.pem", authority.ca_pem());
+    let issue = |ca: &certs::dev::DevCa, name: &str, file: &str| {
+        let uri = format!("spiffe://clinic.example/{name}");
+        let pair = ca.issue_client(&[certs::dev::ClientName::Uri(&uri)], day(2)).unwrap();
+        files.put(file, &pair.cert_pem);
+    };
+    issue(&authority, "devices/7", "seven.pem");
+    issue(&authority, "people/7", "nobody.pem");
+    issue(&stranger, "devices/7", "stranger.pem");
+    let record = "GET /api/patients/p2/records/7";
+    let ada = files.issuer.ada();
+    for (arguments, code, reason, step) in [
+        (vec!["--certificate", "seven.pem"], 0, json!(null), "scope"),
+        (vec!["--certificate", "seven.pem", "--at", "9999999999"], 3, json!("TOKEN_EXPIRED"), "credential"),
+        (vec!["--certificate", "nobody.pem"], 3, json!("TOKEN_INVALID"), "credential"),
+        (vec!["--certificate", "stranger.pem"], 3, json!("TOKEN_INVALID"), "credential"),
+        // A token wins, good or bad.
+        (vec!["--certificate", "stranger.pem", "--token", &ada], 0, json!(null), "scope"),
+        (vec!["--certificate", "seven.pem", "--token", "a.b.c"], 3, json!("TOKEN_INVALID"), "credential"),
+    ] {
+        let (exit, told) = told(&files, &[&[record], &arguments[..]].concat());
+        let last = told["steps"].as_array().unwrap().last().unwrap();
+        assert_eq!((exit, &told["code"], &last["step"]), (Some(code), &reason, &json!(step)), "{arguments:?}: {told}");
+    }
+    for (file, says) in [("nothing.pem", "cannot read"), ("config.yaml", "no certificate")] {
+        let said = explained(&files, &[record, "--certificate", file]);
+        assert!(said.code == Some(2) && said.err.contains(says), "{said:?}");
+    }
+    let config = std::fs::read_to_string(files.path("config.yaml")).unwrap();
+    files.put("config.yaml", &config.replace("mode: optional", "mode: required"));
+    let (exit, told) = told(&files, &["GET /"]);
+    assert_eq!((exit, &told["code"]), (Some(3), &json!("NO_CREDENTIAL")), "the handshake would fail: {told}");
+}

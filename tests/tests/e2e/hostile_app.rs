@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use e2e::app::{After, App};
-use e2e::client::{Client, Protocol};
+use e2e::backend::{At, Backend, answer, pipe, streamed};
+use e2e::client::{BOTH, Client, Protocol};
 use e2e::gate::{Gate, Setup};
 use e2e::raw::Raw;
 
@@ -159,5 +160,46 @@ async fn a_few_interim_answers_and_an_answer_without_a_length_are_fine() {
     let mut client = Client::open(&gate, Protocol::Http1).await;
     for _ in 0..2 {
         assert_eq!(client.ask("GET", "/open/x", &[]).await.text(), "until the end");
+    }
+}
+
+/// On HTTP/2 an answer that has no body ends by a flag, and a body may follow all the same.
+#[tokio::test]
+async fn a_body_behind_an_answer_on_http_2_that_has_none_reaches_nobody() {
+    let backend = Backend::start(At::Loopback, Protocol::Http2, |request| async move {
+        let status = request.uri().path().rsplit('/').next().and_then(|last| last.parse().ok()).unwrap();
+        match request.uri().query() {
+            Some("late") => {
+                let (filled, body) = pipe();
+                tokio::spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    filled.send("smuggled").await;
+                });
+                streamed(status, &[], body)
+            }
+            Some("empty") => {
+                let (filled, body) = pipe();
+                tokio::spawn(async move { filled.send("").await });
+                streamed(status, &[], body)
+            }
+            Some(_) => answer(status, &[], "smuggled"),
+            None => answer(status, &[], ""),
+        }
+    });
+    let way = format!("url: \"http://{}\", protocol: http2", backend.address.unwrap());
+    let gate = Gate::start(Setup { way: Some(way), ..Setup::default() }, App::plain());
+    for protocol in BOTH {
+        let mut client = Client::open(&gate, protocol).await;
+        for (method, status) in [("GET", 204), ("GET", 304), ("HEAD", 200), ("HEAD", 204)] {
+            for kind in ["", "?empty", "?whole", "?late"] {
+                let told = client.ask(method, &format!("/open/{status}{kind}"), &[]).await;
+                let expected = if matches!(kind, "" | "?empty") { status } else { 502 };
+                assert_eq!(told.status.as_u16(), expected, "{method} {status}{kind} {protocol:?}");
+                assert!(!told.text().contains("smuggled"));
+                if expected == 502 {
+                    assert_eq!(gate.files.event(told.id())["code"], "APP_INVALID", "{method} {status}{kind}");
+                }
+            }
+        }
     }
 }

@@ -43,6 +43,44 @@ fn a_failure_says_where_what_and_why() {
 }
 
 #[test]
+fn a_form_is_read_as_that_of_a_request_is() {
+    let policy = super::forms::POLICY;
+    let cases = [
+        ("list", "POST /admin.php", "{ a: b }", "allow"),
+        ("view", "POST /admin.php", "{ action: view }", "allow"),
+        ("delete", "POST /admin.php", "{ id: \"7\", action: delete }", "NOT_GRANTED"),
+        ("alike", "POST /admin.php", "{ action: Delete }", "NO_ROUTE"),
+        ("spelt", "POST /admin.php", "{ Action: delete }", "BAD_FRAMING"),
+        ("both", "POST /admin.php?action=delete", "{ action: view }", "BAD_PATH"),
+        ("method", "POST /other", "{ _method: delete }", "BAD_FRAMING"),
+        ("page", "POST /index.php?page=show", "{ page: users }", "BAD_FRAMING"),
+    ];
+    let tests: String = cases
+        .iter()
+        .map(|(name, send, form, expect)| {
+            format!("  {name}: {{ as: {{ roles: [front_desk], tenant: a }}, send: {send}, form: {form}, expect: {expect} }}\n")
+        })
+        .collect();
+    let setup = Setup { policy: format!("{policy}tests:\n{tests}"), ..Setup::default() };
+    let files = Files::write(&setup, "127.0.0.1:1".parse().unwrap());
+    let config = files.path("config.yaml");
+    let said = run(files.root(), &["test", "--config", config.to_str().unwrap()]);
+    assert!(said.out.ends_with("tests: 8, failed: 0\n"), "{said:?}");
+
+    let explain = |arguments: &[&str]| {
+        let who = ["--as-role", "front_desk", "--tenant", "a"];
+        run(files.root(), &[&["explain", "--config", config.to_str().unwrap()], arguments, &who].concat())
+    };
+    let said = explain(&["POST /admin.php", "--form", "id=7", "--form", "action=delete"]);
+    assert!(said.out.contains("`delete` (/admin.php with the form action=delete)"), "{said:?}");
+    assert!(said.out.contains("denied: 403 NOT_GRANTED"), "{said:?}");
+    let said = explain(&["POST /admin.php", "--form", "action[]=delete"]);
+    assert!(said.out.contains("x form ") && said.out.contains("denied: 400 BAD_FRAMING"), "{said:?}");
+    let said = explain(&["GET /admin.php", "--form", "action=delete"]);
+    assert!(said.code == Some(2) && said.err.contains("a form is read of a POST alone"), "{said:?}");
+}
+
+#[test]
 fn a_case_that_is_none_is_invalid() {
     let said = ran("  wrong: { as: anonymous, send: GET /, expect: NOT_GRANTD }\n", &[]);
     assert_eq!(said.code, Some(2), "{said:?}");

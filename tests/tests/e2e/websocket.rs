@@ -73,15 +73,21 @@ pub(crate) fn frame(exchange: &mut Exchange) -> Option<Vec<u8>> {
     Some(text.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect())
 }
 
-/// Says yes to a handshake, with these bytes right behind.
+/// Says yes to a handshake and to `chat` where that is offered, with these bytes right behind.
 pub(crate) fn accept(exchange: &mut Exchange, early: &[u8]) {
+    let offered = exchange.seen.header("sec-websocket-protocol") == Some("chat");
+    accept_with(exchange, if offered { "Sec-WebSocket-Protocol: chat\r\n" } else { "" }, early);
+}
+
+/// Says yes to a handshake, with these further header lines.
+fn accept_with(exchange: &mut Exchange, more: &str, early: &[u8]) {
     let key = exchange.seen.header("sec-websocket-key").unwrap();
     let mut context = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
     context.update(key.as_bytes());
     context.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let answer = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Accept: {}\r\nSec-WebSocket-Protocol: chat\r\nServer: Werkzeug\r\nSet-Cookie: a=b\r\n\r\n",
+         Sec-WebSocket-Accept: {}\r\n{more}Server: Werkzeug\r\nSet-Cookie: a=b\r\n\r\n",
         STANDARD.encode(context.finish())
     );
     exchange.send([answer.as_bytes(), early].concat());
@@ -155,6 +161,29 @@ async fn frames_go_both_ways() {
     }
     let event = gate.files.event(answer.header("x-request-id"));
     assert_eq!((&event["status"], &event["decision"], &event["rule"]), (&json!(101), &json!("allow"), &json!("open")));
+}
+
+#[tokio::test]
+async fn what_was_not_offered_does_not_open_one() {
+    for (offered, taken, opens) in [
+        ("protocol: chat, v2", "protocol: v2", true),
+        ("protocol: chat, v2", "protocol: v3", false),
+        ("protocol: chat", "protocol: chat, v2", false),
+        ("extensions: permessage-deflate; client_max_window_bits", "extensions: permessage-deflate", true),
+        ("protocol: chat", "extensions: permessage-deflate", false),
+        ("protocol: permessage-deflate", "extensions: permessage-deflate", false),
+    ] {
+        let app = App::start(move |exchange| {
+            accept_with(exchange, &format!("Sec-WebSocket-{taken}\r\n"), b"");
+            exchange.until_closed();
+            After::Close
+        });
+        let gate = Gate::start(Setup::default(), app);
+        let more = format!("{OWN}sec-websocket-{offered}\r\n");
+        let answer = Raw::open(&gate).await.ask(handshake("/open/chat", &more)).await.unwrap();
+        let expected = if opens { (101, "") } else { (502, "APP_INVALID") };
+        assert_eq!((answer.status(), answer.code().as_str()), expected, "{offered} {taken}");
+    }
 }
 
 #[tokio::test]

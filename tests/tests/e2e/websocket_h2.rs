@@ -78,7 +78,8 @@ async fn says(stream: &mut Stream, expected: &[u8]) {
 async fn frames_go_both_ways_beside_other_requests_of_the_connection() {
     let gate = Gate::start(Setup::default(), echo());
     let mut sender = open(&gate).await;
-    let answer = ask(&mut sender, asking("/open/chat", "websocket", &OWN)).await;
+    let offering = [OWN[0], OWN[1], ("sec-websocket-protocol", "chat")];
+    let answer = ask(&mut sender, asking("/open/chat", "websocket", &offering)).await;
     for name in ["upgrade", "connection", "sec-websocket-accept", "server"] {
         assert!(!answer.headers().contains_key(name), "{name}");
     }

@@ -57,7 +57,7 @@ pub const METRICS: [MetricEntry; 26] = [
         name: "anteroom_connections_ended_total",
         labels: "reason",
         meaning: "connections that the gate ended for what their clients did: `full`, `address` and `handshakes` were one too \
-                  many, `proxy_protocol` lacked its header; `slow_reader` took an answer too slowly, which on HTTP/2 may end \
+                  many, `rate` came too soon after others of its address, `proxy_protocol` lacked its header; `slow_reader` took an answer too slowly, which on HTTP/2 may end \
                   that one stream only; `header_block` was a block of headers that stayed open; `continuation`, `settings`, `ping`, \
                   `priority`, `reset`, `window_update`, `empty_data` and `unknown_frame` were floods of such frames; `refused` sent one request after the other that was refused",
     },

@@ -14,11 +14,11 @@ use bytes::{Buf as _, Bytes};
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 
 use super::{BodyFate, Broken, Fate};
 use crate::pace::{Alarm, LeastRate, Pace};
+use crate::pipeline::FormPlace;
 use crate::upstream::stall::Stall;
 use crate::upstream::trailers::{TooMany, Trailers};
 use crate::upstream::watch::Watch;
@@ -28,12 +28,12 @@ use crate::upstream::watch::Watch;
 pub struct Arriving {
     held: VecDeque<Bytes>,
     rest: Incoming,
-    room: Option<OwnedSemaphorePermit>,
+    place: Option<FormPlace>,
 }
 
 impl From<Incoming> for Arriving {
     fn from(rest: Incoming) -> Self {
-        Self { held: VecDeque::new(), rest, room: None }
+        Self { held: VecDeque::new(), rest, place: None }
     }
 }
 
@@ -55,9 +55,18 @@ impl Arriving {
         whole
     }
 
-    /// Keeps a place among the bodies that are held, as long as this one is there.
-    pub(crate) fn keep_room(&mut self, room: OwnedSemaphorePermit) {
-        self.room = Some(room);
+    /// Keeps a place among the bodies that are held, until nothing of this one is held any more.
+    pub(crate) fn keep_place(&mut self, place: FormPlace) {
+        self.place = Some(place);
+    }
+
+    /// The next piece that is held.
+    fn next_held(&mut self) -> Option<Bytes> {
+        let next = self.held.pop_front();
+        if self.held.is_empty() {
+            self.place = None;
+        }
+        next
     }
 
     /// What was not read yet.
@@ -181,7 +190,7 @@ impl Body for RequestBody {
 impl Inflow {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            let next = match self.body.held.pop_front() {
+            let next = match self.body.next_held() {
                 Some(held) => Poll::Ready(Some(Ok(Frame::data(held)))),
                 None => Pin::new(&mut self.body.rest).poll_frame(cx),
             };

@@ -1,17 +1,24 @@
 //! The boundary of a multipart body: which one it is, and where it stands.
 
 /// The one boundary that a type names, with the dashes before it.
+///
+/// PHP takes the first `boundary` for it wherever it stands, within the name of another parameter too, and one in lower case
+/// before any other; it and Rack end it at a comma.
 pub(super) fn boundary(kind: &str) -> Option<Vec<u8>> {
-    let mut named = kind.split(';').skip(1).filter_map(|parameter| parameter.split_once('='));
+    let (before, behind) = kind.split_once(';')?;
+    let mut named = behind.split(';').filter_map(|parameter| parameter.split_once('='));
     let is_boundary = |name: &str| name.trim().to_ascii_lowercase().starts_with("boundary");
     let (name, value) = named.by_ref().find(|(name, _)| is_boundary(name))?;
     let value = value.trim();
     let value = value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value);
-    // RFC 2046, section 5.1.1.
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=? ".contains(&byte);
+    // RFC 2046, section 5.1.1, without the comma.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_-./:=? ".contains(&byte);
     let fits = (1..=70).contains(&value.len()) && value.bytes().all(plain) && !value.ends_with(' ');
     let once = name.trim().eq_ignore_ascii_case("boundary") && !named.any(|(name, _)| is_boundary(name));
-    (fits && once).then(|| [b"--", value.as_bytes()].concat())
+    let said = |text: &str| text.to_ascii_lowercase().matches("boundary").count();
+    let alone =
+        !before.contains('=') && said(kind) == 1 + said(value) && (said(value) == 0 || name.trim() == "boundary");
+    (fits && once && alone).then(|| [b"--", value.as_bytes()].concat())
 }
 
 /// Bytes that are looked for in a stream (Knuth, Morris and Pratt): each byte is looked at about once, whatever comes.
@@ -85,8 +92,21 @@ mod tests {
     #[test]
     fn one_clear_boundary_is_read() {
         assert_eq!(boundary("multipart/form-data; boundary=\"X y\""), Some(b"--X y".to_vec()));
-        assert_eq!(boundary("multipart/form-data; boundary=a; x=boundary"), Some(b"--a".to_vec()));
-        for none in ["multipart/form-data", "m/x; boundary=", "m/x; boundary=a; boundary=a", "m/x; boundary*=a"] {
+        assert_eq!(boundary("multipart/form-data; Boundary=a; x=y"), Some(b"--a".to_vec()));
+        assert_eq!(boundary("multipart/form-data; boundary=--boundary--1"), Some(b"----boundary--1".to_vec()));
+        for none in [
+            "m/x; x-boundary=b; boundary=a",
+            "m/x; boundary=a; x=boundary",
+            "m/x; charset=boundary; boundary=a",
+            "m/x; Boundary=a+boundary=b",
+            "m/x; boundary=a,b",
+            "m/x; boundary=\"a,b\"",
+            "m/boundary=b; boundary=a",
+            "multipart/form-data",
+            "m/x; boundary=",
+            "m/x; boundary=a; boundary=a",
+            "m/x; boundary*=a",
+        ] {
             assert_eq!(boundary(none), None, "{none}");
         }
     }

@@ -31,6 +31,23 @@ enum At {
     Head(Vec<u8>),
 }
 
+/// What a byte has come to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Nothing yet.
+    Nothing,
+    /// What no two readers agree on.
+    Refused,
+    /// The end of a boundary where one may stand: what stood before it and behind the last head was a part's.
+    Boundary,
+    /// The end of a delimiter: a part begins.
+    Opened,
+    /// The end of the last delimiter.
+    Closed,
+    /// The end of a head.
+    Head(Vec<u8>),
+}
+
 impl Parts {
     /// Looks for parts between `boundary`, which begins with its two dashes.
     pub(super) fn new(boundary: Vec<u8>) -> Self {
@@ -41,38 +58,59 @@ impl Parts {
 
     /// Takes the next byte; true where it ends what must not stand there.
     pub(super) fn finds(&mut self, byte: u8, names: &mut Names) -> bool {
+        match self.takes(byte) {
+            Step::Nothing | Step::Boundary | Step::Opened | Step::Closed => false,
+            Step::Refused => true,
+            Step::Head(head) => !is_strict(&head) || hold(&head, names),
+        }
+    }
+
+    /// Takes the next byte.
+    pub(super) fn takes(&mut self, byte: u8) -> Step {
         match &mut self.at {
-            At::Content => {
-                let (proper, found) = (self.delimiter.ends(byte), self.anywhere.ends(byte));
-                if found {
+            At::Content => match (self.delimiter.ends(byte), self.anywhere.ends(byte)) {
+                (true, true) => {
                     self.at = At::Delimiter(Vec::new());
+                    Step::Boundary
                 }
-                found && !proper
-            }
+                (false, true) => Step::Refused,
+                (true | false, false) => Step::Nothing,
+            },
             At::Delimiter(since) => {
                 since.push(byte);
-                if matches!(since.as_slice(), b"\r\n" | b"--\r\n") {
-                    self.at = At::Head(Vec::new());
-                    return false;
-                }
-                !b"\r\n".starts_with(since) && !b"--\r\n".starts_with(since)
+                let step = match since.as_slice() {
+                    b"\r\n" => Step::Opened,
+                    b"--\r\n" => Step::Closed,
+                    so_far if b"\r\n".starts_with(so_far) || b"--\r\n".starts_with(so_far) => return Step::Nothing,
+                    _ => return Step::Refused,
+                };
+                self.at = At::Head(Vec::new());
+                step
             }
             At::Head(head) => {
                 let behind_cr = head.last() == Some(&b'\r');
                 let control = byte.is_ascii_control() && !matches!(byte, b'\r' | b'\n' | b'\t');
                 if control || behind_cr != (byte == b'\n') || head.len() >= LONGEST_HEAD {
-                    return true;
+                    return Step::Refused;
                 }
                 head.push(byte);
                 let ended = head.as_slice() == b"\r\n" || head.ends_with(b"\r\n\r\n");
                 if !ended {
-                    return false;
+                    return Step::Nothing;
                 }
                 let head = std::mem::take(head);
                 self.at = At::Content;
                 self.delimiter.stand_behind_line();
-                !is_strict(&head) || hold(&head, names)
+                Step::Head(head)
             }
+        }
+    }
+
+    /// Whether the last delimiter has come, so that the body may end.
+    pub(super) fn is_last(&self) -> bool {
+        match &self.at {
+            At::Content | At::Head(_) => false,
+            At::Delimiter(since) => since.starts_with(b"--"),
         }
     }
 
@@ -87,7 +125,7 @@ impl Parts {
 }
 
 /// Whether a head is one field line after the other, of which one at most is a `Content-Disposition`, and that a plain one.
-fn is_strict(head: &[u8]) -> bool {
+pub(super) fn is_strict(head: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(head) else { return false };
     let mut dispositions = 0;
     text.split("\r\n").filter(|line| !line.is_empty()).all(|line| {
@@ -99,7 +137,7 @@ fn is_strict(head: &[u8]) -> bool {
 }
 
 /// RFC 9110, section 5.6.2, without those that no name of a header or a parameter has.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte))
 }
 
@@ -166,7 +204,7 @@ fn parted(text: &str) -> Option<(Written<'_>, &str)> {
 
 /// Whether a head names one of them: in any of its parameters that is called a name, within a quoted text too, or, where
 /// none is, anywhere. Rack takes `Content-ID`, a file's name or a type for the name of a part that has none.
-fn hold(head: &[u8], names: &mut Names) -> bool {
+pub(super) fn hold(head: &[u8], names: &mut Names) -> bool {
     let text = String::from_utf8_lossy(head);
     let nameless = !text.to_ascii_lowercase().replace("filename", "").contains("name");
     let ends = |letter: char| letter.is_ascii_whitespace() || ":;=\"<>,'".contains(letter);

@@ -138,31 +138,3 @@ fn a_form_whose_names_cannot_be_seen_is_refused() {
     assert!(new(&[(CONTENT_TYPE, "application/json"), (CONTENT_ENCODING, "gzip")]).is_ok());
     assert!(Watch::new(&HeaderMap::new(), false, Vec::new()).is_ok());
 }
-
-#[test]
-fn the_first_method_of_a_form_is_found_and_no_second_passes() {
-    let find = |body: &str| -> Result<Option<String>, &str> {
-        let mut slow = Finder::default();
-        for byte in body.bytes() {
-            if let Some(found) = slow.finds(&[byte])? {
-                return Ok(Some(found));
-            }
-        }
-        slow.end()
-    };
-    let put = Ok(Some("put".to_owned()));
-    for body in ["_method=put", "_method=put&a=b", "a=b&_method=put&_method=put", "x&_method=put"] {
-        assert_eq!(find(body), put, "{body}");
-    }
-    assert_eq!(find("a=b;_method=put&c=d"), Ok(None), "the watch refuses it");
-    assert_eq!(find("_method"), Ok(Some(String::new())));
-    assert_eq!(find(""), Ok(None));
-    assert_eq!(find(&format!("a={}&_method=put", "x".repeat(3_000))), put);
-    for body in ["%5fmethod=put", "_method[]=put", "_METHOD=put", " _method=put"] {
-        assert!(find(body).is_err(), "{body}");
-    }
-    let excused = |body: &str| watch(FORM, &["clinic"]).excusing().finds(body.as_bytes());
-    assert!(!excused("a=b&_method=put&c=d"));
-    assert!(excused("_method=put&_method=put"));
-    assert!(excused("_method=put&a=b&clinic=b"));
-}

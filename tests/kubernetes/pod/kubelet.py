@@ -219,17 +219,17 @@ class Container:
 class Pod:
     """A pod that runs: `objects` are its workload and the ConfigMaps and Secrets that it names."""
 
-    def __init__(self, name, objects, network, v6=False, claims=None):
+    def __init__(self, name, objects, network, claims, run="", v6=False):
         work = next(one for one in objects if one["kind"] in ("Pod", "Deployment", "StatefulSet", "Job"))
         template = work if work["kind"] == "Pod" else work["spec"]["template"]
         self.name, self.spec = name, template["spec"]
         self.meta = {"name": name, "namespace": "default", **template.get("metadata", {})}
         self.grace = self.spec.get("terminationGracePeriodSeconds", 30)
-        self.network, self.v6, self.ip = network, v6, None
+        self.network, self.run, self.v6, self.ip = network, run, v6, None
         self.events, self.began, self.lock = [], time.monotonic(), threading.Lock()
         self.routes = [(0.0, False)]  # since when traffic may come, as a cluster's endpoints would say
         self.leaving = False
-        self.place = tempfile.mkdtemp(prefix="anteroom-pod-")
+        self.place = tempfile.mkdtemp(prefix="pod-", dir=os.path.dirname(claims))
         os.chmod(self.place, 0o755)
         folder = os.path.join(self.place, name)
         os.mkdir(folder)
@@ -294,7 +294,7 @@ class Pod:
 
     def start(self):
         """Starts the containers in a kubelet's order; returns when the main ones run."""
-        podman("pod", "create", "--name", self.name, "--network", self.network)
+        podman("pod", "create", "--name", self.name, "--label", f"run={self.run}", "--network", self.network)
         podman("pod", "start", self.name)
         infra = podman("pod", "inspect", "--format", "{{.InfraContainerID}}", self.name)
         settings = json.loads(podman("inspect", infra))[0]["NetworkSettings"]["Networks"][self.network]

@@ -3,6 +3,8 @@
 import concurrent.futures
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -80,7 +82,17 @@ def main(image, mode, *wanted):
                 kinds["orthanc"] = lambda name: images.orthanc(name, archive.settings(place.path("orthanc.json")))
             for kind, make in kinds.items():
                 made.append(make(f"localhost/anteroom-pods/{kind}:{suffix}"))
-            with World(place, image, dict(zip(kinds, made))) as world, concurrent.futures.ThreadPoolExecutor(3) as pool:
+            world = World(place, image, dict(zip(kinds, made)))
+
+            def interrupted(number, _):
+                world.__exit__()
+                for name in made:
+                    podman("rmi", "-f", name, check=False)
+                shutil.rmtree(place.folder, ignore_errors=True)
+                os._exit(128 + number)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, interrupted)
+            with world, concurrent.futures.ThreadPoolExecutor(3) as pool:
                 results = [pool.submit(run, world, name, scenarios[name], outcomes) for name in chosen if name in TOGETHER]
                 held = all([one.result() for one in results])
                 held = all([run(world, name, scenarios[name], outcomes) for name in chosen if name in ALONE]) and held

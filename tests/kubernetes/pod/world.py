@@ -41,6 +41,9 @@ class World:
         return self
 
     def __exit__(self, *_):
+        left = podman("pod", "ps", "-q", "--filter", f"label=run={self.suffix}", check=False).split()
+        if left:
+            podman("pod", "rm", "-f", "-t", 0, *left, check=False)
         for name in self.networks.values():
             podman("network", "rm", "-f", name, check=False)
 
@@ -51,7 +54,7 @@ class World:
         return PodGate(self.folder(name), source, port, host, **settings)
 
     def pod(self, name, objects, v6=False, **more):
-        return Pod(f"{name}-{self.suffix}", objects, self.networks[v6], v6=v6, claims=self.claims, **more)
+        return Pod(f"{name}-{self.suffix}", objects, self.networks[v6], run=self.suffix, v6=v6, claims=self.claims, **more)
 
     def app(self, *arguments, **more):
         return app(self.images["app"], *arguments, **more)

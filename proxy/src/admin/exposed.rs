@@ -77,7 +77,8 @@ fn port(address: &Address) -> Option<u16> {
         Address::Unix(_) => None,
         Address::Secure(secure) => {
             let host = secure.host.as_str();
-            let here = host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+            let here = host.eq_ignore_ascii_case("localhost")
+                || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
             here.then_some(secure.port)
         }
     }

@@ -35,7 +35,7 @@ pub struct RawLimits {
     pub handshakes: Spanned<u32>,
     /// How long a TLS handshake may take: at most `1m`.
     pub handshake_time: Spanned<Period>,
-    /// How long the head of a request may take, and how long a connection may be silent between two: at most `10m`.
+    /// How long the head of a request may take, and how long a connection may be silent between two: at most `15m`.
     pub head_time: Spanned<Period>,
     /// Requests at once on one HTTP/2 connection: 1 to 1000.
     pub streams: Spanned<u32>,
@@ -150,7 +150,7 @@ pub(super) fn bounds(raw: &RawLimits, faults: &mut Faulty<'_>) -> Option<Bounds>
     let requests = within(&raw.requests, 1, million, faults);
     let streams = within(&raw.streams, 1, 1_000, faults);
     let handshake_time = period(&raw.handshake_time, Duration::from_secs(60), faults);
-    let head_time = period(&raw.head_time, Duration::from_secs(600), faults);
+    let head_time = period(&raw.head_time, Duration::from_secs(900), faults);
     let per_second = size(&raw.least_rate.per_second, 1, 1024 * kib, faults);
     let grace = period(&raw.least_rate.grace, Duration::from_secs(600), faults);
     let whole = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);

@@ -90,15 +90,15 @@ pub(super) fn check_is_not_the_gate(
         };
         own.iter().flatten().any(reaches)
     };
+    let is_own_here = |port: u16| is_own(Ipv4Addr::LOCALHOST.into(), port) || is_own(Ipv6Addr::LOCALHOST.into(), port);
     let itself = match &app.way.address {
         Address::Loopback(address) => is_own(address.ip(), address.port()),
+        Address::Localhost(port) => is_own_here(*port),
         Address::Unix(path) => control == Some(path),
         // What any other name stands for is known to the network alone.
         Address::Secure(secure) => match secure.host.parse::<IpAddr>() {
             Ok(ip) => ip.is_loopback() && is_own(ip, secure.port),
-            Err(_) if secure.host.eq_ignore_ascii_case("localhost") => {
-                is_own(Ipv4Addr::LOCALHOST.into(), secure.port) || is_own(Ipv6Addr::LOCALHOST.into(), secure.port)
-            }
+            Err(_) if secure.host.eq_ignore_ascii_case("localhost") => is_own_here(secure.port),
             Err(_) => false,
         },
     };

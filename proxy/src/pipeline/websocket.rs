@@ -33,9 +33,19 @@ const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Handshake {
     accept: String,
-    /// The key that we ask with, where the client's protocol has none (RFC 8441, section 5).
-    own_key: Option<String>,
+    asked: Asked,
     offered: Offered,
+}
+
+/// How a client asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    /// On HTTP/1.1, with its key.
+    Upgrade,
+    /// On HTTP/2, where none is needed (RFC 8441, section 5); this is the key that we ask the application with.
+    Connect(String),
+    /// On HTTP/2, with a key all the same: a proxy, whose own client on HTTP/1.1 waits for the answer to it.
+    ConnectWithKey,
 }
 
 /// What a client would speak in its WebSocket, by name.
@@ -113,27 +123,35 @@ pub(super) fn asked(parts: &Parts, has_body: bool, id: RequestId) -> Result<Opti
     }
     check_version(headers)?;
     match Sent::of(headers, &SEC_WEBSOCKET_KEY) {
-        Sent::Once(key) if STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16) => {
-            Ok(Some(Handshake { accept: accept(key), own_key: None, offered: Offered::of(headers) }))
+        Sent::Once(key) if is_key(key) => {
+            Ok(Some(Handshake { accept: accept(key), asked: Asked::Upgrade, offered: Offered::of(headers) }))
         }
-        Sent::Once(_) | Sent::Absent | Sent::Unclear => {
-            Err(Rejection::BadHeader("`Sec-WebSocket-Key` is not one key of 16 bytes"))
-        }
+        Sent::Once(_) | Sent::Absent | Sent::Unclear => Err(NO_KEY),
     }
 }
 
-/// On HTTP/2 there is no key, and nothing that belongs to a body.
+const NO_KEY: Rejection = Rejection::BadHeader("`Sec-WebSocket-Key` is not one key of 16 bytes");
+
+fn is_key(key: &str) -> bool {
+    STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16)
+}
+
+/// On HTTP/2 no key is needed, and there is nothing that belongs to a body.
 fn asked_by_connect(headers: &HeaderMap, id: RequestId) -> Result<Handshake, Rejection> {
     check_version(headers)?;
-    if headers.contains_key(SEC_WEBSOCKET_KEY) {
-        return Err(Rejection::BadHeader("`Sec-WebSocket-Key` on HTTP/2"));
-    }
     if headers.contains_key(CONTENT_LENGTH) {
         return Err(Rejection::BadFraming("a request for a WebSocket has no body"));
     }
-    // The key has to be another one for each handshake, and no more: it proves that the answer is one to this request.
-    let key = STANDARD.encode(id.bytes());
-    Ok(Handshake { accept: accept(&key), own_key: Some(key), offered: Offered::of(headers) })
+    let (accept, asked) = match Sent::of(headers, &SEC_WEBSOCKET_KEY) {
+        Sent::Once(key) if is_key(key) => (accept(key), Asked::ConnectWithKey),
+        Sent::Once(_) | Sent::Unclear => return Err(NO_KEY),
+        Sent::Absent => {
+            // It has to be another one for each handshake, and no more: it proves that the answer is one to this request.
+            let key = STANDARD.encode(id.bytes());
+            (accept(&key), Asked::Connect(key))
+        }
+    };
+    Ok(Handshake { accept, asked, offered: Offered::of(headers) })
 }
 
 fn check_version(headers: &HeaderMap) -> Result<(), Rejection> {
@@ -159,7 +177,7 @@ fn accept(key: &str) -> String {
 /// Asks the application, on a head whose hop-by-hop headers were removed.
 pub(super) fn ask(headers: &mut HeaderMap, handshake: &Handshake) -> Result<(), Rejection> {
     announce(headers);
-    if let Some(key) = &handshake.own_key {
+    if let Asked::Connect(key) = &handshake.asked {
         let key = HeaderValue::from_str(key).map_err(|_| Rejection::Internal)?;
         headers.insert(SEC_WEBSOCKET_KEY, key);
     }
@@ -183,7 +201,7 @@ pub(super) fn join(
     client: Option<OnUpgrade>,
     idle: std::time::Duration,
 ) -> Result<(), Rejection> {
-    let by_connect = handshake.is_some_and(|handshake| handshake.own_key.is_some());
+    let by_connect = handshake.is_some_and(|handshake| handshake.asked != Asked::Upgrade);
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         // On HTTP/2 any 2xx would open what the application has not agreed to (RFC 8441, section 5).
         return if by_connect && answer.status().is_success() {
@@ -204,8 +222,11 @@ pub(super) fn join(
     }
     if by_connect {
         *answer.status_mut() = StatusCode::OK;
-        for name in [SEC_WEBSOCKET_ACCEPT, CONTENT_LENGTH, TRANSFER_ENCODING] {
+        for name in [CONTENT_LENGTH, TRANSFER_ENCODING] {
             answer.headers_mut().remove(name);
+        }
+        if handshake.asked != Asked::ConnectWithKey {
+            answer.headers_mut().remove(SEC_WEBSOCKET_ACCEPT);
         }
     }
     answer.extensions_mut().insert(Tunnel::new(client, app, idle));
@@ -270,7 +291,7 @@ mod tests {
     fn the_example_of_the_standard_is_understood() {
         assert_eq!(
             of(&request()).unwrap(),
-            Some(Handshake { accept: ACCEPT.to_owned(), own_key: None, offered: Offered::default() })
+            Some(Handshake { accept: ACCEPT.to_owned(), asked: Asked::Upgrade, offered: Offered::default() })
         );
     }
 
@@ -324,7 +345,7 @@ mod tests {
 
     #[test]
     fn only_the_answer_to_this_request_counts() {
-        let handshake = Handshake { accept: ACCEPT.to_owned(), own_key: None, offered: Offered::default() };
+        let handshake = Handshake { accept: ACCEPT.to_owned(), asked: Asked::Upgrade, offered: Offered::default() };
         let good = head(&[("connection", "Upgrade"), ("upgrade", "websocket"), ("sec-websocket-accept", ACCEPT)]);
         assert!(handshake.is_met_by(&good));
         for (name, value) in

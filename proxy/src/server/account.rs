@@ -67,6 +67,16 @@ impl Budget {
     }
 }
 
+/// Whose requests come on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clients {
+    /// Those of one client.
+    One,
+    /// Those of everybody behind a sender that `client_address` names. It passes on what its clients take back; a
+    /// connection that is ended for one of them would end the requests of all others.
+    Many,
+}
+
 /// What one connection has done.
 #[derive(Debug)]
 pub(super) struct Account {
@@ -89,12 +99,17 @@ pub(super) struct Account {
 }
 
 impl Account {
-    pub(super) fn new(head_time: Duration, rate: LeastRate, now: Instant) -> Self {
+    /// `clients` says whose requests come on the connection.
+    pub(super) fn new(clients: Clients, head_time: Duration, rate: LeastRate, now: Instant) -> Self {
+        let resets = match clients {
+            Clients::One => Budget::new(200, 20, now),
+            Clients::Many => Budget::new(20_000, 2_000, now),
+        };
         Self {
             settings: Budget::new(32, 1, now),
             pings: Budget::new(100, 10, now),
             priorities: Budget::new(200, 20, now),
-            resets: Budget::new(200, 20, now),
+            resets,
             updates: Budget::new(1_000, 100, now),
             empty: Budget::new(100, 10, now),
             unknown: Budget::new(100, 10, now),
@@ -245,7 +260,7 @@ mod tests {
             (DATA, 100, 10, Ended::EmptyData),
             (0x2a, 100, 10, Ended::UnknownFrame),
         ] {
-            let mut account = Account::new(Duration::from_secs(30), RATE, start);
+            let mut account = Account::new(Clients::One, Duration::from_secs(30), RATE, start);
             for _ in 0..most {
                 assert_eq!(account.came(head(kind, 0, 1, 0), start), Ok(()));
             }
@@ -259,9 +274,19 @@ mod tests {
     }
 
     #[test]
+    fn who_speaks_for_many_may_take_back_what_many_take_back() {
+        let start = Instant::now();
+        let mut account = Account::new(Clients::Many, Duration::from_secs(30), RATE, start);
+        for _ in 0..20_000 {
+            assert_eq!(account.came(head(RST_STREAM, 0, 1, 4), start), Ok(()));
+        }
+        assert_eq!(account.came(head(RST_STREAM, 0, 1, 4), start), Err(Ended::Reset));
+    }
+
+    #[test]
     fn grpc_with_tiny_messages_pings_and_window_updates_goes_on_for_ever() {
         let start = Instant::now();
-        let mut account = Account::new(Duration::from_secs(30), RATE, start);
+        let mut account = Account::new(Clients::One, Duration::from_secs(30), RATE, start);
         account.came(head(HEADERS, 4, 1, 50), start).unwrap();
         account.left(head(HEADERS, 4, 1, 50), start);
         for _ in 0..100_000 {
@@ -276,13 +301,13 @@ mod tests {
     #[test]
     fn a_block_of_headers_has_a_bound_and_a_time() {
         let start = Instant::now();
-        let mut account = Account::new(Duration::from_secs(30), RATE, start);
+        let mut account = Account::new(Clients::One, Duration::from_secs(30), RATE, start);
         account.came(head(HEADERS, 0, 1, 9), start).unwrap();
         for _ in 0..CONTINUATIONS {
             account.came(head(CONTINUATION, 0, 1, 9), start).unwrap();
         }
         assert_eq!(account.came(head(CONTINUATION, 0, 1, 9), start), Err(Ended::Continuation));
-        let mut account = Account::new(Duration::from_secs(30), RATE, start);
+        let mut account = Account::new(Clients::One, Duration::from_secs(30), RATE, start);
         account.came(head(HEADERS, 0, 1, 9), start).unwrap();
         for _ in 0..4 {
             account.came(head(CONTINUATION, 0, 1, 0), start).unwrap();
@@ -295,7 +320,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_handed_on_and_never_taken_is_late_and_a_silent_one_is_not() {
         let start = Instant::now();
-        let mut account = Account::new(Duration::from_secs(30), RATE, start);
+        let mut account = Account::new(Clients::One, Duration::from_secs(30), RATE, start);
         for stream in [1, 3] {
             account.came(head(HEADERS, 5, stream, 50), start).unwrap();
             account.left(head(HEADERS, 4, stream, 50), start);

@@ -23,6 +23,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::arrival::{self, Caller};
+use super::account::Clients;
 use super::flood::Watched;
 use super::guard::{Guard, Notes};
 use super::handshake;
@@ -249,7 +250,8 @@ async fn serve_http2(socket: Socket, served: Served, mut stages: Stages) {
     let refusals = served.refusals.clone().unwrap_or_default();
     let streams = Streams::new(Arc::clone(&served.shared));
     let link = streams.link();
-    let socket = Watched::new(socket, Arc::clone(&served.shared), Arc::clone(&link));
+    let clients = if served.refusals.is_some() { Clients::One } else { Clients::Many };
+    let socket = Watched::new(socket, clients, Arc::clone(&served.shared), Arc::clone(&link));
     let service = service_fn(move |request| served.clone().answer_on_stream(request));
     let connection = http2::Builder::new(streams)
         .timer(TokioTimer::new())

@@ -17,7 +17,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
-use super::account::Account;
+use super::account::{Account, Clients};
 use super::frames::Frames;
 use super::streams::Link;
 use crate::pace::Alarm;
@@ -39,7 +39,7 @@ pub(super) struct Watched<S> {
 
 impl<S> Watched<S> {
     /// Watches `socket`, whose streams are at the other end of `link`.
-    pub(super) fn new(socket: S, shared: Arc<Shared>, link: Arc<Link>) -> Self {
+    pub(super) fn new(socket: S, clients: Clients, shared: Arc<Shared>, link: Arc<Link>) -> Self {
         let limits = shared.runtime.load().limits;
         Self {
             socket,
@@ -47,7 +47,7 @@ impl<S> Watched<S> {
             link,
             incoming: Frames::after_preface(),
             outgoing: Frames::from_the_start(),
-            account: Box::new(Account::new(limits.head_time, limits.least_rate, Instant::now())),
+            account: Box::new(Account::new(clients, limits.head_time, limits.least_rate, Instant::now())),
             alarm: Alarm::default(),
             over: false,
         }

@@ -53,24 +53,41 @@ fn every_example_compiles() {
     }
 }
 
-/// A page of the manual shows a file in the fence behind the line that names it.
-#[test]
-fn the_manual_shows_the_files_of_the_real_applications_as_they_are() {
-    let page = fs::read_to_string(house().join("docs/real-applications.md")).unwrap();
+/// The files that a page shows, each in the fence behind the line that names it; the page holds them as they are.
+fn shown(page: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(house().join(page)).unwrap();
     let mut shown = BTreeSet::new();
-    for (before, rest) in page.match_indices("`:\n\n```").map(|(at, _)| (&page[..at], &page[at + 4..])) {
+    for (before, rest) in text.match_indices("`:\n\n```").map(|(at, _)| (&text[..at], &text[at + 4..])) {
         let name = before.rsplit('`').next().unwrap();
         let (_, text) = rest.trim_start_matches('`').split_once('\n').unwrap();
         let text = text.split_once("\n```").unwrap().0;
         let file = fs::read_to_string(house().join(name)).unwrap();
-        assert!(file.trim_end() == text, "docs/real-applications.md does not show `{name}` as it is");
+        assert!(file.trim_end() == text, "{page} does not show `{name}` as it is");
         shown.insert(name.to_owned());
     }
+    shown
+}
+
+#[test]
+fn the_manual_shows_the_files_of_the_real_applications_as_they_are() {
+    let shown = shown("docs/real-applications.md");
     for example in examples().iter().filter(|path| path.starts_with(house().join("tests/apps"))) {
         let policies = fs::read_dir(example.join("policies")).unwrap().map(|entry| entry.unwrap().path());
         for file in policies.chain([example.join("config.yaml")]) {
             let name = file.strip_prefix(house()).unwrap().to_str().unwrap().to_owned();
             assert!(shown.contains(&name), "docs/real-applications.md does not show `{name}`");
+        }
+    }
+}
+
+/// `tests/front/run` starts what stands in front from these very files.
+#[test]
+fn the_manual_shows_the_files_of_what_stands_in_front_as_they_are() {
+    let shown = shown("docs/in-front.md");
+    for folder in ["docs/examples/front", "docs/examples/front/kubernetes"] {
+        for file in fs::read_dir(house().join(folder)).unwrap().map(|entry| entry.unwrap().path()) {
+            let name = file.strip_prefix(house()).unwrap().to_str().unwrap().to_owned();
+            assert!(file.is_dir() || shown.contains(&name), "docs/in-front.md does not show `{name}`");
         }
     }
 }

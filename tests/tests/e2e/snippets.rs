@@ -97,6 +97,7 @@ fn folder() -> TempDir {
     fs::write(at("keys/app/tls.crt"), &pair.cert_pem).unwrap();
     fs::write(at("keys/app/tls.key"), &pair.key_pem).unwrap();
     fs::write(at("keys/devices-ca.pem"), ca.ca_pem()).unwrap();
+    fs::write(at("keys/front-ca.pem"), ca.ca_pem()).unwrap();
     fs::write(at("keys/devices.crl"), ca.revoke(&[], validity).unwrap()).unwrap();
     fs::write(at("keys/collector-ca.pem"), ca.ca_pem()).unwrap();
     fs::write(at("keys/otlp-headers"), "Authorization: Bearer of-nobody\n").unwrap();

@@ -156,6 +156,21 @@ async fn it_is_judged_as_a_get_whose_origin_is_checked() {
 }
 
 #[tokio::test]
+async fn a_proxy_whose_own_client_sent_a_key_gets_the_answer_to_it() {
+    let gate = Gate::start(Setup::default(), echo());
+    let mut sender = open(&gate).await;
+    let headers = [
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("origin", "https://clinic.example"),
+    ];
+    let answer = ask(&mut sender, asking("/open/chat", "websocket", &headers)).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(answer.headers()["sec-websocket-accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "RFC 6455, section 1.3");
+    assert_eq!(gate.app.last().header("sec-websocket-key"), Some("dGhlIHNhbXBsZSBub25jZQ=="));
+}
+
+#[tokio::test]
 async fn what_is_asked_for_in_another_way_is_refused() {
     let gate = Gate::start(Setup::default(), echo());
     let before = gate.app.count();
@@ -167,7 +182,7 @@ async fn what_is_asked_for_in_another_way_is_refused() {
         ("websocket", &[("sec-websocket-version", "8")], "BAD_HEADER"),
         (
             "websocket",
-            &[("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")],
+            &[("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZQ==")],
             "BAD_HEADER",
         ),
         ("websocket", &[("sec-websocket-version", "13"), ("content-length", "0")], "BAD_FRAMING"),

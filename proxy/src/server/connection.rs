@@ -22,8 +22,8 @@ use tokio::time::{Instant, sleep};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::arrival::{self, Caller};
 use super::account::Clients;
+use super::arrival::{self, Caller};
 use super::flood::Watched;
 use super::guard::{Guard, Notes};
 use super::handshake;

@@ -180,11 +180,7 @@ async fn what_is_asked_for_in_another_way_is_refused() {
         ("WebSocket", &[("sec-websocket-version", "13")], "BAD_PATH"),
         ("websocket", &[], "BAD_HEADER"),
         ("websocket", &[("sec-websocket-version", "8")], "BAD_HEADER"),
-        (
-            "websocket",
-            &[("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZQ==")],
-            "BAD_HEADER",
-        ),
+        ("websocket", &[("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZQ==")], "BAD_HEADER"),
         ("websocket", &[("sec-websocket-version", "13"), ("content-length", "0")], "BAD_FRAMING"),
     ] {
         let headers: Vec<_> = headers.iter().copied().chain([("origin", "https://clinic.example")]).collect();

@@ -137,10 +137,10 @@ class Gate:
 
     def __init__(self, place, source, app_port, host, workers=None):
         self.place, self.host, self.binary = place, host, binary()
-        self.port, self.health = free_port(), free_port()
+        self.address, self.port, self.health = "127.0.0.1", free_port(), free_port()
         self.folder = place.path("gate")
         shutil.copytree(source, self.folder, ignore=shutil.ignore_patterns("README.md", "scenario*", "site", "*.pyc"))
-        self.config = f"{self.folder}/config.yaml"
+        self.config, self.audit = f"{self.folder}/config.yaml", f"{self.folder}/audit"
         text = open(self.config).read()
         for key, value in (("url", f"http://127.0.0.1:{app_port}"), ("https", f"127.0.0.1:{self.port}"),
                            ("health", f"127.0.0.1:{self.health}")):
@@ -186,7 +186,7 @@ class Gate:
 
     def ask(self, method, path, token=None, body=None, headers=None, host=None):
         """One request over a connection of its own, by Python's own client: HTTP/1.1."""
-        raw = socket.create_connection(("127.0.0.1", self.port), PATIENCE)
+        raw = socket.create_connection((self.address, self.port), PATIENCE)
         connection = http.client.HTTPSConnection(self.host, self.port, timeout=PATIENCE)
         connection.sock = self.context.wrap_socket(raw, server_hostname=self.host)
         headers = dict(headers or {})
@@ -216,7 +216,7 @@ class Gate:
         """One request by curl, which speaks HTTP/2 here and asks before it sends a large body (`Expect`)."""
         head, body = self.place.path("curl.head"), self.place.path("curl.body")
         auth = ["--header", f"Authorization: Bearer {token}"] if token else []
-        command = ["curl", "--silent", "--show-error", "--cacert", self.ca, "--resolve", f"{self.host}:{self.port}:127.0.0.1",
+        command = ["curl", "--silent", "--show-error", "--cacert", self.ca, "--resolve", f"{self.host}:{self.port}:{self.address}",
                    "--max-time", "60", "--dump-header", head, "--output", body, "--write-out", "%{http_code} %{http_version}",
                    *auth, *arguments, f"{self.origin}{path}"]
         open(body, "w").close()
@@ -233,9 +233,9 @@ class Gate:
     def record(self):
         """The record so far, every whole line."""
         events = []
-        for name in sorted(os.listdir(f"{self.folder}/audit")):
+        for name in sorted(os.listdir(self.audit)):
             if name.endswith(".jsonl"):
-                with open(f"{self.folder}/audit/{name}") as lines:
+                with open(f"{self.audit}/{name}") as lines:
                     events += [json.loads(line) for line in lines if line.endswith("\n")]
         return events
 

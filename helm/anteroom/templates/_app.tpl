@@ -43,7 +43,8 @@ labels:
 {{- $probe := omit .probe "httpGet" "tcpSocket" "grpc" -}}
 {{- if not (hasKey .probe "exec") -}}
 {{- $path := printf "/app-health/app/%s" $word -}}
-{{- $_ := set $probe "httpGet" (dict "path" $path "port" "anteroom-health") -}}
+{{- /* By number: a name would be looked up among the ports of the application's own container. */ -}}
+{{- $_ := set $probe "httpGet" (dict "path" $path "port" 9900) -}}
 {{- if not (hasKey $probe "timeoutSeconds") -}}
 {{- $_ := set $probe "timeoutSeconds" 2 -}}
 {{- end -}}

@@ -10,6 +10,8 @@ import re
 
 import celpy
 
+from webhook import apply
+
 TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[A-Za-z_][\w.]*|\s+|.', re.S)
 
 
@@ -102,21 +104,3 @@ def merge(into, what):
                 merge(next(old for old in into[key] if old["name"] == one["name"]), one)
         else:
             into[key] = value
-
-
-def apply(pod, operation):
-    """One operation of a JSON patch (RFC 6902), as far as it is used here."""
-    *path, last = [part.replace("~1", "/").replace("~0", "~") for part in operation["path"].split("/")[1:]]
-    at = pod
-    for part in path:
-        at = at[int(part)] if isinstance(at, list) else at[part]
-    if isinstance(at, list):
-        last = len(at) if last == "-" else int(last)
-    if operation["op"] == "remove":
-        del at[last]
-    elif operation["op"] == "add" and isinstance(at, list):
-        at.insert(last, operation["value"])
-    elif operation["op"] in ("add", "replace"):
-        at[last] = operation["value"]
-    else:
-        raise ValueError(f"unknown: {operation}")

@@ -1,12 +1,18 @@
 """How a pod lives: the order at its start and its end, a Job, a crash, IPv6 alone, names, ways around the gate."""
 
 import os
+import sys
 import threading
 import time
 
 from kubelet import podman
-from subject import P2, RESTRICTED, charted, everyday, people, secret
+from subject import RESTRICTED, ROOT, binary, charted, everyday, people, secret
 from world import holds, metrics, status
+
+sys.path.insert(0, f"{ROOT}/tests/kubernetes")
+
+from injector_pods import refused_by_restricted  # noqa: E402
+from webhook import Webhook  # noqa: E402
 
 
 def everyday_holds(gate, tokens):
@@ -75,6 +81,27 @@ def chart(world):
     places = [event["seq"] for event in events if event["origin"] == events[-1]["origin"]]
     holds("no place of the order is missing or taken twice", places == list(range(places[0], places[0] + len(places))), places)
     return f"ready {back:.1f} s after SIGKILL, {len(events)} events in order through three lives"
+
+
+def webhook(world):
+    """A pod that nobody but the webhook has touched: patched in answer to an API server's question, and restricted."""
+    gate = world.gate("webhook")
+    work = world.app("serve")
+    one = {**work["spec"]["template"], "apiVersion": "v1", "kind": "Pod"}
+    one["metadata"] = {**one["metadata"], "name": "app", "namespace": "clinic", "labels": {"anteroom.dev/inject": "true"}}
+    server = Webhook(binary(), gate.place.path("hook"), ["injector", "serve", "--image", world.image, f"--tls={gate.place.path('hook')}/tls"])
+    try:
+        patched = server.ask(one)
+        holds("the pod is injected", isinstance(patched, dict) and patched != one, patched)
+        holds("and is left alone when asked again", server.ask(patched) == patched)
+    finally:
+        holds("the webhook ends in order", server.end() == 0)
+    holds("it is restricted", refused_by_restricted(patched) == [], refused_by_restricted(patched))
+    with world.pod("webhook", gate.objects(patched)) as pod:
+        pod.start().until_ready()
+        ready = pod.at("ready")
+        everyday_holds(gate.behind(pod), people(gate))
+    return f"ready after {ready:.1f} s, everyday judged and on the record"
 
 
 def job(world):

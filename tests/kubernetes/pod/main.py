@@ -23,7 +23,7 @@ from gate import Place, binary  # noqa: E402
 from world import World  # noqa: E402
 
 # Those that measure nothing under load run beside each other; the others have the machine for themselves.
-TOGETHER = {"start and stop": life.start_and_stop, "example P2 by the chart": life.chart, "Job": life.job, "IPv6 alone": life.ipv6,
+TOGETHER = {"start and stop": life.start_and_stop, "example P2 by the chart": life.chart, "by the webhook": life.webhook, "Job": life.job, "IPv6 alone": life.ipv6,
             "ways around the gate": life.exposed, "names": life.names, "Orthanc": archive.orthanc}
 ALONE = {"reload under load": traffic.reload, "rollout under load": traffic.rollout, "64 MiB and half a CPU": traffic.limits}
 LONG = {"IPv6 alone", "names", "Orthanc"}

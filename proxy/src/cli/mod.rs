@@ -70,7 +70,7 @@ enum Command {
 #[derive(Clone, Debug, clap::Args)]
 struct ConfigPath {
     /// The configuration file
-    #[arg(short, long, value_name = "FILE", default_value = "/etc/anteroom/config.yaml")]
+    #[arg(short, long, value_name = "FILE", default_value = "/etc/anteroom/config/config.yaml")]
     config: PathBuf,
 }
 

@@ -15,6 +15,9 @@ use crate::settings::Settings;
 /// Volumes whose group and mode the app does not notice: they are made for this pod and open to all of it.
 const HARMLESS: [&str; 5] = ["configMap", "downwardAPI", "projected", "emptyDir", "hostPath"];
 
+/// The mode of a Secret (0644) that the API server writes before a webhook sees the pod, where nobody wrote one.
+const FILLED_IN: u64 = 0o644;
+
 /// Sets the group where that is needed and harmless. Can the gate's Secrets be given to the group?
 pub(super) fn settle(
     spec: &mut Object,
@@ -38,7 +41,9 @@ fn harmless(spec: &Object) -> Result<bool, Refusal> {
     let volumes: Vec<&Object> = items(spec, "volumes")?.filter_map(Value::as_object).collect();
     for volume in &volumes {
         let secret = map(volume, "secret")?;
-        let own_mode = |secret: &Object| given(secret, "defaultMode").is_some() || given(secret, "items").is_some();
+        let own_mode = |secret: &Object| {
+            given(secret, "defaultMode").is_some_and(|mode| *mode != FILLED_IN) || given(secret, "items").is_some()
+        };
         let harmless = match secret {
             Some(secret) => !own_mode(secret),
             None => HARMLESS.iter().any(|kind| given(volume, kind).is_some()),

@@ -6,7 +6,7 @@ use crate::names;
 use crate::note::Note;
 use crate::outcome::Refusal;
 use crate::pod::{Container, Object, Pod, Role, given, items, map, no_pod, text};
-use crate::settings::{AppAddress, Mode, Settings};
+use crate::settings::{AppAddress, AppPort, Mode, Settings};
 
 /// Everything that keeps the gate out of a pod, the first that is found.
 pub(crate) fn fits(pod: &Pod<'_>, wanted: &Settings) -> Result<Vec<Note>, Refusal> {
@@ -35,6 +35,33 @@ pub(crate) fn fits(pod: &Pod<'_>, wanted: &Settings) -> Result<Vec<Note>, Refusa
         }
     }
     Ok(notes)
+}
+
+/// Refuses a port that an annotation of the pod names and that no container declares.
+///
+/// A Service would otherwise go on leading to the app, and nobody would hear of the slip. Containers need not declare their
+/// ports: where none does, a number is believed. A name without its port is none.
+pub(crate) fn declared(pod: &Pod<'_>, named: &[(&'static str, AppPort)]) -> Result<(), Refusal> {
+    let mut ports = Vec::new();
+    for container in &pod.containers {
+        for port in container.maps("ports")? {
+            ports.extend(number(port, "containerPort", container.name)?.map(|number| (text(port, "name"), number)));
+        }
+    }
+    for (annotation, said) in named {
+        let known = match said {
+            AppPort::Number(said) => ports.is_empty() || ports.iter().any(|(_, port)| *port == u64::from(*said)),
+            AppPort::Name(said) => ports.iter().any(|(name, _)| *name == Some(said.as_str())),
+        };
+        if !known {
+            let shown = ports.iter().map(|(name, port)| match name {
+                Some(name) => format!("`{name}` ({port})"),
+                None => port.to_string(),
+            });
+            return Err(Refusal::UnknownAppPort { annotation, port: said.clone(), declared: shown.collect() });
+        }
+    }
+    Ok(())
 }
 
 /// Is it there and not `false`? What is neither true nor false counts as true: the strict side.

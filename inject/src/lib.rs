@@ -95,13 +95,14 @@ fn injected(template: &Value, settings: &Settings) -> Result<Injected, Not> {
     let wanted = wanted::wanted(template, settings)?;
     let pod = pod::Pod::of(template)?;
     let mut notes = fit::fits(&pod, &wanted)?;
+    fit::declared(&pod, &wanted::named_ports(template)?)?;
     let mut changes = Vec::new();
     let mut template = template.clone();
     // ORDER: the app's probes come first, since the sidecar carries what they were.
     let recorded = probes::rewrite(&mut template, &wanted, &mut changes, &mut notes)?;
     sidecar::add(&mut template, &wanted, &recorded, &mut changes, &mut notes)?;
-    let Settings { names, .. } = wanted;
-    Ok(Injected { template, changes, notes, config: names.config, policies: names.policies, app_port: wanted.app_port })
+    let Settings { names, app_port, keep_ports, .. } = wanted;
+    Ok(Injected { template, changes, notes, names, app_port, keep_ports })
 }
 
 #[cfg(test)]

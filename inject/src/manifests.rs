@@ -98,13 +98,14 @@ fn workload(
         Outcome::Injected(done) => {
             let mut done = *done;
             if settings.rollout == Rollout::Restart
-                && let Some(hash) = configs.digest(place.namespace(), &done.config, &done.policies, sha256)
+                && let Some(hash) =
+                    configs.digest(place.namespace(), &done.names.config, &done.names.policies, sha256)
                 && let Some(annotations) =
                     done.template.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
             {
                 annotations.insert(names::CONFIG_HASH.to_owned(), hash.into());
             }
-            pods.push(services::Pods::of(&place, template, done.app_port.as_ref()));
+            pods.push(services::Pods::of(&place, &done.template, settings, done.app_port.as_ref(), &done.keep_ports));
             document.change(object, path, done.template);
             report.add(place, What::Injected { changes: done.changes, notes: done.notes });
         }
@@ -113,7 +114,8 @@ fn workload(
         }
         Outcome::Skipped(skip) => {
             if skip == crate::Skip::AlreadyThere {
-                pods.push(services::Pods::of(&place, template, workload::said_port(template, settings).as_ref()));
+                let (app, kept) = workload::said_ports(template, settings);
+                pods.push(services::Pods::of(&place, template, settings, app.as_ref(), &kept));
             } else {
                 pods.push(services::Pods::without(&place, template));
             }

@@ -19,6 +19,8 @@ pub const TLS: &str = "anteroom.dev/tls";
 pub const KEYS: &str = "anteroom.dev/keys";
 /// Annotation: the app's port that Services point at, by number or by name.
 pub const APP_PORT: &str = "anteroom.dev/app-port";
+/// Annotation: ports of the app that Services may reach around the gate, by number or by name, parted by commas.
+pub const KEEP_PORTS: &str = "anteroom.dev/keep-ports";
 /// Annotation: where the app listens, `loopback` or `pod`.
 pub const APP_ADDRESS: &str = "anteroom.dev/app-address";
 /// Annotation: `native` or `container`.
@@ -35,12 +37,13 @@ pub const MEMORY_LIMIT: &str = "anteroom.dev/memory-limit";
 pub const AUDIT_SIZE: &str = "anteroom.dev/audit-size";
 
 /// Every annotation of ours that a pod template may carry. Any other under `anteroom.dev/` is refused.
-pub const ANNOTATIONS: [&str; 14] = [
+pub const ANNOTATIONS: [&str; 15] = [
     CONFIG,
     POLICIES,
     TLS,
     KEYS,
     APP_PORT,
+    KEEP_PORTS,
     APP_ADDRESS,
     MODE,
     IMAGE,
@@ -54,7 +57,8 @@ pub const ANNOTATIONS: [&str; 14] = [
 
 /// The container.
 pub const CONTAINER: &str = "anteroom";
-/// The port on which the gate serves, and the `targetPort` of Services.
+/// The port on which the gate serves. Services take its number: the name of a port of an init container that keeps running
+/// is looked up by newer clusters alone (Kubernetes issue 127958).
 pub const PORT: &str = "anteroom";
 /// The port of probes and metrics.
 pub const HEALTH_PORT: &str = "anteroom-health";

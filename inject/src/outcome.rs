@@ -7,7 +7,7 @@ use std::fmt;
 use serde_json::Value;
 
 use crate::note::Note;
-use crate::settings::{AppPort, Mode};
+use crate::settings::{AppPort, Mode, Names};
 
 /// What came of a template.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,12 +29,12 @@ pub struct Injected {
     pub changes: Vec<Change>,
     /// What somebody should know.
     pub notes: Vec<Note>,
-    /// The ConfigMap of the configuration that the pod reads.
-    pub config: String,
-    /// The ConfigMap of the policies that the pod reads.
-    pub policies: String,
+    /// The ConfigMaps and Secrets that the pod needs, in its namespace.
+    pub names: Names,
     /// The app's port that Services point at, where it was said.
     pub app_port: Option<AppPort>,
+    /// The app's ports that Services may reach around the gate.
+    pub keep_ports: Vec<AppPort>,
 }
 
 /// Why nothing was to be done.
@@ -135,6 +135,15 @@ pub enum Refusal {
         /// The known one that it most looks like.
         like: Option<&'static str>,
     },
+    /// An annotation names a port of the app that no container declares.
+    UnknownAppPort {
+        /// The annotation.
+        annotation: &'static str,
+        /// The port that it names.
+        port: AppPort,
+        /// The ports that there are, as they are shown.
+        declared: Vec<String>,
+    },
     /// A probe names a port that its container does not have.
     UnknownProbePort {
         /// The container.
@@ -168,6 +177,7 @@ impl Refusal {
             Self::BadLabel { .. } => "bad-label",
             Self::BadAnnotation { .. } => "bad-annotation",
             Self::UnknownAnnotation { .. } => "unknown-annotation",
+            Self::UnknownAppPort { .. } => "unknown-app-port",
             Self::UnknownProbePort { .. } => "unknown-probe-port",
             Self::NoPod { .. } => "no-pod",
         }
@@ -186,14 +196,20 @@ impl Refusal {
             Self::PortTaken { .. } => {
                 "move the gate with `ports` in the settings, and `listen` in its configuration alike".into()
             }
-            Self::PortNameTaken { .. } => "give the app's port another name; Services find the gate by this one".into(),
+            Self::PortNameTaken { .. } => "give the app's port another name; this one is the gate's".into(),
             Self::VolumeTaken { .. } => "give the app's volume another name".into(),
             Self::VolumeMounted { .. } => "the gate's volumes are the gate's alone; take the mount out".into(),
             Self::NeverEnds => "use mode `native`, which ends with the app".into(),
-            Self::BadLabel { .. } => "write `\"true\"` or `\"false\"`, in quotes".into(),
+            Self::BadLabel { .. } => "write `\"true\"` or `\"false\"`, in quotes; with Helm `--set-string`, since `--set` makes it no text".into(),
             Self::BadAnnotation { takes, .. } => format!("it takes {takes}"),
             Self::UnknownAnnotation { like: Some(like), .. } => format!("did you mean `{like}`?"),
             Self::UnknownAnnotation { like: None, .. } => "take it out".into(),
+            Self::UnknownAppPort { declared, .. } if declared.is_empty() => {
+                "write its number, or name the port in the container's `ports`".into()
+            }
+            Self::UnknownAppPort { declared, .. } => {
+                format!("the containers declare {}: name one of them, or add yours to `ports`", declared.join(", "))
+            }
             Self::UnknownProbePort { .. } => "write its number, or name the port in the container's `ports`".into(),
             Self::NoPod { .. } => "compare it with what `kubectl create --dry-run=client -o yaml` writes".into(),
         }
@@ -227,6 +243,9 @@ impl fmt::Display for Refusal {
             Self::BadLabel { value } => write!(f, "the label `anteroom.dev/inject` says `{value}`"),
             Self::BadAnnotation { name, value, .. } => write!(f, "the annotation `{name}` says `{value}`"),
             Self::UnknownAnnotation { name, .. } => write!(f, "there is no annotation `{name}`"),
+            Self::UnknownAppPort { annotation, port, .. } => {
+                write!(f, "the annotation `{annotation}` names the port `{port}`, which no container declares")
+            }
             Self::UnknownProbePort { container, probe, port } => {
                 write!(
                     f,

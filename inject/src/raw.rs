@@ -66,6 +66,11 @@ pub struct RawApp {
     pub address: AppAddress,
     /// Its port that Services point at, by number or name. Left out: the only one that the pod declares.
     pub port: Option<RawPort>,
+    /// Its ports that Services may reach around the gate, by number or name: at most 64. A Service that leads to any other
+    /// is refused.
+    #[serde(default)]
+    #[schemars(length(max = 64))]
+    pub keep_ports: Vec<RawPort>,
     /// How long its containers are kept from ending, so that requests stop coming first. `0s`: not at all.
     pub sleep: Option<Seconds>,
 }
@@ -141,6 +146,7 @@ impl RawInjection {
         settings.user = self.user.0;
         settings.app_address = self.app.address;
         settings.app_port = self.app.port.map(|port| port.0);
+        settings.keep_ports = self.app.keep_ports.into_iter().map(|port| port.0).collect();
         keep(&mut settings.app_sleep, self.app.sleep.map(|sleep| sleep.0));
         settings.drain = self.drain.0;
         settings.rollout = self.rollout;

@@ -5,6 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+/// The most ports of a list.
+pub(crate) const MOST_PORTS: usize = 64;
+
 /// Everything that [`inject`](crate::inject) needs to know beside the template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -31,6 +34,8 @@ pub struct Settings {
     pub app_address: AppAddress,
     /// The app's port that Services point at; `None`: the only one that the pod declares.
     pub app_port: Option<AppPort>,
+    /// Ports of the app that Services may reach around the gate. A Service that leads to any other is refused.
+    pub keep_ports: Vec<AppPort>,
     /// Seconds for which the app's containers are kept from ending, so that requests stop coming first. 0: not at all.
     pub app_sleep: u16,
     /// Seconds in which the gate ends what is open: `drain.deadline` of its configuration.
@@ -54,6 +59,7 @@ impl Settings {
             user: Some(65532),
             app_address: AppAddress::Loopback,
             app_port: None,
+            keep_ports: Vec::new(),
             app_sleep: 10,
             drain: 25,
             rollout: Rollout::Reload,
@@ -163,6 +169,13 @@ impl AppPort {
         let edges = !text.starts_with('-') && !text.ends_with('-') && !text.contains("--");
         let letter = text.bytes().any(|byte| byte.is_ascii_lowercase());
         (plain && edges && letter && text.len() <= 15).then(|| Self::Name(text.to_owned()))
+    }
+
+    /// Some of them, parted by commas; at most 64.
+    #[must_use]
+    pub fn parse_list(text: &str) -> Option<Vec<Self>> {
+        let ports: Option<Vec<Self>> = text.split(',').take(MOST_PORTS + 1).map(|port| Self::parse(port.trim())).collect();
+        ports.filter(|ports| ports.len() <= MOST_PORTS)
     }
 }
 
@@ -298,6 +311,11 @@ mod tests {
         assert_eq!(AppPort::parse("http-2"), Some(AppPort::Name("http-2".into())));
         for bad in ["", "0", "65536", "-http", "http-", "a--b", "Http", "1-2", "a234567890123456"] {
             assert_eq!(AppPort::parse(bad), None, "{bad}");
+        }
+        let both = vec![AppPort::Number(9090), AppPort::Name("http-2".into())];
+        assert_eq!(AppPort::parse_list("9090, http-2"), Some(both));
+        for bad in ["", "9090,", "9090 9091", "9090,Http", &"1,".repeat(100)] {
+            assert_eq!(AppPort::parse_list(bad), None, "{bad}");
         }
     }
 

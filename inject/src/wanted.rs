@@ -64,6 +64,8 @@ pub(crate) fn wanted(template: &Value, settings: &Settings) -> Result<Settings, 
     read.take(names::KEYS, object, object_name, |name| wanted.names.keys = Some(name))?;
     let port = "a port from 1 to 65535, or the name of one";
     read.take(names::APP_PORT, port, AppPort::parse, |port| wanted.app_port = Some(port))?;
+    let ports = "ports or their names, parted by commas";
+    read.take(names::KEEP_PORTS, ports, AppPort::parse_list, |ports| wanted.keep_ports = ports)?;
     read.take(names::APP_ADDRESS, "`loopback` or `pod`", AppAddress::parse, |address| wanted.app_address = address)?;
     read.take(names::MODE, "`native` or `container`", Mode::parse, |mode| wanted.mode = mode)?;
     read.take(names::IMAGE, "the name of an image", image_name, |image| wanted.image = image)?;
@@ -74,6 +76,20 @@ pub(crate) fn wanted(template: &Value, settings: &Settings) -> Result<Settings, 
     read.take(names::MEMORY_LIMIT, amount, Quantity::parse, |memory| resources.memory_limit = memory)?;
     read.take(names::AUDIT_SIZE, amount, Quantity::parse, |size| wanted.audit_size = size)?;
     Ok(wanted)
+}
+
+/// The ports that the pod's own annotations name, with the annotation. Those of the settings are meant for many pods, which
+/// need not all have them.
+pub(crate) fn named_ports(template: &Value) -> Result<Vec<(&'static str, AppPort)>, Refusal> {
+    let Some(annotations) = metadata(template)?.map(|one| map(one, "annotations")).transpose()?.flatten() else {
+        return Ok(Vec::new());
+    };
+    let mut named = Vec::new();
+    for name in [names::APP_PORT, names::KEEP_PORTS] {
+        let ports = text(annotations, name).and_then(AppPort::parse_list).unwrap_or_default();
+        named.extend(ports.into_iter().map(|port| (name, port)));
+    }
+    Ok(named)
 }
 
 struct Annotations<'t>(&'t Object);

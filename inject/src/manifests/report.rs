@@ -57,8 +57,15 @@ pub enum What {
         /// Its `appProtocol` says `http`, and the gate speaks HTTPS.
         plain: bool,
     },
-    /// A port of a Service that selects gated pods leads elsewhere, as before.
+    /// A port of a Service that selects gated pods leads elsewhere, as before, because somebody said that it shall.
     PortKept {
+        /// The Service's port.
+        port: u64,
+        /// Where it leads.
+        target: String,
+    },
+    /// A port of a Service that selects gated pods leads around the gate, and nobody said that it shall.
+    PortAround {
         /// The Service's port.
         port: u64,
         /// Where it leads.
@@ -66,7 +73,12 @@ pub enum What {
         /// Nobody said which port is the app's.
         unknown: bool,
     },
-    /// The Service selects other pods as well, which have no gate and no port of this name.
+    /// A port of a Service that selects pods whose gates have different ports.
+    GatesDiffer {
+        /// The Service's port.
+        port: u64,
+    },
+    /// The Service selects other pods as well, which have no gate and nothing at its port.
     ServiceShared {
         /// Their workload.
         pods: String,
@@ -160,9 +172,13 @@ impl What {
         match self {
             Self::Injected { .. } => "injected",
             Self::Skipped(_) => "skipped",
-            Self::Refused(_) | Self::UnknownKind | Self::LabelOutside | Self::NoTemplate | Self::Unwritable { .. } => {
-                "refused"
-            }
+            Self::Refused(_)
+            | Self::UnknownKind
+            | Self::LabelOutside
+            | Self::NoTemplate
+            | Self::Unwritable { .. }
+            | Self::PortAround { .. }
+            | Self::GatesDiffer { .. } => "refused",
             Self::PortMoved { .. } => "moved",
             Self::PortKept { .. } => "kept",
             Self::ServiceShared { .. } => "note",
@@ -180,6 +196,8 @@ impl What {
             Self::Unwritable { .. } => "unwritable",
             Self::PortMoved { .. } => "port-moved",
             Self::PortKept { .. } => "port-kept",
+            Self::PortAround { .. } => "port-around",
+            Self::GatesDiffer { .. } => "gates-differ",
             Self::ServiceShared { .. } => "service-shared",
         }
     }
@@ -194,13 +212,17 @@ impl What {
             Self::NoTemplate => "it has no pod template".into(),
             Self::Unwritable { reason } => format!("it cannot be written back with the same meaning: {reason}"),
             Self::PortMoved { port, from, .. } => format!("port {port} leads to the gate instead of {from}"),
-            Self::PortKept { port, target, unknown: false } => {
+            Self::PortKept { port, target } => {
                 format!("port {port} still leads to {target}, around the gate")
             }
-            Self::PortKept { port, target, unknown: true } => {
-                format!(
-                    "port {port} still leads to {target}: the pods have several ports, and none is said to be the app's"
-                )
+            Self::PortAround { port, target, unknown: false } => {
+                format!("port {port} leads to {target} of pods with the gate, which is not the app's port: around the gate")
+            }
+            Self::PortAround { port, target, unknown: true } => {
+                format!("port {port} leads to {target} of pods with the gate, and which port is the app's is not said")
+            }
+            Self::GatesDiffer { port } => {
+                format!("port {port} leads to pods whose gates have different ports")
             }
             Self::ServiceShared { pods } => {
                 format!("it selects `{pods}` as well, whose pods have no gate: it reaches them no more")
@@ -220,7 +242,12 @@ impl What {
             Self::PortMoved { plain: true, .. } => {
                 Some("its `appProtocol` says `http`, and the gate speaks HTTPS".into())
             }
-            Self::PortKept { unknown: true, .. } => Some("name it in the annotation `anteroom.dev/app-port`".into()),
+            Self::PortAround { target, unknown, .. } => {
+                let open = format!("if it shall stay open, `anteroom.dev/keep-ports: \"{target}\"` on the pods says so");
+                let app = "name the app's port in the annotation `anteroom.dev/app-port` on the pods";
+                Some(if *unknown { format!("{app}; {open}") } else { open })
+            }
+            Self::GatesDiffer { .. } => Some("give all of them the same `ports`, or each its own Service".into()),
             Self::Injected { .. }
             | Self::Skipped(_)
             | Self::NoTemplate
@@ -241,6 +268,8 @@ impl What {
             | Self::Unwritable { .. }
             | Self::PortMoved { .. }
             | Self::PortKept { .. }
+            | Self::PortAround { .. }
+            | Self::GatesDiffer { .. }
             | Self::ServiceShared { .. } => (&[], &[]),
         }
     }

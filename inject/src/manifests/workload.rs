@@ -68,8 +68,11 @@ pub(super) fn claimed(object: &Value) -> Option<&str> {
     named.find(|name| names::VOLUMES.contains(name))
 }
 
-/// The app's port of a template that has the gate already.
-pub(super) fn said_port(template: &Value, settings: &Settings) -> Option<AppPort> {
-    let said = template.get("metadata").and_then(|one| one.get("annotations")).and_then(|one| one.get(names::APP_PORT));
-    said.and_then(Value::as_str).and_then(AppPort::parse).or_else(|| settings.app_port.clone())
+/// The app's port of a template that has the gate already, and the ports that may stay open.
+pub(super) fn said_ports(template: &Value, settings: &Settings) -> (Option<AppPort>, Vec<AppPort>) {
+    let annotations = template.get("metadata").and_then(|one| one.get("annotations"));
+    let said = |name: &str| annotations.and_then(|one| one.get(name)).and_then(Value::as_str);
+    let app = said(names::APP_PORT).and_then(AppPort::parse).or_else(|| settings.app_port.clone());
+    let kept = said(names::KEEP_PORTS).and_then(AppPort::parse_list).unwrap_or_else(|| settings.keep_ports.clone());
+    (app, kept)
 }

@@ -55,7 +55,7 @@ fn a_folder_goes_in_and_one_stream_comes_out() {
     );
     assert_eq!(said.code, Some(0), "{}", said.err);
     assert!(said.out.starts_with(CONFIG), "{}", said.out);
-    assert!(said.out.contains("image: a:1") && said.out.contains("targetPort: anteroom"), "{}", said.out);
+    assert!(said.out.contains("image: a:1") && said.out.contains("targetPort: 8443"), "{}", said.out);
     assert_eq!(said.out.matches("---\n").count(), 3);
     assert!(
         said.err.contains("all/2.yml:1: Pod/records: injected") && said.err.ends_with("0 refused\n"),

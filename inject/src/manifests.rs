@@ -98,8 +98,7 @@ fn workload(
         Outcome::Injected(done) => {
             let mut done = *done;
             if settings.rollout == Rollout::Restart
-                && let Some(hash) =
-                    configs.digest(place.namespace(), &done.names.config, &done.names.policies, sha256)
+                && let Some(hash) = configs.digest(place.namespace(), &done.names.config, &done.names.policies, sha256)
                 && let Some(annotations) =
                     done.template.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
             {

@@ -200,7 +200,10 @@ impl Refusal {
             Self::VolumeTaken { .. } => "give the app's volume another name".into(),
             Self::VolumeMounted { .. } => "the gate's volumes are the gate's alone; take the mount out".into(),
             Self::NeverEnds => "use mode `native`, which ends with the app".into(),
-            Self::BadLabel { .. } => "write `\"true\"` or `\"false\"`, in quotes; with Helm `--set-string`, since `--set` makes it no text".into(),
+            Self::BadLabel { .. } => {
+                "write `\"true\"` or `\"false\"`, in quotes; with Helm `--set-string`, since `--set` makes it no text"
+                    .into()
+            }
             Self::BadAnnotation { takes, .. } => format!("it takes {takes}"),
             Self::UnknownAnnotation { like: Some(like), .. } => format!("did you mean `{like}`?"),
             Self::UnknownAnnotation { like: None, .. } => "take it out".into(),

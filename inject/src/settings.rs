@@ -174,7 +174,8 @@ impl AppPort {
     /// Some of them, parted by commas; at most 64.
     #[must_use]
     pub fn parse_list(text: &str) -> Option<Vec<Self>> {
-        let ports: Option<Vec<Self>> = text.split(',').take(MOST_PORTS + 1).map(|port| Self::parse(port.trim())).collect();
+        let ports: Option<Vec<Self>> =
+            text.split(',').take(MOST_PORTS + 1).map(|port| Self::parse(port.trim())).collect();
         ports.filter(|ports| ports.len() <= MOST_PORTS)
     }
 }

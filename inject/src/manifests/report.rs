@@ -216,7 +216,9 @@ impl What {
                 format!("port {port} still leads to {target}, around the gate")
             }
             Self::PortAround { port, target, unknown: false } => {
-                format!("port {port} leads to {target} of pods with the gate, which is not the app's port: around the gate")
+                format!(
+                    "port {port} leads to {target} of pods with the gate, which is not the app's port: around the gate"
+                )
             }
             Self::PortAround { port, target, unknown: true } => {
                 format!("port {port} leads to {target} of pods with the gate, and which port is the app's is not said")
@@ -243,7 +245,8 @@ impl What {
                 Some("its `appProtocol` says `http`, and the gate speaks HTTPS".into())
             }
             Self::PortAround { target, unknown, .. } => {
-                let open = format!("if it shall stay open, `anteroom.dev/keep-ports: \"{target}\"` on the pods says so");
+                let open =
+                    format!("if it shall stay open, `anteroom.dev/keep-ports: \"{target}\"` on the pods says so");
                 let app = "name the app's port in the annotation `anteroom.dev/app-port` on the pods";
                 Some(if *unknown { format!("{app}; {open}") } else { open })
             }

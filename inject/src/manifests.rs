@@ -106,7 +106,7 @@ fn workload(
             }
             pods.push(services::Pods::of(&place, &done.template, settings, done.app_port.as_ref(), &done.keep_ports));
             document.change(object, path, done.template);
-            report.add(place, What::Injected { changes: done.changes, notes: done.notes });
+            report.add(place, What::Injected { changes: done.changes, notes: done.notes, needs: done.names });
         }
         Outcome::Skipped(crate::Skip::NotAskedFor) if workload::asks_elsewhere(value) => {
             report.add(place, What::LabelOutside)

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::note::Note;
 use crate::outcome::{Change, Refusal, Skip};
+use crate::settings::Names;
 
 /// Where an object is, and what it is called.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,8 @@ pub enum What {
         changes: Vec<Change>,
         /// What somebody should know.
         notes: Vec<Note>,
+        /// The ConfigMaps and Secrets that its pods need, in its namespace.
+        needs: Names,
     },
     /// Nothing was to be done.
     Skipped(Skip),
@@ -123,6 +126,9 @@ impl Report {
             for note in notes {
                 out.push_str(&format!("    note: {note}\n"));
             }
+            if let What::Injected { needs, .. } = what {
+                out.push_str(&format!("    {}\n", needed(needs, place.namespace())));
+            }
             if let Some(hint) = what.hint() {
                 out.push_str(&format!("    help: {hint}\n"));
             }
@@ -141,7 +147,7 @@ impl Report {
     }
 
     /// For programs: one object with `objects`, each with `source`, `line`, `kind`, `name`, `namespace`, `outcome`
-    /// (`injected`, `skipped`, `refused`, `moved`, `kept`, `note`), `code`, `message`, `hint`, `changes` and `notes`.
+    /// (`injected`, `skipped`, `refused`, `moved`, `kept`, `note`), `code`, `message`, `hint`, `needs`, `changes` and `notes`.
     #[must_use]
     pub fn json(&self) -> Value {
         let coded = |code: &str, message: String| json!({ "code": code, "message": message });
@@ -150,10 +156,16 @@ impl Report {
             .iter()
             .map(|Entry { place, what }| {
                 let (changes, notes) = what.details();
+                let needs = if let What::Injected { needs, .. } = what {
+                    let secrets: Vec<&String> = [Some(&needs.tls), needs.keys.as_ref()].into_iter().flatten().collect();
+                    Some(json!({ "config_maps": [needs.config, needs.policies], "secrets": secrets }))
+                } else {
+                    None
+                };
                 json!({
                     "source": place.source, "line": place.line, "kind": place.kind, "name": place.name,
                     "namespace": place.namespace, "outcome": what.outcome(), "code": what.code(),
-                    "message": what.message(), "hint": what.hint(),
+                    "message": what.message(), "hint": what.hint(), "needs": needs,
                     "changes": changes.iter().map(|one| coded(one.code(), one.to_string())).collect::<Vec<_>>(),
                     "notes": notes.iter().map(|one| coded(one.code(), one.to_string())).collect::<Vec<_>>(),
                 })
@@ -161,6 +173,17 @@ impl Report {
             .collect();
         json!({ "refused": self.refused(), "objects": objects })
     }
+}
+
+/// What must be there for the pods to start.
+fn needed(names: &Names, namespace: Option<&str>) -> String {
+    let Names { config, policies, tls, keys } = names;
+    let secrets = match keys {
+        Some(keys) => format!("Secrets `{tls}` and `{keys}`"),
+        None => format!("Secret `{tls}`"),
+    };
+    let place = namespace.map_or_else(|| "its namespace".to_owned(), |name| format!("the namespace `{name}`"));
+    format!("needs the ConfigMaps `{config}` and `{policies}` and the {secrets} in {place}")
 }
 
 impl What {
@@ -262,7 +285,7 @@ impl What {
 
     fn details(&self) -> (&[Change], &[Note]) {
         match self {
-            Self::Injected { changes, notes } => (changes, notes),
+            Self::Injected { changes, notes, .. } => (changes, notes),
             Self::Skipped(_)
             | Self::Refused(_)
             | Self::UnknownKind

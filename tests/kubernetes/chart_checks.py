@@ -92,6 +92,9 @@ def contract(name, made, faults):
         claims = [one["metadata"]["name"] for workload in made if workload["kind"] == "StatefulSet"
                   for one in workload["spec"]["volumeClaimTemplates"]]
         volumes = {one["name"]: one for one in spec["volumes"]}
+        group = "fsGroup" in spec.get("securityContext", {})
+        for volume in (one for one in spec["volumes"] if one["name"] in OURS and "secret" in one):
+            faults.that(f"{name}: the sidecar's user can read {volume['name']}", group or volume["secret"]["defaultMode"] & 0o004)
         for mount in gate["volumeMounts"]:
             if mount["name"] in OURS:
                 faults.that(f"{name}: {mount['name']}", mount["mountPath"] == OURS[mount["name"]] and "subPath" not in mount)
@@ -117,7 +120,18 @@ def contract(name, made, faults):
             faults.that(f"{name}: no token", spec["automountServiceAccountToken"] is False)
     for one in made:
         if one["kind"] == "Service" and not one["metadata"]["name"].endswith("-health"):
-            faults.that(f"{name}: the Service points at the gate", [port["targetPort"] for port in one["spec"]["ports"]] == ["anteroom"])
+            faults.that(f"{name}: the Service points at the gate", [port["targetPort"] for port in one["spec"]["ports"]] == [8443])
+        if one["kind"] in ("Service", "NetworkPolicy"):
+            faults.that(f"{name}: {one['kind']} {one['metadata']['name']} says numbers of ports", named_ports(one) == [])
+
+
+def named_ports(one):
+    """Where an object leads to a port by its name, which is not looked up among native sidecars before Kubernetes 1.33."""
+    if one["kind"] == "Service":
+        ports = [port.get("targetPort") for port in one["spec"]["ports"]]
+    else:
+        ports = [port["port"] for way in ("ingress", "egress") for rule in one["spec"].get(way) or [] for port in rule.get("ports", [])]
+    return [port for port in ports if not isinstance(port, int)]
 
 
 def exprs(root, yaml):

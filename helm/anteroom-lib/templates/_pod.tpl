@@ -130,7 +130,10 @@ seccompProfile: { type: RuntimeDefault }
     {{- end }}
 {{ end }}
 
-{{- /* Whole folders, never `subPath`: only those follow a change. */ -}}
+{{- /*
+Whole folders, never `subPath`: only those follow a change. The Secrets are readable by every user of the container that mounts
+them, which is the sidecar alone: a pod without an `fsGroup` would leave them to root.
+*/ -}}
 {{- define "anteroom.volumes" -}}
 {{- $own := .Values.anteroom -}}
 - name: anteroom-config
@@ -139,7 +142,7 @@ seccompProfile: { type: RuntimeDefault }
   configMap: { name: {{ include "anteroom.policiesName" . }}, optional: false }
 - name: anteroom-tls
   {{- if has $own.tls.source (list "secret" "certManager") }}
-  secret: { secretName: {{ include "anteroom.tlsSecretName" . }}, defaultMode: 0440, optional: false }
+  secret: { secretName: {{ include "anteroom.tlsSecretName" . }}, defaultMode: 0444, optional: false }
   {{- else if eq $own.tls.source "csi" }}
   csi:
     driver: {{ $own.tls.csi.driver }}
@@ -151,7 +154,7 @@ seccompProfile: { type: RuntimeDefault }
   {{- end }}
 {{- if $own.keys.secret }}
 - name: anteroom-keys
-  secret: { secretName: {{ $own.keys.secret }}, defaultMode: 0440, optional: false }
+  secret: { secretName: {{ $own.keys.secret }}, defaultMode: 0444, optional: false }
 {{- else if $own.keys.trial.enabled }}
 - name: anteroom-keys
   emptyDir: { medium: Memory, sizeLimit: 1Mi }
@@ -197,9 +200,9 @@ seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 {{- end }}
 
-{{- /* The targetPort of the application's Service. */ -}}
+{{- /* The targetPort of the application's Service. A number: before Kubernetes 1.33 names of ports of native sidecars are not found. */ -}}
 {{- define "anteroom.servicePort" -}}
-anteroom
+8443
 {{- end }}
 
 {{- define "anteroom.podAnnotations" -}}
@@ -214,7 +217,7 @@ anteroom.dev/config-hash: {{ include "anteroom.configHash" . | quote }}
 anteroom.dev/inject: "false"
 {{- end }}
 
-{{- /* Lets the sidecar read its Secrets and write its record; any `fsGroup` that the pod has already does the same. */ -}}
+{{- /* Lets the sidecar write its record on a claim; any `fsGroup` that the pod has already does the same. */ -}}
 {{- define "anteroom.podSecurityContext" -}}
 {{- with .Values.anteroom.runAsUser -}}
 fsGroup: {{ int64 . }}

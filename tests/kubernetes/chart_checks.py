@@ -51,6 +51,17 @@ REFUSED = [
     ("minimal", ["--kube-version", "1.28.0"], "1.29"),
 ]
 
+# values file, words, what the notes say, what they do not say
+NOTES = [
+    ("minimal", [], ["404 NO_ROUTE"], ["A TRIAL", "SHUT OUT"]),
+    ("demo", [], ["A TRIAL"], []),
+    ("per-pod", [], ["3 pods allow 3 times as much"], []),
+    ("existing", [], ["rollout status"], []),
+    ("minimal", ["--set", "monitoring.podMonitor.enabled=true"], ["PROMETHEUS IS SHUT OUT"], []),
+    ("minimal", ["--set", "monitoring.podMonitor.enabled=true,networkPolicy.enabled=false"], [], ["SHUT OUT"]),
+    ("monitoring", [], ["rollout status"], ["SHUT OUT"]),
+]
+
 
 class Faults:
     """Expectations, counted; what does not hold is said at once."""

@@ -136,6 +136,9 @@ them, which is the sidecar alone: a pod without an `fsGroup` would leave them to
 */ -}}
 {{- define "anteroom.volumes" -}}
 {{- $own := .Values.anteroom -}}
+{{- if and (eq $own.audit.storage "perPod") (not $own.audit.inTemplates) -}}
+{{- fail "anteroom.audit.storage: `perPod` is for a StatefulSet: include `anteroom.volumeClaimTemplates` in it, above its template" -}}
+{{- end -}}
 - name: anteroom-config
   configMap: { name: {{ include "anteroom.configMapName" . }}, optional: false }
 - name: anteroom-policies
@@ -187,9 +190,10 @@ them, which is the sidecar alone: a pod without an `fsGroup` would leave them to
 {{- toYaml $attributes -}}
 {{- end }}
 
-{{- /* For a StatefulSet with `audit.storage: perPod`. */ -}}
+{{- /* For a StatefulSet with `audit.storage: perPod`, above its template: `anteroom.volumes` looks whether this was there. */ -}}
 {{- define "anteroom.volumeClaimTemplates" -}}
 {{- if eq .Values.anteroom.audit.storage "perPod" -}}
+{{- $_ := set .Values.anteroom.audit "inTemplates" true -}}
 - metadata: { name: anteroom-audit }
   spec:
     accessModes: [ReadWriteOnce]

@@ -80,6 +80,13 @@ NOTES = [
     ("minimal", ["--set", "monitoring.podMonitor.enabled=true"], ["PROMETHEUS IS SHUT OUT"], []),
     ("minimal", ["--set", "monitoring.podMonitor.enabled=true,networkPolicy.enabled=false"], [], ["SHUT OUT"]),
     ("monitoring", [], ["rollout status"], ["SHUT OUT"]),
+    ("minimal", ["--set", "ingress.enabled=true"], ["THE INGRESS HAS NO ANNOTATIONS", "all clients share one address"], []),
+    ("minimal", ["--set", "ingress.enabled=true,ingress.className=nginx"], ["does not verify the gate's certificate"], ["NO ANNOTATIONS"]),
+    ("ingress", [], ["rollout status"], ["does not verify", "NO ANNOTATIONS", "client_address"]),
+    ("minimal", ["--set", "service.type=LoadBalancer"], ["right where the balancer leaves"], []),
+    ("load-balancer", [], ["rollout status"], ["client_address"]),
+    ("pinned", ["--set", "anteroom.app.port=3001"], ["The startup probe asks port 3000, and the gate sends requests to port 3001"], []),
+    ("pinned", [], ["rollout status"], ["probe asks port"]),
 ]
 
 
@@ -163,6 +170,13 @@ def named_ports(one):
     else:
         ports = [port["port"] for way in ("ingress", "egress") for rule in one["spec"].get(way) or [] for port in rule.get("ports", [])]
     return [port for port in ports if not isinstance(port, int)]
+
+
+def ingress(root, yaml, everything, faults):
+    """What the chart writes for ingress-nginx is what docs/in-front.md has, and was tested."""
+    shown = next(yaml.safe_load_all(open(f"{root}/docs/examples/front/kubernetes/ingress-nginx.yaml")))["metadata"]["annotations"]
+    made = next(one for one in everything["ingress"] if one["kind"] == "Ingress")["metadata"]["annotations"]
+    faults.that("the Ingress of the chart is that of docs/in-front.md", made == shown, f"{made}\n{shown}")
 
 
 def exprs(root, yaml):

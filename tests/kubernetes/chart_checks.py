@@ -130,9 +130,8 @@ def contract(name, made, faults):
         claims = [one["metadata"]["name"] for workload in made if workload["kind"] == "StatefulSet"
                   for one in workload["spec"]["volumeClaimTemplates"]]
         volumes = {one["name"]: one for one in spec["volumes"]}
-        group = "fsGroup" in spec.get("securityContext", {})
         for volume in (one for one in spec["volumes"] if one["name"] in OURS and "secret" in one):
-            faults.that(f"{name}: the sidecar's user can read {volume['name']}", group or volume["secret"]["defaultMode"] & 0o004)
+            faults.that(f"{name}: the sidecar's user can read {volume['name']}", volume["secret"]["defaultMode"] & 0o004)
         for mount in gate["volumeMounts"]:
             if mount["name"] in OURS:
                 faults.that(f"{name}: {mount['name']}", mount["mountPath"] == OURS[mount["name"]] and "subPath" not in mount)
@@ -151,10 +150,14 @@ def contract(name, made, faults):
         if name != "existing":
             named = {volumes[volume]["configMap"]["name"] for volume in ("anteroom-config", "anteroom-policies")}
             faults.that(f"{name}: the ConfigMaps that are mounted are there", named <= maps, str(named - maps))
+        app = next(one for one in spec["containers"] if one["name"] in ("app", "portal"))
+        if name == "own-chart":
+            probes = next(one["value"] for one in gate["env"] if one["name"] == "ANTEROOM_APP_PROBES")
+            asked = app["readinessProbe"]["httpGet"]
+            faults.that(f"{name}: the gate knows the probe that is asked", asked == {"path": "/app-health/portal/readyz", "port": 9900} and "readyz" in json.loads(probes)["portal"])
+        faults.that(f"{name}: the application goes on for ten seconds", app["lifecycle"]["preStop"] == {"sleep": {"seconds": 10}})
+        faults.that(f"{name}: there is time to leave", spec["terminationGracePeriodSeconds"] >= 40)
         if name != "own-chart":
-            app = next(one for one in spec["containers"] if one["name"] == "app")
-            faults.that(f"{name}: the application goes on for ten seconds", app["lifecycle"]["preStop"] == {"sleep": {"seconds": 10}})
-            faults.that(f"{name}: there is time to leave", spec["terminationGracePeriodSeconds"] >= 40)
             faults.that(f"{name}: no token", spec["automountServiceAccountToken"] is False)
     for one in made:
         if one["kind"] == "Service" and not one["metadata"]["name"].endswith("-health"):
@@ -170,6 +173,12 @@ def named_ports(one):
     else:
         ports = [port["port"] for way in ("ingress", "egress") for rule in one["spec"].get(way) or [] for port in rule.get("ports", [])]
     return [port for port in ports if not isinstance(port, int)]
+
+
+def worked_example(root, faults):
+    """What the library's README shows is what was rendered."""
+    shown = open(f"{root}/tests/kubernetes/own-chart/templates/deployment.yaml").read()
+    faults.that("the README of anteroom-lib shows the Deployment of own-chart", f"```yaml\n{shown}```" in open(f"{root}/helm/anteroom-lib/README.md").read())
 
 
 def ingress(root, yaml, everything, faults):

@@ -66,6 +66,7 @@ REFUSED = [
     ("minimal", ["--set", "anteroom.audit.size=1G"], "pattern|match"),
     ("minimal", ["--set", "anteroom.config.drain.deadline=1d"], "is not a number and s, m or h"),
     ("gateway", ["--set", "anteroom.config.app.hosts={a.example,b.example}"], "one host"),
+    ("monitoring", ["--set", "monitoring.rules.runbooks=runbooks.md#"], "runbooks"),
     ("monitoring", ["--set", "monitoring.rules.without={AnteroomNone}"], "there is no alert"),
     ("pinned", ["--set", "app.probes.readiness.httpGet.port=web"], "give the port as a number"),
     ("minimal", ["--kube-version", "1.28.0"], "1.29"),

@@ -42,13 +42,52 @@ REFUSED = [
     ("claim", ["--set", "replicas=2"], "one process writes to one record"),
     ("demo", ["--set", "replicas=2"], "one replica"),
     ("claim", ["--set", "anteroom.audit.claim="], "name the PersistentVolumeClaim"),
-    ("cert-manager", ["--set", "anteroom.tls.certManager.issuerRef.name="], "say who signs"),
+    ("cert-manager", ["--set", "anteroom.tls.certManager.issuerRef.name="], "name the issuer"),
+    ("cert-manager", ["--set-json", "anteroom.tls.certManager.issuerRef={}"], "name the issuer|issuerRef"),
+    ("cert-manager", ["--set-json", "anteroom.tls.certManager.issuerRef=null"], "name the issuer"),
+    ("own-chart", ["--set", "replicaCount=3,anteroom.audit.storage=claim,anteroom.audit.claim=c"], "one process writes to one record"),
+    ("own-chart", ["--set", "autoscaling.enabled=true,anteroom.audit.storage=claim,anteroom.audit.claim=c"], "one process writes to one record"),
+    ("own-chart", ["--set", "anteroom.audit.storage=perPod"], "is for a StatefulSet"),
+    ("pinned", ["--set", "extraContainers[0].name=anteroom"], "is taken"),
+    ("pinned", ["--set", "extraContainers[0].name=app"], "is taken"),
+    ("pinned", ["--set", "extraInitContainers[0].name=anteroom-redirect"], "is taken"),
+    ("pinned", ["--set", "extraInitContainers[0].name=beside"], "is taken"),
+    ("pinned", ["--set", "extraContainers[0].ports[0].containerPort=9900"], "is a port of the gate"),
+    ("pinned", ["--set", "extraContainers[0].volumeMounts[0].name=nothing"], "there is no volume `nothing`"),
+    ("pinned", ["--set", "app.volumeMounts[0].name=nothing"], "there is no volume `nothing`"),
+    ("pinned", ["--set", "app.volumeMounts[0].name=anteroom-tls"], "the sidecar's alone"),
+    ("pinned", ["--set", "volumes[0].name=tmp"], "stands twice|there is no volume"),
+    ("minimal", ["--set", "anteroom.app.port=8443"], "a port of the gate itself"),
+    ("minimal", ["--set", "anteroom.config.app.url=http://10.0.0.9:3000"], "with a loopback address"),
+    ("minimal", ["--set", "anteroom.config.app.url=http://127.0.0.1:9900"], "a port of the gate itself"),
+    ("minimal", ["--set", "anteroom.config.app.hosts={https://clinic.example}"], "is not a name"),
+    ("minimal", ["--set", "anteroom.config.app.hosts={*.clinic.example}"], "is not a name"),
+    ("p2", ["--set", "anteroom.keys.secret="], "say which Secret"),
     ("minimal", ["--set", "anteroom.audit.size=1G"], "pattern|match"),
     ("minimal", ["--set", "anteroom.config.drain.deadline=1d"], "is not a number and s, m or h"),
     ("gateway", ["--set", "anteroom.config.app.hosts={a.example,b.example}"], "one host"),
+    ("monitoring", ["--set", "monitoring.rules.runbooks=runbooks.md#"], "runbooks"),
     ("monitoring", ["--set", "monitoring.rules.without={AnteroomNone}"], "there is no alert"),
     ("pinned", ["--set", "app.probes.readiness.httpGet.port=web"], "give the port as a number"),
     ("minimal", ["--kube-version", "1.28.0"], "1.29"),
+]
+
+# values file, words, what the notes say, what they do not say
+NOTES = [
+    ("minimal", [], ["404 NO_ROUTE"], ["A TRIAL", "SHUT OUT"]),
+    ("demo", [], ["A TRIAL"], []),
+    ("per-pod", [], ["3 pods allow 3 times as much"], []),
+    ("existing", [], ["rollout status"], []),
+    ("minimal", ["--set", "monitoring.podMonitor.enabled=true"], ["PROMETHEUS IS SHUT OUT"], []),
+    ("minimal", ["--set", "monitoring.podMonitor.enabled=true,networkPolicy.enabled=false"], [], ["SHUT OUT"]),
+    ("monitoring", [], ["rollout status"], ["SHUT OUT"]),
+    ("minimal", ["--set", "ingress.enabled=true"], ["THE INGRESS HAS NO ANNOTATIONS", "all clients share one address"], []),
+    ("minimal", ["--set", "ingress.enabled=true,ingress.className=nginx"], ["does not verify the gate's certificate"], ["NO ANNOTATIONS"]),
+    ("ingress", [], ["rollout status"], ["does not verify", "NO ANNOTATIONS", "client_address"]),
+    ("minimal", ["--set", "service.type=LoadBalancer"], ["right where the balancer leaves"], []),
+    ("load-balancer", [], ["rollout status"], ["client_address"]),
+    ("pinned", ["--set", "anteroom.app.port=3001"], ["The startup probe asks port 3000, and the gate sends requests to port 3001"], []),
+    ("pinned", [], ["rollout status"], ["probe asks port"]),
 ]
 
 
@@ -92,6 +131,8 @@ def contract(name, made, faults):
         claims = [one["metadata"]["name"] for workload in made if workload["kind"] == "StatefulSet"
                   for one in workload["spec"]["volumeClaimTemplates"]]
         volumes = {one["name"]: one for one in spec["volumes"]}
+        for volume in (one for one in spec["volumes"] if one["name"] in OURS and "secret" in one):
+            faults.that(f"{name}: the sidecar's user can read {volume['name']}", volume["secret"]["defaultMode"] & 0o004)
         for mount in gate["volumeMounts"]:
             if mount["name"] in OURS:
                 faults.that(f"{name}: {mount['name']}", mount["mountPath"] == OURS[mount["name"]] and "subPath" not in mount)
@@ -110,14 +151,42 @@ def contract(name, made, faults):
         if name != "existing":
             named = {volumes[volume]["configMap"]["name"] for volume in ("anteroom-config", "anteroom-policies")}
             faults.that(f"{name}: the ConfigMaps that are mounted are there", named <= maps, str(named - maps))
+        app = next(one for one in spec["containers"] if one["name"] in ("app", "portal"))
+        if name == "own-chart":
+            probes = next(one["value"] for one in gate["env"] if one["name"] == "ANTEROOM_APP_PROBES")
+            asked = app["readinessProbe"]["httpGet"]
+            faults.that(f"{name}: the gate knows the probe that is asked", asked == {"path": "/app-health/portal/readyz", "port": 9900} and "readyz" in json.loads(probes)["portal"])
+        faults.that(f"{name}: the application goes on for ten seconds", app["lifecycle"]["preStop"] == {"sleep": {"seconds": 10}})
+        faults.that(f"{name}: there is time to leave", spec["terminationGracePeriodSeconds"] >= 40)
         if name != "own-chart":
-            app = next(one for one in spec["containers"] if one["name"] == "app")
-            faults.that(f"{name}: the application goes on for ten seconds", app["lifecycle"]["preStop"] == {"sleep": {"seconds": 10}})
-            faults.that(f"{name}: there is time to leave", spec["terminationGracePeriodSeconds"] >= 40)
             faults.that(f"{name}: no token", spec["automountServiceAccountToken"] is False)
     for one in made:
         if one["kind"] == "Service" and not one["metadata"]["name"].endswith("-health"):
-            faults.that(f"{name}: the Service points at the gate", [port["targetPort"] for port in one["spec"]["ports"]] == ["anteroom"])
+            faults.that(f"{name}: the Service points at the gate", [port["targetPort"] for port in one["spec"]["ports"]] == [8443])
+        if one["kind"] in ("Service", "NetworkPolicy"):
+            faults.that(f"{name}: {one['kind']} {one['metadata']['name']} says numbers of ports", named_ports(one) == [])
+
+
+def named_ports(one):
+    """Where an object leads to a port by its name, which is not looked up among native sidecars before Kubernetes 1.33."""
+    if one["kind"] == "Service":
+        ports = [port.get("targetPort") for port in one["spec"]["ports"]]
+    else:
+        ports = [port["port"] for way in ("ingress", "egress") for rule in one["spec"].get(way) or [] for port in rule.get("ports", [])]
+    return [port for port in ports if not isinstance(port, int)]
+
+
+def worked_example(root, faults):
+    """What the library's README shows is what was rendered."""
+    shown = open(f"{root}/tests/kubernetes/own-chart/templates/deployment.yaml").read()
+    faults.that("the README of anteroom-lib shows the Deployment of own-chart", f"```yaml\n{shown}```" in open(f"{root}/helm/anteroom-lib/README.md").read())
+
+
+def ingress(root, yaml, everything, faults):
+    """What the chart writes for ingress-nginx is what docs/in-front.md has, and was tested."""
+    shown = next(yaml.safe_load_all(open(f"{root}/docs/examples/front/kubernetes/ingress-nginx.yaml")))["metadata"]["annotations"]
+    made = next(one for one in everything["ingress"] if one["kind"] == "Ingress")["metadata"]["annotations"]
+    faults.that("the Ingress of the chart is that of docs/in-front.md", made == shown, f"{made}\n{shown}")
 
 
 def exprs(root, yaml):

@@ -105,6 +105,9 @@ seccompProfile: { type: RuntimeDefault }
 {{- end }}
 
 {{- define "injector.args" -}}
+{{- if eq (int .Values.webhook.port) 9900 -}}
+{{- fail "webhook.port: 9900 is the port of its own probes; take another" -}}
+{{- end -}}
 {{- $args := list "injector" "serve" (printf "--listen=[::]:%d" (int .Values.webhook.port)) "--health=[::]:9900" (printf "--log-level=%s" .Values.logLevel) -}}
 {{- if eq .Values.certificate.source "self" -}}
 {{- $args = concat $args (list "--self" (printf "--namespace=%s" .Release.Namespace) (printf "--secret=%s" (include "injector.secret" .)) (printf "--service=%s" (include "injector.fullname" .)) (printf "--webhook=%s" (include "injector.clusterName" .))) -}}

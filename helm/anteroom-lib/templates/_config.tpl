@@ -69,7 +69,7 @@ twice gives the same bytes.
 {{- printf "%dMi" (add 64 (div (mul $mebibytes 11) 10)) -}}
 {{- end }}
 
-{{- /* What cannot work is refused while it is still a text. `replicas` is of the chart around. */ -}}
+{{- /* What cannot work is refused while it is still a text. `replicas`, `replicaCount` and `autoscaling` are of the chart around. */ -}}
 {{- define "anteroom.checks" -}}
 {{- if not (hasKey .Values "anteroom") -}}
 {{- fail "depend on anteroom-lib with `alias: anteroom`: its defaults and its schema come with that name" -}}
@@ -93,8 +93,8 @@ twice gives the same bytes.
 {{- if and (eq $own.rollout "restart") (or $own.existingConfigMap $own.existingPolicies) -}}
 {{- fail "anteroom.rollout: `restart` needs configuration and policies in the values; nobody here sees a ConfigMap of yours change" -}}
 {{- end -}}
-{{- if and (eq $own.tls.source "certManager") (not $own.tls.certManager.issuerRef.name) -}}
-{{- fail "anteroom.tls.certManager.issuerRef.name: say who signs" -}}
+{{- if and (eq $own.tls.source "certManager") (not (dig "name" "" (default dict $own.tls.certManager.issuerRef))) -}}
+{{- fail "anteroom.tls.certManager.issuerRef.name: name the issuer that signs" -}}
 {{- end -}}
 {{- if and (eq $own.tls.source "csi") (eq $own.tls.csi.driver "csi.cert-manager.io") (not (hasKey $own.tls.csi.attributes "csi.cert-manager.io/issuer-name")) -}}
 {{- fail "anteroom.tls.csi.attributes: say `csi.cert-manager.io/issuer-name`" -}}
@@ -108,12 +108,50 @@ twice gives the same bytes.
 {{- if and (ne $own.tls.source "secret") $own.existingConfigMap (not (include "anteroom.names" .)) -}}
 {{- fail "anteroom.tls: with a ConfigMap of yours, say for which names the certificate is" -}}
 {{- end -}}
-{{- $replicas := int (default 1 .Values.replicas) -}}
+{{- include "anteroom.portChecks" . -}}
+{{- $replicas := int (include "anteroom.mostReplicas" .) -}}
 {{- if and (gt $replicas 1) (eq $own.audit.storage "claim") -}}
 {{- fail "replicas: one process writes to one record; with several pods let anteroom.audit.storage be `perPod` or `emptyDir`" -}}
 {{- end -}}
 {{- if and (gt $replicas 1) $own.keys.trial.enabled -}}
 {{- fail "replicas: each pod of a trial makes a key of its own, and knows no token of the others; one replica" -}}
+{{- end -}}
+{{- end }}
+
+{{- /* How many pods there may be, by the keys that charts commonly have for it. */ -}}
+{{- define "anteroom.mostReplicas" -}}
+{{- $most := max (int (default 1 .Values.replicas)) (int (default 1 .Values.replicaCount)) -}}
+{{- $autoscaling := default dict .Values.autoscaling -}}
+{{- if and (kindIs "map" $autoscaling) $autoscaling.enabled -}}
+{{- $most = max $most (int (default 2 $autoscaling.maxReplicas)) -}}
+{{- end -}}
+{{- $most -}}
+{{- end }}
+
+{{- /* Where the application is, what it is called, and which keys are meant: what the schema cannot say. */ -}}
+{{- define "anteroom.portChecks" -}}
+{{- $own := .Values.anteroom -}}
+{{- if has (int $own.app.port) (list 8443 9900) -}}
+{{- fail (printf "anteroom.app.port: %d is a port of the gate itself; let the application listen on another" (int $own.app.port)) -}}
+{{- end -}}
+{{- $url := dig "app" "url" "" $own.config -}}
+{{- if and $url (not (regexMatch "^(http://(127\\.[0-9.]+|localhost|\\[::1\\]):[0-9]+/?|unix:/.+|https://.+)$" $url)) -}}
+{{- fail (printf "anteroom.config.app.url: `%s`: http:// with a loopback address and a port, unix:/ and a path, or https://" $url) -}}
+{{- end -}}
+{{- if regexMatch "^https?://(127\\.[0-9.]+|localhost|\\[::1\\]):(8443|9900)/?$" $url -}}
+{{- fail (printf "anteroom.config.app.url: `%s` is a port of the gate itself" $url) -}}
+{{- end -}}
+{{- range dig "app" "hosts" list $own.config -}}
+{{- if not (regexMatch "^([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\\[[0-9A-Fa-f:.]+\\])(:[0-9]+)?$" .) -}}
+{{- fail (printf "anteroom.config.app.hosts: `%s` is not a name such as clinic.example" .) -}}
+{{- end -}}
+{{- end -}}
+{{- $mounted := or $own.keys.secret $own.keys.trial.enabled -}}
+{{- range $own.extraVolumeMounts -}}
+{{- $mounted = or $mounted (hasPrefix "/etc/anteroom/keys" (default "" .mountPath)) -}}
+{{- end -}}
+{{- if and $own.config (not $mounted) (contains "/etc/anteroom/keys/" (toYaml $own.config)) -}}
+{{- fail "anteroom.keys.secret: the configuration names files below /etc/anteroom/keys; say which Secret holds them" -}}
 {{- end -}}
 {{- end }}
 

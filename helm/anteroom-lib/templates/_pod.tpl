@@ -130,16 +130,22 @@ seccompProfile: { type: RuntimeDefault }
     {{- end }}
 {{ end }}
 
-{{- /* Whole folders, never `subPath`: only those follow a change. */ -}}
+{{- /*
+Whole folders, never `subPath`: only those follow a change. The Secrets are readable by every user of the container that mounts
+them, which is the sidecar alone: a pod without an `fsGroup` would leave them to root.
+*/ -}}
 {{- define "anteroom.volumes" -}}
 {{- $own := .Values.anteroom -}}
+{{- if and (eq $own.audit.storage "perPod") (not $own.audit.inTemplates) -}}
+{{- fail "anteroom.audit.storage: `perPod` is for a StatefulSet: include `anteroom.volumeClaimTemplates` in it, above its template" -}}
+{{- end -}}
 - name: anteroom-config
   configMap: { name: {{ include "anteroom.configMapName" . }}, optional: false }
 - name: anteroom-policies
   configMap: { name: {{ include "anteroom.policiesName" . }}, optional: false }
 - name: anteroom-tls
   {{- if has $own.tls.source (list "secret" "certManager") }}
-  secret: { secretName: {{ include "anteroom.tlsSecretName" . }}, defaultMode: 0440, optional: false }
+  secret: { secretName: {{ include "anteroom.tlsSecretName" . }}, defaultMode: 0444, optional: false }
   {{- else if eq $own.tls.source "csi" }}
   csi:
     driver: {{ $own.tls.csi.driver }}
@@ -151,7 +157,7 @@ seccompProfile: { type: RuntimeDefault }
   {{- end }}
 {{- if $own.keys.secret }}
 - name: anteroom-keys
-  secret: { secretName: {{ $own.keys.secret }}, defaultMode: 0440, optional: false }
+  secret: { secretName: {{ $own.keys.secret }}, defaultMode: 0444, optional: false }
 {{- else if $own.keys.trial.enabled }}
 - name: anteroom-keys
   emptyDir: { medium: Memory, sizeLimit: 1Mi }
@@ -184,9 +190,10 @@ seccompProfile: { type: RuntimeDefault }
 {{- toYaml $attributes -}}
 {{- end }}
 
-{{- /* For a StatefulSet with `audit.storage: perPod`. */ -}}
+{{- /* For a StatefulSet with `audit.storage: perPod`, above its template: `anteroom.volumes` looks whether this was there. */ -}}
 {{- define "anteroom.volumeClaimTemplates" -}}
 {{- if eq .Values.anteroom.audit.storage "perPod" -}}
+{{- $_ := set .Values.anteroom.audit "inTemplates" true -}}
 - metadata: { name: anteroom-audit }
   spec:
     accessModes: [ReadWriteOnce]
@@ -197,9 +204,9 @@ seccompProfile: { type: RuntimeDefault }
 {{- end -}}
 {{- end }}
 
-{{- /* The targetPort of the application's Service. */ -}}
+{{- /* The targetPort of the application's Service. A number: before Kubernetes 1.33 names of ports of native sidecars are not found. */ -}}
 {{- define "anteroom.servicePort" -}}
-anteroom
+8443
 {{- end }}
 
 {{- define "anteroom.podAnnotations" -}}
@@ -214,7 +221,7 @@ anteroom.dev/config-hash: {{ include "anteroom.configHash" . | quote }}
 anteroom.dev/inject: "false"
 {{- end }}
 
-{{- /* Lets the sidecar read its Secrets and write its record; any `fsGroup` that the pod has already does the same. */ -}}
+{{- /* Lets the sidecar write its record on a claim; any `fsGroup` that the pod has already does the same. */ -}}
 {{- define "anteroom.podSecurityContext" -}}
 {{- with .Values.anteroom.runAsUser -}}
 fsGroup: {{ int64 . }}

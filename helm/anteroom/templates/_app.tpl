@@ -75,8 +75,57 @@ labels:
 {{- end -}}
 {{- end }}
 
+{{- /* What a pod cannot have twice, what is the sidecar's alone, and mounts of nothing: said here, not by a pod that never starts. */ -}}
+{{- define "app.checks" -}}
+{{- $volumes := list -}}
+{{- range .Values.volumes -}}
+{{- if hasPrefix "anteroom-" (default "" .name) -}}
+{{- fail (printf "volumes: names that begin with `anteroom-` are the sidecar's: `%s`" .name) -}}
+{{- end -}}
+{{- $volumes = append $volumes .name -}}
+{{- end -}}
+{{- range .Values.anteroom.extraVolumes -}}
+{{- $volumes = append $volumes .name -}}
+{{- end -}}
+{{- if .Values.app.tmp -}}
+{{- $volumes = append $volumes "tmp" -}}
+{{- end -}}
+{{- if ne (len $volumes) (len (uniq $volumes)) -}}
+{{- fail (printf "volumes: a name stands twice among %s" (join ", " $volumes)) -}}
+{{- end -}}
+{{- $names := list "app" "anteroom" -}}
+{{- $all := list (dict "at" "app.volumeMounts" "one" (dict "volumeMounts" .Values.app.volumeMounts)) -}}
+{{- range $at, $several := dict "extraContainers" .Values.extraContainers "extraInitContainers" .Values.extraInitContainers -}}
+{{- range $several -}}
+{{- $name := required (printf "%s: each has a name" $at) .name -}}
+{{- if or (has $name $names) (hasPrefix "anteroom-" $name) -}}
+{{- fail (printf "%s: the name `%s` is taken" $at $name) -}}
+{{- end -}}
+{{- $names = append $names $name -}}
+{{- range .ports -}}
+{{- if has (int .containerPort) (list 8443 9900) -}}
+{{- fail (printf "%s: port %d of `%s` is a port of the gate" $at (int .containerPort) $name) -}}
+{{- end -}}
+{{- end -}}
+{{- $all = append $all (dict "at" (printf "%s: `%s`" $at $name) "one" .) -}}
+{{- end -}}
+{{- end -}}
+{{- range $all -}}
+{{- $at := .at -}}
+{{- range .one.volumeMounts -}}
+{{- if hasPrefix "anteroom-" (default "" .name) -}}
+{{- fail (printf "%s: the volume `%s` is the sidecar's alone" $at .name) -}}
+{{- end -}}
+{{- if not (has .name $volumes) -}}
+{{- fail (printf "%s: there is no volume `%s` in `volumes`" $at .name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
 {{- define "app.pod" -}}
 {{- include "app.prepare" . -}}
+{{- include "app.checks" . -}}
 metadata:
   annotations:
     kubectl.kubernetes.io/default-container: app

@@ -114,12 +114,22 @@ struct GuardArgs {
     /// The namespace of the policy's parameter
     #[arg(long, value_name = "NAME", default_value = "anteroom-system")]
     namespace: String,
-    /// The sidecar's image without tag and digest; other images are no sidecar
-    #[arg(long, value_name = "REPOSITORY")]
+    /// The sidecar's image with its registry, without tag and digest; other images are no sidecar
+    #[arg(long, value_name = "REPOSITORY", value_parser = with_registry)]
     repository: String,
     /// Let ephemeral containers (`kubectl debug`) in, which reach the app beside the sidecar
     #[arg(long)]
     allow_ephemeral: bool,
+}
+
+/// `anteroom` alone would let in `anteroom:5000/other/image`.
+fn with_registry(text: &str) -> Result<String, String> {
+    match text.split_once('/') {
+        Some((registry, name)) if !registry.is_empty() && !name.is_empty() && !text.contains('@') => {
+            Ok(text.to_owned())
+        }
+        Some(_) | None => Err("name the registry too, as in `registry.example/anteroom`".to_owned()),
+    }
 }
 
 impl SidecarArgs {

@@ -25,8 +25,9 @@ const LONGEST_NAME: usize = 1024;
 pub(crate) struct Watch {
     form: Form,
     names: Names,
-    /// Whether something of it was judged, so that a letter beyond ASCII must not stand in a plain form: Werkzeug takes the
-    /// whole form for empty where it is not UTF-8, and browsers write none.
+    /// Whether something of it was judged, so that nothing must stand in it for which a reader drops the rest: a letter
+    /// beyond ASCII in a plain form (Werkzeug takes all of it for empty where it is not UTF-8, and browsers write none), a
+    /// part that is no field, an end without the last delimiter.
     judged: bool,
 }
 
@@ -140,7 +141,7 @@ impl Watch {
             Form::Other => false,
             Form::Pairs(_) if self.judged && !piece.is_ascii() => true,
             Form::Pairs(pairs) => piece.iter().any(|byte| pairs.finds(*byte, &mut self.names)),
-            Form::Parts(parts) => piece.iter().any(|byte| parts.finds(*byte, &mut self.names)),
+            Form::Parts(parts) => piece.iter().any(|byte| parts.finds(*byte, self.judged, &mut self.names)),
             // A NUL stands in no JSON but in one of two or four bytes a letter, which some readers see by its look.
             Form::Keys(keys) => piece.iter().any(|byte| *byte == 0 || keys.finds(*byte, &mut self.names)),
         }
@@ -151,7 +152,7 @@ impl Watch {
         match &mut self.form {
             Form::Other | Form::Keys(_) => false,
             Form::Pairs(pairs) => pairs.finds(b'&', &mut self.names),
-            Form::Parts(parts) => parts.is_open(),
+            Form::Parts(parts) => parts.is_open() || (self.judged && !parts.is_whole()),
         }
     }
 }

@@ -62,7 +62,7 @@ fn validations() -> Vec<Validation> {
     let volumes: Vec<String> = names::VOLUMES.iter().map(|name| format!("\"{name}\"")).collect();
     let volumes = volumes.join(", ");
     let Ports { https, health } = Ports::default();
-    let all: [(String, &str); 8] = [
+    let all: [(String, &str); 11] = [
         (
             "size(variables.sidecars) == 1".to_owned(),
             "this namespace lets pods in only with the sidecar: label the pod template anteroom.dev/inject: \"true\"",
@@ -82,8 +82,31 @@ fn validations() -> Vec<Validation> {
             "a pod in the host's network cannot be protected by a sidecar",
         ),
         (
-            "variables.others.all(c, !has(c.ports) || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0))".to_owned(),
-            "a hostPort of the app leads around the sidecar",
+            "variables.containers.all(c, !has(c.ports) || c.ports.all(p, !has(p.hostPort) || p.hostPort == 0))".to_owned(),
+            "a hostPort leads around the sidecar",
+        ),
+        (
+            format!(
+                "variables.sidecars.all(c, !has(c.ports) || c.ports.all(p, p.containerPort in [{https}, {health}])) &&\n\
+                 variables.others.all(c, !has(c.ports) || c.ports.all(p, !has(p.name) || !(p.name in [\"{}\", \"{}\"])))",
+                names::PORT,
+                names::HEALTH_PORT
+            ),
+            "the names of the sidecar's ports are those of its own ports alone",
+        ),
+        (
+            "variables.sidecars.all(c, has(c.volumeMounts) &&\n  \
+             c.volumeMounts.all(m, !has(m.subPath) && !has(m.subPathExpr) && m.mountPath != \"/\" && !m.mountPath.startsWith(\"/anteroom\")) &&\n  \
+             c.volumeMounts.exists(m, m.mountPath == \"/etc/anteroom/config\" && m.name == \"anteroom-config\") &&\n  \
+             c.volumeMounts.exists(m, m.mountPath == \"/etc/anteroom/policies\" && m.name == \"anteroom-policies\"))"
+                .to_owned(),
+            "the container `anteroom` is given other files than the sidecar's",
+        ),
+        (
+            "has(object.spec.volumes) && object.spec.volumes.all(v,\n  \
+             !(v.name in [\"anteroom-config\", \"anteroom-policies\"]) || has(v.configMap) || has(v.projected))"
+                .to_owned(),
+            "the sidecar's configuration and policies are ConfigMaps, which no container can write",
         ),
         (
             format!("variables.others.all(c, !has(c.volumeMounts) || c.volumeMounts.all(m, !(m.name in [{volumes}])))"),

@@ -8,8 +8,12 @@ use super::boundary::Needle;
 use super::pairs::decoded;
 use super::{LONGEST_NAME, Names};
 
-/// The most bytes that the head of one part may have.
+/// The most bytes that the head of one part may have, and one line of it: PHP cuts a line at 5,120 bytes and takes what
+/// follows for the next one.
 const LONGEST_HEAD: usize = 8 * 1024;
+const LONGEST_LINE: usize = 2 * 1024;
+/// The header that names a part. Rack finds it within the value of any other.
+const DISPOSITION: &str = "content-disposition";
 
 /// Where in the body the next byte stands.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub(super) struct Parts {
     /// The boundary anywhere: some readers need no line end before it, or take a lone CR for one.
     anywhere: Needle,
     at: At,
+    /// Whether the last delimiter has come whole.
+    closed: bool,
 }
 
 #[derive(Debug)]
@@ -53,15 +59,16 @@ impl Parts {
     pub(super) fn new(boundary: Vec<u8>) -> Self {
         let mut delimiter = Needle::new([b"\r\n", boundary.as_slice()].concat());
         delimiter.stand_behind_line();
-        Self { delimiter, anywhere: Needle::new(boundary), at: At::Content }
+        Self { delimiter, anywhere: Needle::new(boundary), at: At::Content, closed: false }
     }
 
-    /// Takes the next byte; true where it ends what must not stand there.
-    pub(super) fn finds(&mut self, byte: u8, names: &mut Names) -> bool {
+    /// Takes the next byte; true where it ends what must not stand there. Of a form that was `judged` each part is a field:
+    /// PHP and Werkzeug drop fields, or all of them, for one that is none.
+    pub(super) fn finds(&mut self, byte: u8, judged: bool, names: &mut Names) -> bool {
         match self.takes(byte) {
             Step::Nothing | Step::Boundary | Step::Opened | Step::Closed => false,
             Step::Refused => true,
-            Step::Head(head) => !is_strict(&head) || hold(&head, names),
+            Step::Head(head) => !is_strict(&head) || (judged && !self.closed && !is_field(&head)) || hold(&head, names),
         }
     }
 
@@ -80,7 +87,10 @@ impl Parts {
                 since.push(byte);
                 let step = match since.as_slice() {
                     b"\r\n" => Step::Opened,
-                    b"--\r\n" => Step::Closed,
+                    b"--\r\n" => {
+                        self.closed = true;
+                        Step::Closed
+                    }
                     so_far if b"\r\n".starts_with(so_far) || b"--\r\n".starts_with(so_far) => return Step::Nothing,
                     _ => return Step::Refused,
                 };
@@ -106,12 +116,13 @@ impl Parts {
         }
     }
 
-    /// Whether the last delimiter has come, so that the body may end.
-    pub(super) fn is_last(&self) -> bool {
-        match &self.at {
+    /// Whether the last delimiter has come, so that the body is whole: Werkzeug and Tomcat drop all of one that is not.
+    pub(super) fn is_whole(&self) -> bool {
+        let ends = match &self.at {
             At::Content | At::Head(_) => false,
             At::Delimiter(since) => since.starts_with(b"--"),
-        }
+        };
+        self.closed || ends
     }
 
     /// Whether the body must not end here: in a delimiter that is not the last, or in a head.
@@ -127,13 +138,29 @@ impl Parts {
 /// Whether a head is one field line after the other, of which one at most is a `Content-Disposition`, and that a plain one.
 pub(super) fn is_strict(head: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(head) else { return false };
-    let mut dispositions = 0;
-    text.split("\r\n").filter(|line| !line.is_empty()).all(|line| {
+    let dispositions = text.to_ascii_lowercase().matches(DISPOSITION).count();
+    let mut seen = 0;
+    let strict = lines(text).all(|line| {
         let Some((name, value)) = line.split_once(':') else { return false };
-        let is_disposition = name.eq_ignore_ascii_case("content-disposition");
-        dispositions += u32::from(is_disposition);
-        is_token(name) && dispositions <= 1 && (!is_disposition || is_plain_disposition(value))
+        let is_disposition = name.eq_ignore_ascii_case(DISPOSITION);
+        seen += usize::from(is_disposition);
+        line.len() <= LONGEST_LINE && is_token(name) && (!is_disposition || disposition(value).is_some())
+    });
+    // Once at most, and nowhere but where it is a header.
+    strict && dispositions <= 1 && seen == dispositions
+}
+
+/// Whether a strict head is that of a field, as RFC 7578, section 4.2, wants each part: `form-data`, with a name.
+pub(super) fn is_field(head: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(head) else { return false };
+    lines(text).any(|line| {
+        let said = line.split_once(':').filter(|(name, _)| name.eq_ignore_ascii_case(DISPOSITION));
+        said.and_then(|(_, value)| disposition(value)).is_some_and(|one| one.is_form_data && one.named)
     })
+}
+
+fn lines(head: &str) -> impl Iterator<Item = &str> {
+    head.split("\r\n").filter(|line| !line.is_empty())
 }
 
 /// RFC 9110, section 5.6.2, without those that no name of a header or a parameter has.
@@ -141,30 +168,41 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.*".contains(&byte))
 }
 
-/// Whether the parameters can be parted in one way only, and no more than one of them is a name, in one piece (RFC 7578,
-/// section 4.2, forbids those of RFC 2231).
-fn is_plain_disposition(value: &str) -> bool {
+/// What a disposition says that readers agree on.
+struct Disposition {
+    is_form_data: bool,
+    /// Whether it has a name, and one that is not empty.
+    named: bool,
+}
+
+/// Reads a disposition whose parameters can be parted in one way only, and of which no more than one is a name, in one piece
+/// (RFC 7578, section 4.2, forbids those of RFC 2231).
+fn disposition(value: &str) -> Option<Disposition> {
     let (kind, mut rest) = value.split_once(';').unwrap_or((value, ""));
-    let mut named = false;
-    if !is_token(kind.trim_matches([' ', '\t'])) {
-        return false;
+    let kind = kind.trim_matches([' ', '\t']);
+    let (mut named, mut nameless) = (false, true);
+    if !is_token(kind) {
+        return None;
     }
     while !rest.trim_start_matches([' ', '\t']).is_empty() {
-        let Some((name, behind)) = rest.split_once('=') else { return false };
+        let (name, behind) = rest.split_once('=')?;
         let name = name.trim_start_matches([' ', '\t']).to_ascii_lowercase();
         let is_name = name.starts_with("name");
         let twice = is_name && named;
         named |= is_name;
         if !is_token(&name) || twice || (is_name && name != "name") {
-            return false;
+            return None;
         }
-        let Some((value, behind)) = parted(behind) else { return false };
-        if is_name && !value.is_plain() {
-            return false;
+        let (value, behind) = parted(behind)?;
+        if is_name {
+            if !value.is_plain() {
+                return None;
+            }
+            nameless = value.is_empty();
         }
         rest = behind;
     }
-    true
+    Some(Disposition { is_form_data: kind.eq_ignore_ascii_case("form-data"), named: named && !nameless })
 }
 
 /// A parameter's value as it is written.
@@ -176,9 +214,16 @@ enum Written<'text> {
 impl Written<'_> {
     fn is_plain(&self) -> bool {
         match self {
-            // Browsers write `%22` for a quote; what a `\` means differs.
-            Written::Quoted(inner) => !inner.contains('\\'),
+            // Browsers write `%22` for a quote; what a `\` means differs. Tomcat reads words of RFC 2047.
+            Written::Quoted(inner) => !inner.contains('\\') && !inner.contains("=?"),
             Written::Bare(bare) => is_token(bare) && !bare.contains('*'),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Written::Quoted(inner) => inner.trim().is_empty(),
+            Written::Bare(bare) => bare.is_empty(),
         }
     }
 }
@@ -227,6 +272,9 @@ fn named(text: &str, names: &mut Names) -> bool {
         };
         let value = value.split(['\r', '\n']).next().unwrap_or_default();
         let value = value.split(end).next().unwrap_or_default().replace('\\', "");
-        value.len() > LONGEST_NAME || names.holds(&decoded(value.trim_matches('\'').as_bytes()))
+        // Without quotes it ends at the first space to some.
+        let word = value.split([' ', '\t']).next().filter(|word| end == ";" && *word != value);
+        let mut is_ours = |value: &str| names.holds(&decoded(value.trim_matches('\'').as_bytes()));
+        value.len() > LONGEST_NAME || is_ours(&value) || word.is_some_and(is_ours)
     })
 }

@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 
 use super::boundary::boundary;
 use super::pairs::decoded;
-use super::parts::{Parts, Step, hold, is_strict, is_token};
+use super::parts::{Parts, Step, hold, is_field, is_strict, is_token};
 use super::{LONGEST_NAME, Names, is_coded, is_plain_charset};
 use crate::pipeline::canonical::form_decoded;
 
@@ -290,6 +290,9 @@ impl InParts {
         if !is_strict(head) {
             return Err("a part that two readers take apart in two ways");
         }
+        if !self.closed && !is_field(head) {
+            return Err("a part that is no field, for which some readers drop others");
+        }
         if !hold(head, &mut fields.names) {
             return Ok(());
         }
@@ -303,7 +306,7 @@ impl InParts {
     }
 
     fn ends(mut self, fields: &mut Fields) -> Result<(), &'static str> {
-        if self.parts.is_open() || !(self.closed || self.parts.is_last()) {
+        if self.parts.is_open() || !self.parts.is_whole() {
             return Err("a form without an end");
         }
         self.keep(fields)

@@ -228,6 +228,26 @@ fn what_is_no_form_is_read_by_nobody() {
     assert!(Watch::new(&coded, true, Vec::new()).is_err(), "the second coding counts too");
 }
 
+/// PHP drops what follows a part without a name, Werkzeug the whole form for one without a disposition or without its end.
+#[test]
+fn a_form_of_which_readers_drop_what_was_judged_is_refused() {
+    let field = format!("--X\r\n{ACTION}\r\n\r\nview\r\n");
+    assert_eq!(found(PARTS, format!("{field}--X--\r\n")).as_deref(), Some("action=view"));
+    for head in [
+        "Content-Disposition: form-data",
+        "Content-Disposition: form-data; name=\"\"",
+        "X: y",
+        "Content-Disposition: attachment; name=\"a\"",
+    ] {
+        let other = format!("--X\r\n{head}\r\n\r\nb\r\n");
+        assert_eq!(found(PARTS, format!("{other}{field}--X--\r\n")), None, "{head}, before");
+        assert_eq!(found(PARTS, format!("{field}{other}--X--\r\n")), None, "{head}, behind");
+    }
+    let unended = format!("{field}--X\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb");
+    let judged = BTreeMap::from([("action".to_owned(), "view".to_owned())]);
+    assert!(is_stopped(PARTS, unended.as_bytes(), &judged));
+}
+
 #[test]
 fn what_comes_once_more_behind_it_is_seen() {
     let watch = |kind: &str, body: &str, excused: &[&str]| {

@@ -53,8 +53,22 @@ fn a_part_that_is_read_in_two_ways_is_seen() {
         "name=\"a%00b\"",
         "filename=\"a\\\"",
         "filename=\"; name=clinic\"",
+        "name=\"=?utf-8?Q?_=6dethod?=\"",
+        "name=\"a\"\r\nX: Content-Disposition: form-data; name=_method junk",
+        "name=\"a\"\r\nX: name=_method junk",
+        "name=\"a\"\r\nContent-Type: text/plain; x=content-disposition:; name=b",
     ] {
         assert!(found(kind, plain.replace("name=\"a\"", parameters).as_bytes()), "{parameters:?}");
+    }
+}
+
+#[test]
+fn a_line_that_php_would_cut_in_two_is_seen() {
+    let kind = "multipart/form-data; boundary=X";
+    for (length, seen) in [(2_048, false), (2_049, true), (5_120, true)] {
+        let line = format!("X-Pad: {}", "a".repeat(length - 7));
+        let body = format!("--X\r\n{line}\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nb\r\n--X--\r\n");
+        assert_eq!(found(kind, body.as_bytes()), seen, "{length}");
     }
 }
 

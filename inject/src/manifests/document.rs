@@ -13,6 +13,9 @@ const MOST_BYTES: usize = 64 << 20;
 /// The most documents.
 const MOST_DOCUMENTS: usize = 10_000;
 
+/// Line ends of YAML 1.1 that are none in YAML 1.2: `kubectl` ends a comment there, and reads what follows.
+const LINE_ENDS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
+
 /// One text with manifests.
 #[derive(Clone, Debug)]
 pub struct Input {
@@ -65,6 +68,13 @@ pub(super) fn split(inputs: &[Input]) -> Result<Vec<Document>, Fault> {
         for (line, text) in chunks(input.text.strip_prefix('\u{feff}').unwrap_or(&input.text)) {
             if documents.len() >= MOST_DOCUMENTS {
                 return Err(fault(line, format!("more than {MOST_DOCUMENTS} documents")));
+            }
+            if let Some(at) = text.find(LINE_ENDS) {
+                let before = text.get(..at).unwrap_or_default().matches('\n').count();
+                return Err(fault(
+                    line.saturating_add(before),
+                    "a line end that only older readers of YAML know".to_owned(),
+                ));
             }
             let Read { value, stuck, json } =
                 read(text).map_err(|stuck| fault(line.saturating_add(stuck.line).saturating_sub(1), stuck.reason))?;

@@ -31,11 +31,27 @@ pub(super) fn of(object: &Value) -> Workload {
         }
         ("batch", "CronJob") => Workload::Pods("/spec/jobTemplate/spec/template"),
         _ => {
-            let has_pods = object.pointer("/spec/template/spec/containers").is_some();
-            let labelled = object.get("spec").is_some_and(asks_inside) || (has_pods && asks(object));
-            Workload::Unknown { labelled, has_pods }
+            // `kubectl` takes whatever has `items` for a list, and creates each of them.
+            let items = object.get("items").and_then(Value::as_array).into_iter().flatten();
+            let has_pods = items.chain([object]).any(makes_pods);
+            let inside = object
+                .as_object()
+                .is_some_and(|map| map.iter().any(|(key, value)| key != "metadata" && asks_inside(value)));
+            Workload::Unknown { labelled: inside || (has_pods && asks(object)), has_pods }
         }
     }
+}
+
+/// Does an object look as if it made pods, or were one?
+fn makes_pods(object: &Value) -> bool {
+    [
+        "/spec/template/spec/containers",
+        "/spec/jobTemplate/spec/template/spec/containers",
+        "/template/spec/containers",
+        "/spec/containers",
+    ]
+    .iter()
+    .any(|place| object.pointer(place).is_some())
 }
 
 /// Does the object ask for the gate somewhere, though its pods do not?

@@ -9,59 +9,39 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// What is read as the text before it, in lower case: by compatibility (NFKD of Unicode 14), or a Latin letter with any mark.
-const READ_AS: [(&str, &str); 52] = [
-    ("-", "﹣‐‑‒–—―−"),
-    (".", "․﹒"),
-    ("0", "⁰₀⓪🯰"),
-    ("1", "¹₁①🯱"),
-    ("2", "²₂②🯲"),
-    ("3", "³₃③🯳"),
-    ("4", "⁴₄④🯴"),
-    ("5", "⁵₅⑤🯵"),
-    ("6", "⁶₆⑥🯶"),
-    ("7", "⁷₇⑦🯷"),
-    ("8", "⁸₈⑧🯸"),
-    ("9", "⁹₉⑨🯹"),
-    ("_", "︳︴﹍﹎﹏"),
-    ("a", "ªàáâãäåāăąǎǟǡǻȁȃȧᴀᴬᵃᶏḁẚạảấầẩẫậắằẳẵặₐⓐⱥ🄰"),
-    ("b", "ƀƃɓʙᴮᵇᵬᶀḃḅḇℬⓑꞗ🄱"),
-    ("c", "çćĉċčƈȼɕᴄᶜḉℂℭⅽⓒꞓꞔꟲ𝼝🄫🄲"),
-    ("d", "ďđƌȡɖɗᴅᴰᵈᵭᶁᶑḋḍḏḑḓⅅⅆⅾⓓꟈ🄳"),
-    ("e", "èéêëēĕėęěȅȇȩɇᴇᴱᵉᶒḕḗḙḛḝẹẻẽếềểễệₑℯℰⅇⓔⱸꬴ🄴"),
-    ("f", "ƒᵮᶂᶠḟℱⓕꜰꞙꟳ🄵"),
-    ("g", "ĝğġģǥǧǵɠɢᴳᵍᶃḡℊⓖꞡ🄶"),
-    ("h", "ĥħȟɦʜʰᴴḣḥḧḩḫẖₕℋℌℍℎⓗⱨꞕ🄷"),
-    ("i", "ìíîïĩīĭįİıǐȉȋɨɪᴵᵢᶖḭḯỉịⁱℐℑℹⅈⅰⓘ𝼚🄸"),
-    ("j", "ĵǰɉʝʲᴊᴶⅉⓙⱼ🄹"),
-    ("k", "ķƙǩᴋᴷᵏᶄḱḳḵₖⓚⱪꝁꝃꝅꞣ🄺"),
-    ("l", "ĺļľŀłƚȴɫɬɭʟˡᴸᶅḷḹḻḽₗℒℓⅼⓛⱡꝉꞎꬷꬸꬹ𝼑𝼓🄻"),
-    ("m", "ɱᴍᴹᵐᵯᶆḿṁṃₘℳⅿⓜꬺ🄼"),
-    ("n", "ñńņňƞǹȵɲɳɴᴺᵰᶇṅṇṉṋⁿₙℕⓝꞑꞥꬻ🄽"),
-    ("o", "ºòóôõöøōŏőƟơǒǫǭǿȍȏȫȭȯȱᴏᴼᵒṍṏṑṓọỏốồổỗộớờởỡợₒℴⓞⱺꝋꝍ𝼛🄾"),
-    ("p", "ƥᴘᴾᵖᵱᵽᶈṕṗₚℙⓟꝑꝓꝕ🄿"),
-    ("q", "ɋʠℚⓠꝗꝙꞯꟴ𐞥🅀"),
-    ("r", "ŕŗřȑȓɍɼɽɾʀʳᴿᵣᵲᵳᶉṙṛṝṟℛℜℝⓡꞧꭉ𝼖🄬🅁"),
-    ("s", "śŝşšſșȿʂˢᵴᶊṡṣṥṧṩẛẜẝₛⓢꜱꞩꟊ𝼞🅂"),
-    ("t", "ţťŧƫƭțȶʈᴛᵀᵗᵵṫṭṯṱẗₜⓣⱦ𝼉🅃"),
-    ("u", "ùúûüũūŭůűųưǔǖǘǚǜȕȗᴜᵁᵘᵤᶙṳṵṷṹṻụủứừửữựⓤꞹꭎꭒ🅄"),
-    ("v", "ʋᴠᵛᵥᶌṽṿⅴⓥⱱⱴⱽꝟ🅅"),
-    ("w", "ŵʷᴡᵂẁẃẅẇẉẘⓦⱳ🅆"),
-    ("x", "ˣᶍẋẍₓⅹⓧꭖꭗꭘꭙ🅇"),
-    ("y", "ýÿŷƴȳɏʏʸẏẙỳỵỷỹỿⓨꭚ🅈"),
-    ("z", "źżžƶȥɀʐʑᴢᵶᶎᶻẑẓẕℤℨⓩⱬ🅉"),
+use unicode_normalization::char::decompose_compatible;
+
+/// What is read as the text before it, in lower case: a dash, or a Latin letter with any mark that Unicode does not take apart.
+const READ_AS: [(&str, &str); 30] = [
+    ("-", "‐‒–—―−"),
+    ("a", "ᴀᶏẚⱥ"),
+    ("b", "ƀƃɓʙᵬᶀꞗ"),
+    ("c", "ƈȼɕᴄꞓꞔ𝼝"),
+    ("d", "đƌȡɖɗᴅᵭᶁᶑꟈ"),
+    ("e", "ɇᴇᶒⱸꬴ"),
+    ("f", "ƒᵮᶂꜰꞙ"),
+    ("g", "ǥɠɢᶃꞡ"),
+    ("h", "ħɦʜⱨꞕ"),
+    ("i", "ıɨɪᶖ𝼚"),
+    ("j", "ɉʝᴊ"),
+    ("k", "ƙᴋᶄⱪꝁꝃꝅꞣ"),
+    ("l", "ŀłƚȴɫɬɭʟᶅⱡꝉꞎꬷꬸꬹ𝼑𝼓"),
+    ("m", "ɱᴍᵯᶆꬺ"),
+    ("n", "ƞȵɲɳɴᵰᶇꞑꞥꬻ"),
+    ("o", "øƟᴏⱺꝋꝍ𝼛"),
+    ("p", "ƥᴘᵱᵽᶈꝑꝓꝕ"),
+    ("q", "ɋʠꝗꝙꞯ"),
+    ("r", "ɍɼɽɾʀᵲᵳᶉꞧꭉ𝼖"),
+    ("s", "ȿʂᵴᶊẜẝꜱꞩꟊ𝼞"),
+    ("t", "ŧƫƭȶʈᴛᵵⱦ𝼉"),
+    ("u", "ᴜᶙꞹꭎꭒ"),
+    ("v", "ʋᴠᶌⱱⱴꝟ"),
+    ("w", "ᴡⱳ"),
+    ("x", "ᶍꭖꭗꭘꭙ"),
+    ("y", "ƴɏʏỿꭚ"),
+    ("z", "ƶȥɀʐʑᴢᵶᶎⱬ"),
     ("ss", "ß"),
-    ("ae", "æǣǽ"),
-    ("ij", "ĳ"),
-    ("dz", "ǆǳ"),
-    ("lj", "ǉ"),
-    ("nj", "ǌ"),
-    ("ff", "ﬀ"),
-    ("fi", "ﬁ"),
-    ("fl", "ﬂ"),
-    ("ffi", "ﬃ"),
-    ("ffl", "ﬄ"),
-    ("st", "ﬅﬆ"),
+    ("ae", "æ"),
     ("oe", "œ"),
 ];
 
@@ -75,28 +55,32 @@ pub(crate) fn plain(text: &str) -> String {
         return text.to_ascii_lowercase();
     }
     let mut out = String::with_capacity(text.len());
-    for letter in text.chars().flat_map(char::to_lowercase) {
-        match u32::from(letter) {
-            0..=0x7f => out.push(letter),
-            code if is_unseen(code) => {}
-            _ if letter.is_whitespace() => out.push(' '),
-            // Full-width forms of ASCII, in its order.
-            code @ 0xff01..=0xff5e => out.push(ascii(0x21, code - 0xff01)),
-            // Mathematical alphabets, one after the other, each with capitals and small letters; and digits.
-            code @ 0x1d400..=0x1d6a3 => out.push(ascii(u32::from(b'a'), (code - 0x1d400) % 26)),
-            code @ 0x1d7ce..=0x1d7ff => out.push(ascii(u32::from(b'0'), (code - 0x1d7ce) % 10)),
-            _ => match PLAIN.get(&letter) {
-                Some(plain) => out.push_str(plain),
-                None => out.push(letter),
-            },
+    for letter in text.chars() {
+        let begin = out.len();
+        decompose_compatible(letter, |part| out.extend(part.to_lowercase().flat_map(read_as)));
+        // Letters of other scripts stay whole.
+        if !out.get(begin..).is_some_and(str::is_ascii) {
+            out.truncate(begin);
+            out.extend(letter.to_lowercase().flat_map(read_as));
         }
     }
     out
 }
 
-fn ascii(first: u32, place: u32) -> char {
-    char::from_u32(first.saturating_add(place))
-        .map_or(char::REPLACEMENT_CHARACTER, |letter| letter.to_ascii_lowercase())
+/// What a small letter is read as.
+fn read_as(letter: char) -> impl Iterator<Item = char> {
+    let code = u32::from(letter);
+    let (one, many) = if is_unseen(code) {
+        (None, "")
+    } else if code > 0x7f && letter.is_whitespace() {
+        (Some(' '), "")
+    } else {
+        match PLAIN.get(&letter) {
+            Some(plain) => (None, *plain),
+            None => (Some(letter), ""),
+        }
+    };
+    one.into_iter().chain(many.chars())
 }
 
 /// What leaves no sign of its own: controls, soft hyphens, marks on the letter before, joiners, signs of direction, fillers,
@@ -148,6 +132,11 @@ mod tests {
             ("７", "7"),
             ("𝟕", "7"),
             ("ſet", "set"),
+            ("adm㏌", "admin"),
+            ("admin…", "admin..."),
+            ("page⑫", "page12"),
+            ("№ⅳ", "noiv"),
+            ("🄰dm𝚤n", "admin"),
         ] {
             assert_eq!(plain(odd), expected, "{odd:?}");
         }

@@ -34,7 +34,8 @@ pub struct Runtime {
     pub policy: Policy,
     /// `sha256:` and 64 hexadecimal digits over the policy files: what the record says it was judged by.
     pub policy_digest: Arc<str>,
-    /// 48 bits made of the configuration and the policy files: replicas of the same number run the same.
+    /// 48 bits made of the configuration and the policies, not of the keys and certificates that they name: replicas of the
+    /// same number go by the same rules.
     pub number: u64,
     /// The application.
     pub app: AppTarget,

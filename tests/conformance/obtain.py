@@ -6,23 +6,15 @@ import subprocess
 import sys
 import tarfile
 
-CACHE = os.path.join(os.environ.get("APPS_CACHE", os.path.join(os.environ.get("XDG_CACHE_HOME", os.path.expanduser("~/.cache")), "anteroom-tests")),
-                     "conformance")
+from packages import CACHE, Missing, quietly
+
+HOME = f"{CACHE}/conformance"
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-class Missing(Exception):
-    """It cannot be obtained here: the suite is skipped, and says so."""
 
 
 def command(*arguments, **options):
     print(f"installing: {' '.join(arguments)}", file=sys.stderr)
-    try:
-        done = subprocess.run(arguments, capture_output=True, text=True, timeout=400, stdin=subprocess.DEVNULL, **options)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise Missing(str(error)) from None
-    if done.returncode != 0:
-        raise Missing(f"`{' '.join(arguments)}`: {(done.stderr or done.stdout).strip().splitlines()[-1:]}")
+    quietly(*arguments, **options)
 
 
 def same(stamp, source):
@@ -32,7 +24,7 @@ def same(stamp, source):
 
 def python():
     """A virtual environment with the packages of requirements.txt."""
-    venv, wanted = f"{CACHE}/venv", f"{HERE}/requirements.txt"
+    venv, wanted = f"{HOME}/venv", f"{HERE}/requirements.txt"
     if not same(f"{venv}/installed", wanted):
         command(sys.executable, "-m", "venv", "--clear", venv)
         command(f"{venv}/bin/python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", wanted)
@@ -42,20 +34,20 @@ def python():
 
 def source(name, version):
     """The source archive of a package of PyPI, unpacked."""
-    folder = f"{CACHE}/{name}-{version}"
+    folder = f"{HOME}/{name}-{version}"
     if not os.path.isdir(folder):
-        os.makedirs(CACHE, exist_ok=True)
-        command(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:", "-d", CACHE,
+        os.makedirs(HOME, exist_ok=True)
+        command(sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--no-binary", ":all:", "-d", HOME,
                 f"{name}=={version}")
-        with tarfile.open(f"{CACHE}/{name}-{version}.tar.gz") as archive:
-            archive.extractall(f"{CACHE}/unpacked", filter="data")
-        os.rename(f"{CACHE}/unpacked/{name}-{version}", folder)
+        with tarfile.open(f"{HOME}/{name}-{version}.tar.gz") as archive:
+            archive.extractall(f"{HOME}/unpacked", filter="data")
+        os.rename(f"{HOME}/unpacked/{name}-{version}", folder)
     return folder
 
 
 def node():
     """A folder with the packages of package.json. Their own scripts, which fetch lists from elsewhere, are not run."""
-    folder, wanted = f"{CACHE}/node", f"{HERE}/package.json"
+    folder, wanted = f"{HOME}/node", f"{HERE}/package.json"
     if not shutil.which("node"):
         raise Missing("there is no `node`")
     if not same(f"{folder}/installed", wanted):
@@ -64,21 +56,6 @@ def node():
         command("npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev", cwd=folder)
         shutil.copy(wanted, f"{folder}/installed")
     return folder
-
-
-def system(name, package):
-    """A command of one of Debian's packages."""
-    if shutil.which(name):
-        return
-    root = [] if os.getuid() == 0 else ["sudo", "-n"]
-    install = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "install", "-y", "-q", "--no-install-recommends", package]
-    if not shutil.which("apt-get"):
-        raise Missing(f"there is no `{name}`")
-    try:
-        command(*install)
-    except Missing:
-        command(*root, "apt-get", "update", "-q")
-        command(*install)
 
 
 def debian(package):

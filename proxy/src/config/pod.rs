@@ -110,13 +110,14 @@ pub(super) fn pod(raw: &RawPod, found: &mut Vec<Diagnostic>) -> Pod {
 }
 
 fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
-    let addresses = text.split(',').map(|one| match one.trim().parse::<IpAddr>() {
-        Ok(address) if address.is_loopback() || address.is_unspecified() => {
-            Err(format!("`{address}` is not how others reach the pod"))
-        }
-        Ok(address) => Ok(address.to_canonical()),
-        Err(_) => Err(format!("`{one}` is no address")),
-    });
+    let addresses =
+        text.split(',').map(|one| match one.trim().parse::<IpAddr>().map(|address| address.to_canonical()) {
+            Ok(address) if address.is_loopback() || address.is_unspecified() => {
+                Err(format!("`{address}` is not how others reach the pod"))
+            }
+            Ok(address) => Ok(address),
+            Err(_) => Err(format!("`{one}` is no address")),
+        });
     let addresses: Vec<IpAddr> = addresses.collect::<Result<_, _>>()?;
     if addresses.len() > ADDRESSES { Err(format!("there are more than {ADDRESSES} addresses")) } else { Ok(addresses) }
 }
@@ -301,8 +302,18 @@ mod tests {
     fn addresses_are_those_that_others_use() {
         assert_eq!(addresses("10.1.2.3").unwrap(), ["10.1.2.3".parse::<IpAddr>().unwrap()]);
         assert_eq!(addresses("10.1.2.3, fd00::7").unwrap().len(), 2);
-        for bad in ["", "10.1.2.3,", "127.0.0.1", "10.1.2.3,::1", "0.0.0.0", "::", "pod", "10.1.2.3:80", "10.1.2.0/24"]
-        {
+        for bad in [
+            "",
+            "10.1.2.3,",
+            "127.0.0.1",
+            "::ffff:127.0.0.1",
+            "10.1.2.3,::1",
+            "0.0.0.0",
+            "::",
+            "pod",
+            "10.1.2.3:80",
+            "10.1.2.0/24",
+        ] {
             assert!(addresses(bad).is_err(), "{bad}");
         }
         assert!(addresses(&["10.0.0.1"; 17].join(",")).is_err());

@@ -97,7 +97,10 @@ pub(super) fn check_is_not_the_gate(
         Address::Unix(path) => control == Some(path),
         // What any other name stands for is known to the network alone.
         Address::Secure(secure) => match secure.host.parse::<IpAddr>() {
-            Ok(ip) => ip.is_loopback() && is_own(ip, secure.port),
+            Ok(ip) => match ip.to_canonical() {
+                ip if ip.is_unspecified() => is_own_here(secure.port),
+                ip => ip.is_loopback() && is_own(ip, secure.port),
+            },
             Err(_) if secure.host.eq_ignore_ascii_case("localhost") => is_own_here(secure.port),
             Err(_) => false,
         },

@@ -107,14 +107,15 @@ pub(super) fn request(
     }
     let Named { method, host, path, query } = named(runtime, connection.server_name.as_deref(), &mut parts)?;
     trail.method = named_method(&method);
+    let body: Arriving = body.into();
     Ok(Understood {
         method,
         path,
         query,
         host,
         parts,
-        body: body.into(),
-        form: Fields::default(),
+        form: if body.is_end() { Fields::none() } else { Fields::default() },
+        body,
         excused: Vec::new(),
         pressed,
     })

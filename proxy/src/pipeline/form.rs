@@ -84,7 +84,6 @@ pub(super) async fn read(
 ) -> Result<Understood, Rejection> {
     let mut understood = understood;
     if understood.body.is_end() {
-        understood.form = Fields::none();
         return Ok(understood);
     }
     let is_post = understood.parts.method == Method::POST;
@@ -162,7 +161,7 @@ async fn beginning(body: &mut Arriving, reader: Reader, on_http2: bool) -> Resul
         let Ok(data) = frame.into_data() else { continue };
         size += data.len();
         let done = reader.takes(&data).map_err(Rejection::BadFraming)?;
-        body.hold(data);
+        body.hold(&data);
         if done {
             // Where that was all of it, what stands behind is known too, and refused before anything is passed on.
             if body.rest_mut().is_end_stream() {

@@ -57,7 +57,10 @@ struct Offered {
 
 impl Offered {
     fn of(headers: &HeaderMap) -> Self {
-        let named = |name| named(headers, name).into_iter().flatten().map(str::to_owned).collect();
+        let named = |name| {
+            let all = named(headers, name).into_iter().flatten();
+            all.filter(|one| !one.is_empty()).map(str::to_owned).collect()
+        };
         Self { protocols: named(&SEC_WEBSOCKET_PROTOCOL), extensions: named(&SEC_WEBSOCKET_EXTENSIONS) }
     }
 
@@ -82,8 +85,8 @@ impl Offered {
 fn named<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Vec<&'a str>> {
     let mut all = Vec::new();
     for line in headers.get_all(name) {
-        let each = line.to_str().ok()?.split(',').filter_map(|one| one.split(';').next()).map(str::trim);
-        all.extend(each.filter(|one| !one.is_empty()));
+        let each = line.to_str().ok()?.split(',').map(str::trim).filter(|one| !one.is_empty());
+        all.extend(each.filter_map(|one| one.split(';').next()).map(str::trim_end));
     }
     Some(all)
 }
@@ -379,6 +382,7 @@ mod tests {
             ("sec-websocket-extensions", "x-a,permessage-deflate", true),
             ("sec-websocket-extensions", "permessage-deflate, permessage-deflate", false),
             ("sec-websocket-extensions", "x-webkit-deflate-frame", false),
+            ("sec-websocket-extensions", ";permessage-deflate", false),
             ("sec-websocket-extensions", "x-a; b=\"c, x-b\"", false),
         ] {
             assert_eq!(offered.holds(&head(&[(name, value)])), holds, "{name}: {value}");

@@ -1,8 +1,8 @@
 //! What a request's body says that could make another request of it: names of form fields, and outermost keys of JSON.
 //!
 //! Decides, while the body passes, whether a framework could find in it another method (`_method`), or a parameter that the
-//! policy has read from the query. Such a body is not passed on any further. It never holds a body: only the name that it is
-//! in the middle of, at most 1 KiB of it.
+//! policy has read from the query, or from the form before. Such a body is not passed on any further. It never holds a
+//! body: only the name that it is in the middle of, at most 1 KiB of it, or the head of a part, at most 8 KiB.
 
 mod boundary;
 mod json;

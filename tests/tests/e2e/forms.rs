@@ -118,6 +118,10 @@ async fn the_form_picks_the_route_in_both_forms_of_forms() {
     let answer = Client::open(&gate, Protocol::Http1).await.post("POST", "/admin.php", &sent, "action=delete").await;
     let event = gate.files.event(answer.id());
     assert_eq!((event["rule"].as_str(), event["route"].as_str()), (Some("delete"), Some("POST /admin.php")));
+    // A preflight has no form, and is recorded under its route.
+    let asked = [("origin", "https://evil.example"), ("access-control-request-method", "POST")];
+    let answer = Client::open(&gate, Protocol::Http1).await.ask("OPTIONS", "/admin.php", &asked).await;
+    assert_eq!((answer.code().as_str(), &gate.files.event(answer.id())["rule"]), ("CROSS_SITE", &"list".into()));
     // Without a form its fields are absent.
     let mut client = Client::open(&gate, Protocol::Http1).await;
     for (method, target, code) in

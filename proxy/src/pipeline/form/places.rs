@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::limits::{site, wide_site};
 
-/// How many forms are held at once, over all workers: 16 MiB of them.
+/// How many forms are held at once, over all workers: 64 KiB of each, and one piece more.
 const PLACES: usize = 256;
 /// How many of those may be of callers whom nobody knows.
 const STRANGERS: usize = 128;

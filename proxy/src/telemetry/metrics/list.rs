@@ -125,7 +125,7 @@ pub const METRICS: [MetricEntry; 26] = [
     MetricEntry {
         name: "anteroom_configuration_number",
         labels: "",
-        meaning: "a number made of the configuration and the policies that run: the same on all replicas that run the same",
+        meaning: "a number made of the configuration and the policies that run, not of the keys and certificates that they name: the same on all replicas that go by the same rules",
     },
     MetricEntry {
         name: "anteroom_telemetry_dropped_total",

@@ -3,14 +3,13 @@
 //! Decides when it has sent enough of it, too slowly, or what must not stand there. It never holds a body, but for the
 //! beginning of a form that was read before the decision.
 
-use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf as _, Bytes};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -26,14 +25,15 @@ use crate::upstream::watch::Watch;
 /// A request's body as it arrives, with what of it was read before it is passed on.
 #[derive(Debug)]
 pub struct Arriving {
-    held: VecDeque<Bytes>,
+    /// Copied: a piece as hyper gives it, of one byte perhaps, would keep the whole buffer that it was read into.
+    held: BytesMut,
     rest: Incoming,
     place: Option<FormPlace>,
 }
 
 impl From<Incoming> for Arriving {
     fn from(rest: Incoming) -> Self {
-        Self { held: VecDeque::new(), rest, place: None }
+        Self { held: BytesMut::new(), rest, place: None }
     }
 }
 
@@ -45,7 +45,7 @@ impl Arriving {
 
     /// How many bytes are still to be passed on.
     pub(crate) fn size(&self) -> SizeHint {
-        let held: u64 = self.held.iter().map(|piece| piece.len() as u64).sum();
+        let held = self.held.len() as u64;
         let rest = self.rest.size_hint();
         let mut whole = SizeHint::new();
         whole.set_lower(held.saturating_add(rest.lower()));
@@ -60,13 +60,10 @@ impl Arriving {
         self.place = Some(place);
     }
 
-    /// The next piece that is held.
-    fn next_held(&mut self) -> Option<Bytes> {
-        let next = self.held.pop_front();
-        if self.held.is_empty() {
-            self.place = None;
-        }
-        next
+    /// What is held.
+    fn take_held(&mut self) -> Option<Bytes> {
+        self.place = None;
+        (!self.held.is_empty()).then(|| self.held.split().freeze())
     }
 
     /// What was not read yet.
@@ -75,8 +72,8 @@ impl Arriving {
     }
 
     /// Holds the next piece that was read.
-    pub(crate) fn hold(&mut self, piece: Bytes) {
-        self.held.push_back(piece);
+    pub(crate) fn hold(&mut self, piece: &[u8]) {
+        self.held.extend_from_slice(piece);
     }
 }
 
@@ -190,7 +187,7 @@ impl Body for RequestBody {
 impl Inflow {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         loop {
-            let next = match self.body.next_held() {
+            let next = match self.body.take_held() {
                 Some(held) => Poll::Ready(Some(Ok(Frame::data(held)))),
                 None => Pin::new(&mut self.body.rest).poll_frame(cx),
             };

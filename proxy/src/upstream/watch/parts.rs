@@ -159,7 +159,7 @@ pub(super) fn is_field(head: &[u8]) -> bool {
     })
 }
 
-fn lines(head: &str) -> impl Iterator<Item = &str> {
+pub(super) fn lines(head: &str) -> impl Iterator<Item = &str> {
     head.split("\r\n").filter(|line| !line.is_empty())
 }
 

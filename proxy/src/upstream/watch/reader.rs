@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, HeaderMap};
 
 use super::boundary::boundary;
 use super::pairs::decoded;
-use super::parts::{Parts, Step, hold, is_field, is_strict, is_token};
+use super::parts::{Parts, Step, hold, is_field, is_strict, is_token, lines};
 use super::{LONGEST_NAME, Names, is_coded, is_plain_charset};
 use crate::pipeline::canonical::form_decoded;
 
@@ -316,7 +316,7 @@ impl InParts {
 /// The name of a part that is a plain field to everyone: no file, in no other charset or coding.
 fn plain_field(head: &[u8]) -> Option<&str> {
     let mut name = None;
-    for line in std::str::from_utf8(head).ok()?.split("\r\n").filter(|line| !line.is_empty()) {
+    for line in lines(std::str::from_utf8(head).ok()?) {
         let (header, value) = line.split_once(':')?;
         let value = value.trim_matches([' ', '\t']);
         let lower = value.to_ascii_lowercase();

@@ -1,5 +1,6 @@
 //! The webhook before a caller that behaves as kube-apiserver does, and the policies that are printed.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -298,6 +299,32 @@ async fn it_leaves_without_losing_a_question() {
     }
     Client::open_at(webhook.https, &webhook.ca, Protocol::Http2, HOST).await;
     assert_eq!(webhook.process.end().code(), Some(0));
+}
+
+#[test]
+fn a_signal_that_comes_while_it_reads_its_files_is_not_lost() {
+    let folder = TempDir::new().unwrap();
+    mounted(folder.path());
+    let settings = folder.path().canonicalize().unwrap().join("settings.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&settings).status().unwrap().success());
+    // Held open both ways: the injector finds a file that is not at its end.
+    let mut held = std::fs::File::options().read(true).write(true).open(&settings).unwrap();
+    let health = format!("--health={}", free_port());
+    let settled = format!("--settings={}", settings.display());
+    let serve =
+        ["injector", "serve", IMAGE, "--listen=127.0.0.1:0", &health, "--tls=tls", &settled, "--drain-delay=1s"];
+    let mut process = Process::start(folder.path(), &serve);
+    let open = format!("/proc/{}/fd", process.id());
+    let reads = || {
+        let mut files = std::fs::read_dir(&open).unwrap().flatten();
+        files.any(|file| std::fs::read_link(file.path()).is_ok_and(|file| file == settings)).then_some(())
+    };
+    until("the settings to be read", reads);
+    process.signal("TERM");
+    held.write_all(b"apiVersion: anteroom.dev/v1\nkind: Injection\n").unwrap();
+    drop(held);
+    assert_eq!(process.end().code(), Some(0), "{}", process.err());
+    assert!(process.out().contains("the injector leaves"), "{}", process.out());
 }
 
 #[tokio::test]

@@ -57,6 +57,8 @@ pub const ANNOTATIONS: [&str; 15] = [
 
 /// The container.
 pub const CONTAINER: &str = "anteroom";
+/// What it is started with.
+pub const ARGS: [&str; 3] = ["run", "--config", "/etc/anteroom/config/config.yaml"];
 /// The port on which the gate serves. Services take its number: the name of a port of an init container that keeps running
 /// is looked up by newer clusters alone (Kubernetes issue 127958).
 pub const PORT: &str = "anteroom";

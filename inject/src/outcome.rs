@@ -65,7 +65,7 @@ impl fmt::Display for Skip {
         f.write_str(match self {
             Self::NotAskedFor => "it has no label `anteroom.dev/inject`",
             Self::OptedOut => "its label `anteroom.dev/inject` says `\"false\"`",
-            Self::AlreadyThere => "it has a container `anteroom` already",
+            Self::AlreadyThere => "it has the gate already",
         })
     }
 }
@@ -84,7 +84,7 @@ pub enum Refusal {
     },
     /// A pod for Windows; there is no image for it.
     Windows,
-    /// A container of the app is called `anteroom`, but is no sidecar.
+    /// A container of the pod is called `anteroom`, but is not the gate.
     NameTaken,
     /// A container of the app uses a port of the gate.
     PortTaken {
@@ -227,7 +227,7 @@ impl fmt::Display for Refusal {
                 write!(f, "container `{container}` opens port {port} on the node, around the gate")
             }
             Self::Windows => f.write_str("the gate does not run on Windows"),
-            Self::NameTaken => f.write_str("the pod has an init container `anteroom` that is no sidecar"),
+            Self::NameTaken => f.write_str("the pod has a container `anteroom` that is not the gate"),
             Self::PortTaken { container, port } => {
                 write!(f, "container `{container}` uses port {port}, which is the gate's")
             }

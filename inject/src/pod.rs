@@ -3,8 +3,9 @@
 //! Decides what counts as a pod at all. What is absent and what is `null` are the same, as they are to Kubernetes; what has
 //! another type than Kubernetes gives it is no pod.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use crate::names;
 use crate::outcome::Refusal;
 
 /// An object of the template.
@@ -80,6 +81,13 @@ impl<'t> Container<'t> {
 /// Does this init container keep running?
 pub(crate) fn stays(container: &Object) -> bool {
     text(container, "restartPolicy") == Some("Always")
+}
+
+/// Is this container the gate, as far as its template tells? The guard asks the same, and for the image.
+pub(crate) fn is_gate(container: &Value) -> bool {
+    let Some(container) = container.as_object() else { return false };
+    let starts = given(container, "command").is_none() && given(container, "args") == Some(&json!(names::ARGS));
+    starts && text(container, "name") == Some(names::CONTAINER)
 }
 
 /// The entries of a list; none where it is absent.

@@ -129,7 +129,7 @@ fn container(wanted: &Settings, recorded: &Object) -> Value {
     if wanted.mode == Mode::Native {
         put("restartPolicy", json!("Always"));
     }
-    put("args", json!(["run", "--config", "/etc/anteroom/config/config.yaml"]));
+    put("args", json!(names::ARGS));
     put("env", Value::Array(env));
     put(
         "ports",

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::names;
 use crate::outcome::{Refusal, Skip};
-use crate::pod::{Object, given, items, map, no_pod, stays, text};
+use crate::pod::{Object, given, is_gate, items, map, no_pod, stays, text};
 use crate::settings::{AppAddress, AppPort, Asked, Mode, Quantity, Settings};
 
 /// The longest value of an annotation that a message repeats, in characters.
@@ -31,14 +31,9 @@ pub(crate) fn skip(template: &Value, settings: &Settings) -> Result<Option<Skip>
 
 fn already_there(template: &Value) -> Result<Option<Skip>, Refusal> {
     let Some(spec) = template.get("spec").and_then(Value::as_object) else { return Ok(None) };
-    let ours = |list: &'static str| -> Result<Option<&Object>, Refusal> {
-        let mut maps = items(spec, list)?.filter_map(Value::as_object);
-        Ok(maps.find(|one| text(one, "name") == Some(names::CONTAINER)))
-    };
-    if ours("containers")?.is_some() {
-        return Ok(Some(Skip::AlreadyThere));
-    }
-    Ok(ours("initContainers")?.filter(|init| stays(init)).map(|_| Skip::AlreadyThere))
+    let main = items(spec, "containers")?.any(is_gate);
+    let sidecar = items(spec, "initContainers")?.any(|one| is_gate(one) && one.as_object().is_some_and(stays));
+    Ok((main || sidecar).then_some(Skip::AlreadyThere))
 }
 
 fn metadata(template: &Value) -> Result<Option<&Object>, Refusal> {

@@ -258,7 +258,7 @@ impl What {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Refused(refusal) => Some(refusal.hint()),
-            Self::UnknownKind => Some("label the pods in a namespace with the injector, or take the label out".into()),
+            Self::UnknownKind => Some("write lists as objects of their own; label the pods in a namespace with the injector, or take the label out".into()),
             Self::LabelOutside => Some("write it under `spec.template.metadata.labels`".into()),
             Self::Unwritable { .. } => Some("write this line so that it is clear, or in quotes".into()),
             Self::PortMoved { headless: true, .. } => {

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::document::Document;
 use super::report::{Place, Report, What};
 use crate::names;
+use crate::pod::is_gate;
 use crate::settings::{AppPort, Ports, Settings};
 
 /// The pods of one template, as a Service sees them.
@@ -131,6 +132,10 @@ impl Pods {
 pub(super) fn point(document: &mut Document, object: &str, pods: &[Pods], report: &mut Report) {
     let place = document.place(object, 0);
     let Some(value) = document.value.pointer(object) else { return };
+    if holds_services(value) && pods.iter().any(|one| one.gate.is_some()) {
+        report.add(place, What::UnknownKind);
+        return;
+    }
     let core = value.get("apiVersion").and_then(Value::as_str) == Some("v1");
     let selector = value.pointer("/spec/selector").and_then(Value::as_object).filter(|one| !one.is_empty());
     let Some(selector) = selector.filter(|_| core && place.kind == "Service") else { return };
@@ -175,13 +180,18 @@ pub(super) fn point(document: &mut Document, object: &str, pods: &[Pods], report
     }
 }
 
+/// Is this a list, other than the one that is looked into, in which a Service may be? `kubectl` takes whatever has `items` for
+/// one.
+fn holds_services(value: &Value) -> bool {
+    let Some(items) = value.get("items").and_then(Value::as_array) else { return false };
+    let kind = |one: &Value| one.get("kind").and_then(Value::as_str).map(str::to_owned);
+    kind(value).as_deref() == Some("ServiceList")
+        || items.iter().any(|one| kind(one).as_deref() == Some("Service") || one.get("items").is_some())
+}
+
 fn containers(template: &Value) -> impl Iterator<Item = &Value> {
     let list = |path: &str| template.pointer(path).and_then(Value::as_array).into_iter().flatten();
     list("/spec/containers").chain(list("/spec/initContainers"))
-}
-
-fn is_gate(container: &Value) -> bool {
-    container.get("name").and_then(Value::as_str) == Some(names::CONTAINER)
 }
 
 fn ports(container: &Value) -> impl Iterator<Item = Port> {

@@ -135,7 +135,10 @@ impl<'t> Reader<'t> {
             _ => return Err(stuck(line, "this is not YAML")),
         };
         if anchor != 0 {
-            self.anchors.insert(anchor, (value.clone(), self.nodes.saturating_sub(before)));
+            // What is kept for aliases counts too: anchors that lie in each other keep the same values many times.
+            let nodes = self.nodes.saturating_sub(before);
+            self.count(nodes, line)?;
+            self.anchors.insert(anchor, (value.clone(), nodes));
         }
         Ok(value)
     }

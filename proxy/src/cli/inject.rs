@@ -27,18 +27,25 @@ pub(super) struct InjectArgs {
     /// Manifests: a file, a folder (its `.yaml`, `.yml` and `.json`), or `-` for standard input. May be given again
     #[arg(short, long = "file", value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
+    #[command(flatten)]
+    sidecar: SidecarArgs,
+    /// How the report on standard error is written
+    #[arg(long, value_enum, default_value_t = Form::Human)]
+    report: Form,
+}
+
+/// What is injected where the pod does not say otherwise, and into which.
+#[derive(Debug, clap::Args)]
+pub(super) struct SidecarArgs {
     /// All pods, but for those whose label says "false"; without it, those whose label says "true"
     #[arg(long)]
     all: bool,
-    /// What is put into pods: a file with `kind: Injection`
+    /// What is put into pods: a file with `kind: Injection`, read once
     #[arg(long, value_name = "FILE")]
     settings: Option<PathBuf>,
     /// The image of the gate; comes before that of the settings
     #[arg(long)]
     image: Option<String>,
-    /// How the report on standard error is written
-    #[arg(long, value_enum, default_value_t = Form::Human)]
-    report: Form,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -50,7 +57,7 @@ enum Form {
 }
 
 pub(super) fn run(args: &InjectArgs) -> Exit {
-    let settings = match settings(args.settings.as_deref(), args.image.as_deref(), args.all) {
+    let settings = match args.sidecar.settings() {
         Ok(settings) => settings,
         Err(exit) => return exit,
     };
@@ -80,30 +87,33 @@ fn sha256(bytes: &[u8]) -> String {
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).fold("sha256:".to_owned(), |text, byte| text + &byte)
 }
 
-/// What is injected, as a file and the flags say it; what is wrong with them has been told.
-pub(super) fn settings(path: Option<&Path>, image: Option<&str>, all: bool) -> Result<Settings, Exit> {
-    let mut sources = Sources::default();
-    let (name, text) = match path {
-        None => ("the defaults".to_owned(), NO_SETTINGS.to_owned()),
-        Some(path) => {
-            let mut left = MOST_BYTES;
-            let text = read_file(path, &mut left).map_err(|reason| {
-                complain(&format!("error: {reason}"));
-                Exit::Failed
-            })?;
-            (path.display().to_string(), text)
-        }
-    };
-    let file = sources.add(name, text);
-    let raw = policy::read::<RawInjection>(&sources, file)
-        .map_err(|diagnostics| super::show(&Faults { sources, diagnostics }))?;
-    let image = image.map(|image| ImageName::try_from(image.to_owned())).transpose();
-    let asked = if all { Asked::ByDefault } else { Asked::ByLabel };
-    let settings = image.map_err(str::to_owned).and_then(|image| raw.settings(image, env!("CARGO_PKG_VERSION"), asked));
-    settings.map_err(|reason| {
-        complain(&format!("error: {reason}"));
-        Exit::Invalid
-    })
+impl SidecarArgs {
+    /// What is injected, as a file and the flags say it; what is wrong with them has been told.
+    pub(super) fn settings(&self) -> Result<Settings, Exit> {
+        let mut sources = Sources::default();
+        let (name, text) = match &self.settings {
+            None => ("the defaults".to_owned(), NO_SETTINGS.to_owned()),
+            Some(path) => {
+                let mut left = MOST_BYTES;
+                let text = read_file(path, &mut left).map_err(|reason| {
+                    complain(&format!("error: {reason}"));
+                    Exit::Failed
+                })?;
+                (path.display().to_string(), text)
+            }
+        };
+        let file = sources.add(name, text);
+        let raw = policy::read::<RawInjection>(&sources, file)
+            .map_err(|diagnostics| super::show(&Faults { sources, diagnostics }))?;
+        let image = self.image.clone().map(ImageName::try_from).transpose();
+        let asked = if self.all { Asked::ByDefault } else { Asked::ByLabel };
+        let settings =
+            image.map_err(str::to_owned).and_then(|image| raw.settings(image, env!("CARGO_PKG_VERSION"), asked));
+        settings.map_err(|reason| {
+            complain(&format!("error: {reason}"));
+            Exit::Invalid
+        })
+    }
 }
 
 fn inputs(files: &[PathBuf]) -> Result<Vec<Input>, String> {

@@ -12,6 +12,7 @@ use policy::units::Period;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::inject::SidecarArgs;
 use super::{Exit, complain, print};
 use crate::clock::Clock;
 use crate::config::raw::LogLevel;
@@ -86,21 +87,6 @@ struct OwnArgs {
     account: PathBuf,
 }
 
-/// What is injected where the pod does not say otherwise.
-#[derive(Debug, clap::Args)]
-struct SidecarArgs {
-    /// All pods of a namespace that is switched on, but for those whose label says "false"; without it, those whose label says
-    /// "true"
-    #[arg(long)]
-    all: bool,
-    /// What is put into pods: a file with `kind: Injection`, read once
-    #[arg(long, value_name = "FILE")]
-    settings: Option<PathBuf>,
-    /// The image of the gate; comes before that of the settings
-    #[arg(long)]
-    image: Option<String>,
-}
-
 #[derive(Debug, clap::Args)]
 struct PolicyArgs {
     #[command(flatten)]
@@ -130,12 +116,6 @@ fn with_registry(text: &str) -> Result<String, String> {
             Ok(text.to_owned())
         }
         Some(_) | None => Err("name the registry too, as in `registry.example/anteroom`".to_owned()),
-    }
-}
-
-impl SidecarArgs {
-    fn settings(&self) -> Result<Settings, Exit> {
-        super::inject::settings(self.settings.as_deref(), self.image.as_deref(), self.all)
     }
 }
 

@@ -58,7 +58,7 @@ impl FileSet {
 }
 
 /// The first byte keeps an error apart from a file that holds the error's text.
-fn print_of(read: &Result<Vec<u8>, String>) -> Print {
+pub(crate) fn print_of(read: &Result<Vec<u8>, String>) -> Print {
     match read {
         Ok(bytes) => MadeOf::all([&b"+"[..], bytes]),
         Err(reason) => MadeOf::all([&b"-"[..], reason.as_bytes()]),

@@ -29,6 +29,7 @@ pub(crate) use app::reading;
 pub use audit::AuditPlan;
 pub use compile::Plan;
 pub use files::FileSet;
+pub(crate) use files::print_of;
 pub(crate) use load::read_bytes;
 pub use load::{Faults, Loaded, load};
 pub use pod::{AppProbe, Ask, HttpAsk, Pod, RawPod};

@@ -14,8 +14,7 @@ use rustls::ServerConfig;
 
 use super::own::Keeper;
 use crate::clock::Clock;
-use crate::config::read_bytes;
-use crate::made_of::MadeOf;
+use crate::config::{print_of, read_bytes};
 
 /// How often files are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -90,7 +89,7 @@ async fn files(folder: &Path, shown: &Shown) {
     let mut seen = None;
     loop {
         let (cert, key) = (read_bytes(&folder.join("tls.crt")), read_bytes(&folder.join("tls.key")));
-        let print = MadeOf::all([format!("{cert:?}").as_bytes(), format!("{key:?}").as_bytes()]);
+        let print = (print_of(&cert), print_of(&key));
         if seen != Some(print) {
             let pair = match (cert, key) {
                 (Ok(cert), Ok(key)) => certs::load_pair(&cert, &key).map_err(|fault| fault.to_string()),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -32,12 +32,13 @@ const CONNECTIONS: usize = 512;
 const OF_ONE_ADDRESS: usize = 64;
 /// Streams of one HTTP/2 connection at once.
 const STREAMS: u32 = 64;
-/// Bodies that are read at once; with [`LONGEST`] they take up 16 MiB at most.
-pub(super) const BODIES: usize = 8;
-/// How long a handshake and a head may take, and how long a silent HTTP/1.1 connection stays.
+/// The bytes of all bodies that are being read; as they grow by doubling, they take up 32 MiB at most.
+pub(super) const BODIES: usize = 8 * LONGEST;
+/// How long a handshake may take, and how long the head of a request on HTTP/1.1, the silence before it included. A silent
+/// HTTP/2 connection stays for as long as it answers pings.
 const PATIENCE: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(60);
-/// How long a body may take, the wait for its turn included: less than the API server waits.
+/// How long a body may take, the wait for room included: less than the API server waits.
 const BODY: Duration = Duration::from_secs(4);
 /// How long a connection has to end once the injector closes: longer than any question takes. A caller that is gone never
 /// hears of it.
@@ -183,20 +184,25 @@ fn is_json(request: &Request<Incoming>) -> bool {
     kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"))
 }
 
-/// The whole body, once it is its turn.
-async fn body(request: Request<Incoming>, desk: &Desk) -> Result<Bytes, StatusCode> {
+/// The whole body. It takes up room as it comes, not before, so that slow ones keep nobody waiting; and it is copied, since
+/// each piece as hyper gives it, of one byte perhaps, costs many times its length.
+async fn body(request: Request<Incoming>, desk: &Desk) -> Result<Vec<u8>, StatusCode> {
     let said = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if said.is_some_and(|length| length > LONGEST) {
         return Err(StatusCode::PAYLOAD_TOO_LARGE);
     }
-    let _turn = desk.bodies.acquire().await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE)?;
-    #[expect(clippy::disallowed_methods, reason = "behind `Limited`")]
-    let whole = Limited::new(request.into_body(), LONGEST).collect().await;
-    match whole {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(fault) if fault.is::<http_body_util::LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(_) => Err(StatusCode::BAD_REQUEST),
+    let room = async |bytes: u32| desk.bodies.acquire_many(bytes).await.map_err(|_| StatusCode::SERVICE_UNAVAILABLE);
+    let (mut rest, mut whole, mut held) = (request.into_body(), Vec::new(), room(0).await?);
+    while let Some(frame) = rest.frame().await {
+        let Ok(piece) = frame.map_err(|_| StatusCode::BAD_REQUEST)?.into_data() else { continue };
+        let length = u32::try_from(piece.len()).map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+        if whole.len().saturating_add(piece.len()) > LONGEST {
+            return Err(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        held.merge(room(length).await?);
+        whole.extend_from_slice(&piece);
     }
+    Ok(whole)
 }
 
 fn reviewed(body: &[u8], desk: &Desk) -> Answer {

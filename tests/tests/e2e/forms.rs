@@ -34,7 +34,13 @@ pub(crate) const PLAIN: &str = "application/x-www-form-urlencoded";
 const PARTS: &str = "multipart/form-data; boundary=X";
 
 /// Posts, and tells the code; `ok` where the application got the whole body. What is refused never got there whole.
-async fn post(gate: &Gate, protocol: Protocol, target: &str, headers: &[(&str, &str)], text: &str) -> String {
+pub(crate) async fn post(
+    gate: &Gate,
+    protocol: Protocol,
+    target: &str,
+    headers: &[(&str, &str)],
+    text: &str,
+) -> String {
     let before = gate.app.count();
     let mut client = Client::open(gate, protocol).await;
     let request =

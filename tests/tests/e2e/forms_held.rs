@@ -2,12 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::client::{Client, HOST, Protocol};
-use e2e::gate::Gate;
+use e2e::app::App;
+use e2e::client::{Client, HOST, Protocol, connect, tls};
+use e2e::gate::{Gate, Setup};
+use e2e::process::Served;
 use e2e::raw::Raw;
 use tokio::time::sleep;
 
-use super::forms::{PLAIN, gate};
+use super::forms::{PLAIN, POLICY, gate};
 
 /// How many places one caller has.
 const SHARE: usize = 16;
@@ -91,4 +93,33 @@ async fn a_place_is_free_once_what_was_held_is_on_its_way() {
     for mut raw in uploads {
         assert_eq!(raw.ask("x=1234").await.unwrap().status(), 200);
     }
+}
+
+/// A piece of a body, as the HTTP library gives it, costs many times its one byte.
+#[tokio::test]
+async fn forms_in_tiny_pieces_cost_what_they_hold() {
+    const FORMS: usize = 8;
+    const PIECES: usize = 60_000;
+    let setup = Setup { policy: POLICY.to_owned(), ..Setup::default() };
+    let served = Served::start(setup, App::plain());
+    let mut held = Vec::new();
+    for _ in 0..FORMS {
+        let stream = connect(served.https, tls(&served.files.ca, &[b"http/1.1"]), HOST).await.unwrap();
+        let mut raw = Raw::over(stream);
+        let head = format!(
+            "POST /index.php?page=in HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: {PLAIN}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n"
+        );
+        raw.send(head).await;
+        held.push(raw);
+    }
+    let before = served.process.peak();
+    for raw in &mut held {
+        raw.send("1\r\na\r\n".repeat(PIECES)).await;
+    }
+    for raw in &mut held {
+        raw.send("0\r\n\r\n").await;
+        assert_eq!(raw.answer().await.unwrap().code(), "NO_ROUTE", "its beginning was read whole");
+    }
+    let grown = served.process.peak().saturating_sub(before) / 1024;
+    assert!(grown < 8 * 1024, "{grown} KiB for {} KiB of forms", FORMS * PIECES / 1024);
 }

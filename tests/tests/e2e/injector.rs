@@ -16,6 +16,7 @@ use e2e::raw::Raw;
 use e2e::{soon, until};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::io::AsyncReadExt as _;
 
 const IMAGE: &str = "--image=registry.example/anteroom:1";
 const JSON: [(&str, &str); 1] = [("content-type", "application/json")];
@@ -222,22 +223,52 @@ async fn what_is_no_question_is_answered_with_an_error() {
 }
 
 #[tokio::test]
-async fn slow_bodies_end_and_keep_nobody_waiting_for_long() {
+async fn slow_bodies_end_and_keep_nobody_waiting() {
     let webhook = Webhook::start();
-    webhook.wait_until_ready();
+    let mut client = webhook.open(Protocol::Http1).await;
     let mut slow = Vec::new();
-    for _ in 0..16 {
+    for _ in 0..60 {
         let stream = connect(webhook.https, tls(&webhook.ca, &[b"http/1.1"]), HOST).await.unwrap();
         let mut one = Raw::over(stream);
         one.send("POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9999\r\n\r\n{")
             .await;
         slow.push(one);
     }
+    assert!(taken(&client.post("POST", "/mutate", &JSON, review(&pod())).await, &pod()).is_ok());
+    let waiting = &mut slow.first_mut().unwrap().stream;
+    let none_yet = tokio::time::timeout(Duration::from_millis(10), waiting.read_u8()).await;
+    assert!(none_yet.is_err(), "the slow ones were still being read when the answer came");
     for mut one in slow {
         assert_eq!(one.answer().await.unwrap().status(), 408);
     }
-    let mut client = webhook.open(Protocol::Http1).await;
-    assert!(taken(&client.post("POST", "/mutate", &JSON, review(&pod())).await, &pod()).is_ok());
+}
+
+/// A piece of a body, as the HTTP library gives it, costs many times its one byte.
+#[tokio::test]
+async fn bodies_in_tiny_pieces_cost_what_they_hold() {
+    const PIECES: usize = 200_000;
+    let webhook = Webhook::start();
+    webhook.wait_until_ready();
+    let before = webhook.process.peak();
+    let mut open = Vec::new();
+    for _ in 0..4 {
+        let stream = connect(webhook.https, tls(&webhook.ca, &[b"http/1.1"]), HOST).await.unwrap();
+        let mut one = Raw::over(stream);
+        one.send(
+            "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n",
+        )
+        .await;
+        open.push(one);
+    }
+    for one in &mut open {
+        one.send("1\r\n \r\n".repeat(PIECES)).await;
+    }
+    for one in &mut open {
+        one.send("0\r\n\r\n").await;
+        assert_eq!(one.answer().await.unwrap().status(), 400, "read whole, and no question");
+    }
+    let grown = webhook.process.peak().saturating_sub(before) / 1024;
+    assert!(grown < 12 * 1024, "{grown} KiB for {} KiB of bodies", 4 * PIECES / 1024);
 }
 
 #[tokio::test]

@@ -2,10 +2,11 @@
 //! Each is refused unless it is allowed by name, and then what it becomes is judged.
 
 use e2e::app::App;
-use e2e::client::{BOTH, Client, Protocol, body, whole};
+use e2e::client::{BOTH, Client, Protocol};
 use e2e::gate::{Gate, Setup};
-use e2e::until;
 use serde_json::json;
+
+use super::forms::post;
 
 const POLICY: &str = r#"apiVersion: anteroom.dev/v1
 kind: Policy
@@ -203,21 +204,6 @@ async fn every_other_override_is_refused_whichever_is_allowed() {
 }
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
-
-/// Posts, and tells the code; `ok` where the application got the whole body.
-async fn post(gate: &Gate, protocol: Protocol, target: &str, headers: &[(&str, &str)], text: &str) -> String {
-    let mut client = Client::open(gate, protocol).await;
-    let request =
-        headers.iter().fold(client.request("POST", target), |request, (name, value)| request.header(*name, *value));
-    // Whoever is still sending may be cut off before the answer arrives.
-    let Ok(answer) = client.head(request.body(body(text.to_owned())).unwrap()).await else { return "cut".to_owned() };
-    let answer = whole(answer).await.unwrap();
-    if answer.status == 200 {
-        until("the whole body", || (gate.app.last().body == text.as_bytes()).then_some(()));
-        return "ok".to_owned();
-    }
-    answer.code()
-}
 
 #[tokio::test]
 async fn no_body_makes_another_request_of_it() {

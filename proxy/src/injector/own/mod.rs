@@ -126,10 +126,11 @@ impl Keeper {
                     }
                 }
                 Due::Show(_) => stored,
-                Due::Write(next) => match self.put(secret, &next).await? {
-                    // What was written is read and told in the next round.
-                    true | false => continue,
-                },
+                Due::Write(next) => {
+                    // What was written, by this or another replica, is read and told in the next round.
+                    self.put(secret, &next).await?;
+                    continue;
+                }
             };
             return kept(stored.shown(), untold);
         }

@@ -4,7 +4,6 @@
 //! certificate has an authority of its own whose key is thrown away once it has signed, so that nobody can sign another. A
 //! pure part: it knows no socket, and the time is an argument.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use base64::Engine as _;
@@ -181,8 +180,7 @@ fn reversed(bundle: &str) -> String {
 pub(super) fn data_of(stored: &Stored) -> Map<String, Value> {
     let mut data = Map::new();
     stored.write(&mut data);
-    let sorted: BTreeMap<String, Value> = data.into_iter().collect();
-    sorted.into_iter().collect()
+    data
 }
 
 #[cfg(test)]

@@ -54,14 +54,14 @@ const CONTAINERS: &str = "object.spec.containers + (has(object.spec.initContaine
 const SIDECARS: &str = "object.spec.containers.filter(c, c.name == \"anteroom\") +\n(has(object.spec.initContainers)\n  \
                         ? object.spec.initContainers.filter(c, c.name == \"anteroom\" && has(c.restartPolicy) && c.restartPolicy == \"Always\")\n  \
                         : [])";
-/// What the sidecar is started with.
-pub(super) const ARGS: &str = "[\"run\", \"--config\", \"/etc/anteroom/config/config.yaml\"]";
 const OTHERS: &str = "variables.containers.filter(c, c.name != \"anteroom\")";
 
 fn validations() -> Vec<Validation> {
     let volumes: Vec<String> = names::VOLUMES.iter().map(|name| format!("\"{name}\"")).collect();
     let volumes = volumes.join(", ");
     let Ports { https, health } = Ports::default();
+    let args = names::ARGS.map(|word| format!("\"{word}\"")).join(", ");
+    let args = format!("[{args}]");
     let all: [(String, &str); 11] = [
         (
             "size(variables.sidecars) == 1".to_owned(),
@@ -74,7 +74,7 @@ fn validations() -> Vec<Validation> {
             "the container `anteroom` is of another image than the sidecar's",
         ),
         (
-            format!("variables.sidecars.all(c, !has(c.command) && has(c.args) &&\n  c.args == {ARGS})"),
+            format!("variables.sidecars.all(c, !has(c.command) && has(c.args) &&\n  c.args == {args})"),
             "the container `anteroom` does something else than to serve",
         ),
         (
@@ -104,7 +104,8 @@ fn validations() -> Vec<Validation> {
         ),
         (
             "has(object.spec.volumes) && object.spec.volumes.all(v,\n  \
-             !(v.name in [\"anteroom-config\", \"anteroom-policies\"]) || has(v.configMap) || has(v.projected))"
+             !(v.name in [\"anteroom-config\", \"anteroom-policies\"]) || has(v.configMap) ||\n  \
+             (has(v.projected) && has(v.projected.sources) && v.projected.sources.all(s, has(s.configMap))))"
                 .to_owned(),
             "the sidecar's configuration and policies are ConfigMaps, which no container can write",
         ),

@@ -25,7 +25,8 @@ pub enum OnExposed {
 pub enum Exposure {
     /// Nobody has looked yet.
     Unknown,
-    /// There is nothing to look at: the application is not on this machine's network, or there is no network.
+    /// There is nothing to look at: the application is not on this machine's network, there is no network, or no look was
+    /// answered.
     Unasked,
     /// No address of the pod leads to the application.
     Closed,

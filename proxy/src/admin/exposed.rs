@@ -1,14 +1,16 @@
 //! The look at the application's port from the pod's own addresses.
 //!
 //! Decides when to look (at the start, every five seconds of the first minute, then each minute, and when the port is
-//! another) and what counts: a connection that the application takes. It sends nothing over it, and never asks a loopback
-//! address. It looks from within the pod, so a NetworkPolicy or a firewall outside is not seen.
+//! another) and what counts: a connection that the application takes, and one that is refused. What is neither is no look:
+//! what was open before stays open. It sends nothing over a connection, and never asks a loopback address. It looks from
+//! within the pod, so a NetworkPolicy or a firewall outside is not seen.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 
 use crate::exposed::{Exposed, Exposure};
@@ -86,22 +88,35 @@ fn port(address: &Address) -> Option<u16> {
 
 async fn look(exposed: &Exposed, addresses: &[IpAddr], port: u16) -> Exposure {
     let addresses = if addresses.is_empty() { own_addresses() } else { addresses.to_vec() };
-    let (mut asked, mut open) = (false, Vec::new());
+    let mut looks = Vec::new();
     for address in addresses {
-        match is_open(exposed, SocketAddr::new(address, port)).await {
-            Some(true) => open.push(SocketAddr::new(address, port)),
-            Some(false) => asked = true,
-            None => {}
-        }
+        let address = SocketAddr::new(address, port);
+        looks.push((address, is_open(exposed, address).await));
     }
-    match (open.is_empty(), asked) {
+    judge(&exposed.found(), &looks)
+}
+
+/// What `looks` come to, each with whether that address is open, where it answered. What cannot be looked at now is no better
+/// than it was `before`: it was found open by an answer, and only an answer closes it.
+fn judge(before: &Exposure, looks: &[(SocketAddr, Option<bool>)]) -> Exposure {
+    let was_open = match before {
+        Exposure::Open(open) => open.as_slice(),
+        Exposure::Unknown | Exposure::Unasked | Exposure::Closed => &[],
+    };
+    let open = looks.iter().filter(|(address, open)| open.unwrap_or_else(|| was_open.contains(address)));
+    let open: Vec<_> = open.map(|(address, _)| *address).collect();
+    let answered = looks.iter().any(|(_, open)| open.is_some());
+    match (open.is_empty(), answered) {
         (false, _) => Exposure::Open(open),
         (true, true) => Exposure::Closed,
+        (true, false) if !was_open.is_empty() => before.clone(),
+        // That settles the first look too: where a firewall drops them all, the gate would else never be ready.
         (true, false) => Exposure::Unasked,
     }
 }
 
-/// Whether the application takes a connection at `address`; `None` where that is no address of this machine.
+/// Whether the application takes a connection at `address`; `None` where nothing says so: it is no address of this machine,
+/// there is no socket to ask with, or no answer in time, as where the application's queue is full.
 async fn is_open(exposed: &Exposed, address: SocketAddr) -> Option<bool> {
     for _ in 0..TRIES {
         let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
@@ -113,15 +128,27 @@ async fn is_open(exposed: &Exposed, address: SocketAddr) -> Option<bool> {
             continue;
         }
         let meets = exposed.ask_from(own);
-        let connected: Option<TcpStream> = timeout(CONNECT, socket.connect(address)).await.ok().and_then(Result::ok);
-        let open = match &connected {
-            Some(_) => !matches!(timeout(MEET, meets).await, Ok(Ok(()))),
-            None => false,
+        let open = match timeout(CONNECT, socket.connect(address)).await {
+            Ok(Ok(_connected)) => Some(!matches!(timeout(MEET, meets).await, Ok(Ok(())))),
+            Ok(Err(error)) => is_answer(error.kind()).then_some(false),
+            Err(_) => None,
         };
         exposed.asked();
-        return Some(open);
+        return open;
     }
     None
+}
+
+/// Whether a connection failed by an answer, the port's or a firewall's, and not for want of something of our own.
+fn is_answer(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::ConnectionRefused
+            | ErrorKind::ConnectionReset
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::PermissionDenied
+    )
 }
 
 /// The addresses that this machine would talk to others from. Nothing is sent: a datagram socket that is connected only
@@ -157,6 +184,8 @@ fn tell(before: &Exposure, now: &Exposure) {
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::TcpStream;
+
     use super::*;
 
     #[test]
@@ -189,6 +218,54 @@ mod tests {
         drop(app);
         // No address of this machine.
         assert_eq!(look(&exposed, &["192.0.2.1".parse().unwrap()], port).await, Exposure::Unasked);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_no_better_than_it_was() {
+        let at = |text: &str| text.parse::<SocketAddr>().unwrap();
+        let (four, six) = (at("10.0.0.7:3000"), at("[2001:db8::7]:3000"));
+        let open = |addresses: &[SocketAddr]| Exposure::Open(addresses.to_vec());
+        let (none, no, yes) = (None, Some(false), Some(true));
+        for (before, looks, after) in [
+            (Exposure::Unknown, [none, none], Exposure::Unasked),
+            (Exposure::Closed, [none, none], Exposure::Unasked),
+            (Exposure::Unknown, [no, none], Exposure::Closed),
+            (Exposure::Closed, [none, yes], open(&[six])),
+            (open(&[four]), [none, none], open(&[four])),
+            (open(&[four]), [none, no], open(&[four])),
+            (open(&[four]), [none, yes], open(&[four, six])),
+            (open(&[four]), [no, none], Exposure::Closed),
+            (open(&[four, six]), [no, none], open(&[six])),
+            (open(&[at("10.0.0.7:4000")]), [none, none], open(&[at("10.0.0.7:4000")])),
+            (open(&[at("10.0.0.7:4000")]), [no, none], Exposure::Closed),
+        ] {
+            let [first, second] = looks;
+            assert_eq!(judge(&before, &[(four, first), (six, second)]), after, "{before:?} {looks:?}");
+        }
+        // Without a socket to ask by, not even the addresses are known.
+        assert_eq!(judge(&open(&[four]), &[]), open(&[four]));
+        assert!(is_answer(ErrorKind::ConnectionRefused) && !is_answer(ErrorKind::AddrNotAvailable));
+    }
+
+    #[tokio::test]
+    async fn a_full_queue_closes_nothing() {
+        let Some(address) = own_addresses().into_iter().find(IpAddr::is_ipv4) else { return };
+        let app = TcpSocket::new_v4().unwrap();
+        app.bind(SocketAddr::new(address, 0)).unwrap();
+        // It accepts nobody.
+        let app = app.listen(1).unwrap();
+        let at = app.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(one) = timeout(Duration::from_millis(200), TcpStream::connect(at)).await {
+            waiting.push(one.unwrap());
+            assert!(waiting.len() < 100, "the queue does not fill");
+        }
+        let exposed = Exposed::default();
+        assert_eq!(look(&exposed, &[address], at.port()).await, Exposure::Unasked, "the first look settles");
+        exposed.keep(Exposure::Open(vec![at]));
+        assert_eq!(look(&exposed, &[address], at.port()).await, Exposure::Open(vec![at]));
+        drop((app, waiting));
+        assert_eq!(look(&exposed, &[address], at.port()).await, Exposure::Closed);
     }
 
     #[tokio::test]

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use inject::Settings;
 use policy::units::Period;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::inject::SidecarArgs;
@@ -162,6 +163,15 @@ fn plan(args: &ServeArgs, settings: Settings) -> Result<Plan, String> {
 }
 
 fn serve(args: &ServeArgs) -> Exit {
+    // ORDER: before anything else. As the first process of a container the injector gets no signal that it does not listen
+    // for, and one that came while it read its files would be lost.
+    let (runtime, signals) = match listen() {
+        Ok(listening) => listening,
+        Err(error) => {
+            complain(&format!("error: cannot listen for signals: {error}"));
+            return Exit::Failed;
+        }
+    };
     let settings = match args.sidecar.settings() {
         Ok(settings) => settings,
         Err(exit) => return exit,
@@ -177,11 +187,7 @@ fn serve(args: &ServeArgs) -> Exit {
             return Exit::Failed;
         }
     };
-    let ended = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .and_then(|runtime| runtime.block_on(served(plan)));
-    let exit = match ended {
+    let exit = match runtime.block_on(served(plan, signals)) {
         Ok(()) => Exit::Done,
         Err(error) => {
             complain(&format!("error: the injector cannot listen: {error}"));
@@ -193,8 +199,16 @@ fn serve(args: &ServeArgs) -> Exit {
     exit
 }
 
-async fn served(plan: Plan) -> std::io::Result<()> {
-    let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+/// A runtime, and the signals that ask the injector to leave, which arrive in it.
+fn listen() -> std::io::Result<(Runtime, [Signal; 2])> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let inside = runtime.enter();
+    let signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
+    drop(inside);
+    Ok((runtime, signals))
+}
+
+async fn served(plan: Plan, mut signals: [Signal; 2]) -> std::io::Result<()> {
     let running = injector::start(plan, Clock::system())?;
     let (address, version) = (running.https().to_string(), env!("CARGO_PKG_VERSION"));
     tracing::info!(target: "anteroom", address, version, "the injector serves");

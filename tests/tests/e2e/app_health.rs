@@ -1,6 +1,7 @@
 //! Probes of the application that the gate asks in the kubelet's place.
 
-use std::net::TcpListener;
+use std::io::Write as _;
+use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -145,6 +146,24 @@ fn a_crowd_of_askers_is_one_to_the_application_and_holds_up_no_other_probe() {
     }
     let most = usize::try_from(quick.elapsed().as_millis() / 500).unwrap() + 1;
     assert!(app.count() - before <= most, "{} in {:?}", app.count() - before, quick.elapsed());
+}
+
+#[test]
+fn who_hangs_up_does_not_let_the_next_one_ask_at_once() {
+    let app = app(loopback());
+    let gate = gate(&json!({ "web": { "livez": get(app.address.port(), "/slow") } }));
+    let began = Instant::now();
+    for _ in 0..50 {
+        let mut one = TcpStream::connect(gate.health).unwrap();
+        one.write_all(b"GET /app-health/web/livez HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+        // Once this is answered, the one before it was heard.
+        assert!(probe(gate.health, "/livez").contains(" 200 "));
+        drop(one);
+    }
+    assert_eq!(asked(&gate, "web/livez").0, 503);
+    // Each takes a second, and its answer serves for half of one.
+    let most = usize::try_from(began.elapsed().as_millis() / 1_500).unwrap() + 1;
+    assert!(app.connections() <= most, "{} questions in {:?}", app.connections(), began.elapsed());
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! The webhook before a caller that behaves as kube-apiserver does, and the policies that are printed.
+//! The webhook before a caller that behaves as kube-apiserver does.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -331,6 +332,32 @@ async fn it_leaves_without_losing_a_question() {
     assert_eq!(webhook.process.end().code(), Some(0));
 }
 
+#[test]
+fn a_signal_that_comes_while_it_reads_its_files_is_not_lost() {
+    let folder = TempDir::new().unwrap();
+    mounted(folder.path());
+    let settings = folder.path().canonicalize().unwrap().join("settings.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&settings).status().unwrap().success());
+    // Held open both ways: the injector finds a file that is not at its end.
+    let mut held = std::fs::File::options().read(true).write(true).open(&settings).unwrap();
+    let health = format!("--health={}", free_port());
+    let settled = format!("--settings={}", settings.display());
+    let serve =
+        ["injector", "serve", IMAGE, "--listen=127.0.0.1:0", &health, "--tls=tls", &settled, "--drain-delay=1s"];
+    let mut process = Process::start(folder.path(), &serve);
+    let open = format!("/proc/{}/fd", process.id());
+    let reads = || {
+        let mut files = std::fs::read_dir(&open).unwrap().flatten();
+        files.any(|file| std::fs::read_link(file.path()).is_ok_and(|file| file == settings)).then_some(())
+    };
+    until("the settings to be read", reads);
+    process.signal("TERM");
+    held.write_all(b"apiVersion: anteroom.dev/v1\nkind: Injection\n").unwrap();
+    drop(held);
+    assert_eq!(process.end().code(), Some(0), "{}", process.err());
+    assert!(process.out().contains("the injector leaves"), "{}", process.out());
+}
+
 #[tokio::test]
 async fn with_a_certificate_of_its_own_it_waits_for_the_api_server_and_is_believed() {
     let api = ApiServer::start();
@@ -349,33 +376,4 @@ async fn with_a_certificate_of_its_own_it_waits_for_the_api_server_and_is_believ
     assert!(taken(&client.post("POST", "/mutate?timeout=5s", &JSON, review(&pod())).await, &pod()).is_ok());
     let said = webhook.process.out();
     assert!(!said.contains("token-one") && !said.contains("PRIVATE"), "{said}");
-}
-
-#[test]
-fn flags_that_do_not_fit_are_refused_before_anything_starts() {
-    let folder = TempDir::new().unwrap();
-    let usual = "apiVersion: anteroom.dev/v1\nkind: Injection\n";
-    std::fs::write(folder.path().join("settings.yaml"), format!("{usual}memory: 1Gi\n")).unwrap();
-    std::fs::write(folder.path().join("container.yaml"), format!("{usual}mode: container\n")).unwrap();
-    for wrong in [
-        &["injector", "serve", IMAGE][..],
-        &["injector", "serve", IMAGE, "--self"],
-        &["injector", "serve", IMAGE, "--tls=tls", "--self", "--namespace=a"],
-        &["injector", "serve", IMAGE, "--self", "--namespace=a/b"],
-        &["injector", "serve", "--tls=tls"],
-        &["injector", "serve", IMAGE, "--tls=tls", "--settings=settings.yaml"],
-        &["injector", "serve", IMAGE, "--tls=tls", "--drain-delay=20s"],
-        &["injector", "policy", IMAGE, "--settings=container.yaml"],
-    ] {
-        assert_eq!(run(folder.path(), wrong).code, Some(2), "{wrong:?}");
-    }
-}
-
-#[test]
-fn the_charts_policies_are_what_the_code_says() {
-    let house = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-    for (name, text) in anteroom::injector::policies::files().unwrap() {
-        let committed = std::fs::read_to_string(house.join(name)).unwrap_or_default();
-        assert!(committed == text, "{name} is not what the code says; write it anew: cargo run -p e2e --bin manual");
-    }
 }

@@ -42,6 +42,7 @@ mod identity;
 mod inject_manifests;
 mod injector;
 mod injector_certificate;
+mod injector_command;
 mod limits;
 mod manual;
 mod newcomers;

@@ -1,5 +1,6 @@
 //! `httpGet`, as the kubelet does it: any status from 200 to 399 is well, certificates are not looked at, redirects are
-//! followed within the pod, at most ten of them, and a redirect to elsewhere is well by itself.
+//! followed on the same port of the pod, nine of them at most, and a redirect to elsewhere is well by itself. Another port
+//! may be another container's, which has no business with the headers of this probe.
 
 use http::header::{ACCEPT, HOST, HeaderValue, LOCATION, USER_AGENT};
 use http::{HeaderMap, Request, StatusCode, Uri};
@@ -18,7 +19,6 @@ const REQUESTS: usize = 10;
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Target {
     tls: bool,
-    port: u16,
     /// Path and query.
     path: String,
     host: HeaderValue,
@@ -31,14 +31,14 @@ pub(super) async fn ask(ask: &HttpAsk, name: &str) -> Result<(), &'static str> {
         Some(host) => host.clone(),
         None => host_of(name, ask.port)?,
     };
-    let mut target = Target { tls: ask.tls, port: ask.port, path, host };
+    let mut target = Target { tls: ask.tls, path, host };
     for _ in 0..REQUESTS {
         let (status, headers) = get(&target, ask).await?;
         if is_redirect(status)
             && let Some(location) = headers.get(LOCATION)
         {
             let location = location.to_str().map_err(|_| "redirects to what is no address")?;
-            match follow(&target, location, name)? {
+            match follow(&target, location, name, ask.port)? {
                 Some(next) => target = next,
                 None => return Ok(()),
             }
@@ -59,8 +59,8 @@ fn host_of(name: &str, port: u16) -> Result<HeaderValue, &'static str> {
     HeaderValue::try_from(format!("{name}:{port}")).map_err(|_| "has no name")
 }
 
-/// Where a redirect leads; `None` where that is another host, which is not asked.
-fn follow(from: &Target, location: &str, name: &str) -> Result<Option<Target>, &'static str> {
+/// Where a redirect leads; `None` where that is another host or another port than `port`, which is not asked.
+fn follow(from: &Target, location: &str, name: &str, port: u16) -> Result<Option<Target>, &'static str> {
     const BAD: &str = "redirects to what is no address";
     let location = location.split('#').next().unwrap_or_default();
     let absolute = match location.strip_prefix("//") {
@@ -85,17 +85,16 @@ fn follow(from: &Target, location: &str, name: &str) -> Result<Option<Target>, &
         Some("https") => true,
         Some(_) | None => return Err(BAD),
     };
-    if uri.host() != Some(name) {
+    if uri.host() != Some(name) || uri.port_u16().unwrap_or(if tls { 443 } else { 80 }) != port {
         return Ok(None);
     }
-    let port = uri.port_u16().unwrap_or(if tls { 443 } else { 80 });
     let path = uri.path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let host = uri.authority().and_then(|authority| HeaderValue::try_from(authority.as_str()).ok()).ok_or(BAD)?;
-    Ok(Some(Target { tls, port, path, host }))
+    Ok(Some(Target { tls, path, host }))
 }
 
 async fn get(target: &Target, ask: &HttpAsk) -> Result<(StatusCode, HeaderMap), &'static str> {
-    let stream = call::connect(target.port).await?;
+    let stream = call::connect(ask.port).await?;
     if target.tls { exchange(tls::over(stream).await?, target, ask).await } else { exchange(stream, target, ask).await }
 }
 
@@ -139,14 +138,13 @@ mod tests {
     use super::*;
 
     fn from() -> Target {
-        Target { tls: false, port: 3000, path: "/a/ready?x=1".into(), host: HeaderValue::from_static("clinic.example") }
+        Target { tls: false, path: "/a/ready?x=1".into(), host: HeaderValue::from_static("clinic.example") }
     }
 
     #[test]
-    fn redirects_stay_in_the_pod() {
-        let to = |location: &str| {
-            follow(&from(), location, "10.1.2.3").map(|next| next.map(|next| (next.tls, next.port, next.path)))
-        };
+    fn redirects_stay_on_the_port() {
+        let follow = |location: &str| follow(&from(), location, "10.1.2.3", 3000);
+        let to = |location: &str| follow(location).map(|next| next.map(|next| (next.tls, next.path)));
         for (location, path) in [
             ("/login", "/login"),
             ("other", "/a/other"),
@@ -154,18 +152,28 @@ mod tests {
             ("/login#top", "/login"),
             ("", "/a/ready?x=1"),
         ] {
-            assert_eq!(to(location).unwrap(), Some((false, 3000, path.to_owned())), "{location}");
+            assert_eq!(to(location).unwrap(), Some((false, path.to_owned())), "{location}");
         }
-        assert_eq!(to("http://10.1.2.3:4000/x").unwrap(), Some((false, 4000, "/x".to_owned())));
-        assert_eq!(to("https://10.1.2.3").unwrap(), Some((true, 443, "/".to_owned())));
-        assert_eq!(to("//10.1.2.3:3000/x").unwrap(), Some((false, 3000, "/x".to_owned())));
-        for elsewhere in ["https://clinic.example/", "http://127.0.0.1/", "//elsewhere/", "http://10.1.2.30/"] {
+        assert_eq!(to("http://10.1.2.3:3000/x").unwrap(), Some((false, "/x".to_owned())));
+        assert_eq!(to("https://10.1.2.3:3000").unwrap(), Some((true, "/".to_owned())));
+        assert_eq!(to("//10.1.2.3:3000/x").unwrap(), Some((false, "/x".to_owned())));
+        for elsewhere in [
+            "https://clinic.example:3000/",
+            "http://127.0.0.1:3000/",
+            "//elsewhere:3000/",
+            "http://10.1.2.30:3000/",
+            "http://10.1.2.3:4000/x",
+            "http://10.1.2.3:30000/",
+            "//10.1.2.3/",
+            "http://10.1.2.3",
+            "https://10.1.2.3",
+        ] {
             assert_eq!(to(elsewhere).unwrap(), None, "{elsewhere}");
         }
         assert!(to("ftp://10.1.2.3/").is_err() && to("http://[/").is_err());
         // A way within the host keeps the name that the pod says; a whole address has its own.
-        assert_eq!(follow(&from(), "/x", "10.1.2.3").unwrap().unwrap().host, "clinic.example");
-        assert_eq!(follow(&from(), "http://10.1.2.3:1/x", "10.1.2.3").unwrap().unwrap().host, "10.1.2.3:1");
+        assert_eq!(follow("/x").unwrap().unwrap().host, "clinic.example");
+        assert_eq!(follow("http://10.1.2.3:3000/x").unwrap().unwrap().host, "10.1.2.3:3000");
     }
 
     #[test]

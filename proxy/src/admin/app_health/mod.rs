@@ -1,7 +1,8 @@
 //! `/app-health/<container>/<probe>`: asks the application in the kubelet's place, where it listens on loopback alone.
 //!
 //! Decides which probes there are (those that the pod's environment recorded, and no other), and how often the application
-//! is asked: one question at a time for each of them, and at most two a second; whoever asks meanwhile gets the same answer.
+//! is asked: one question at a time for each of them, and at most two a second; whoever asks meanwhile gets the same answer,
+//! and a question that was begun is asked to its end, whoever hangs up.
 //! It says whether the application is well and in fixed words why not, and passes on nothing that the application says.
 
 mod call;
@@ -28,7 +29,7 @@ type Verdict = Result<(), &'static str>;
 
 /// The probes of the pod.
 #[derive(Clone, Debug)]
-pub(super) struct AppHealth(Arc<[Probe]>);
+pub(super) struct AppHealth(Arc<[Arc<Probe>]>);
 
 #[derive(Debug)]
 struct Probe {
@@ -36,7 +37,7 @@ struct Probe {
     /// How the kubelet would name the pod.
     name: String,
     /// The last answer. Locked while the application is asked.
-    last: Mutex<Option<(Instant, Verdict)>>,
+    last: Arc<Mutex<Option<(Instant, Verdict)>>>,
 }
 
 impl AppHealth {
@@ -48,7 +49,8 @@ impl AppHealth {
                 IpAddr::V6(address) => format!("[{address}]"),
             },
         );
-        Self(pod.probes.into_iter().map(|probe| Probe { probe, name: name.clone(), last: Mutex::default() }).collect())
+        let probes = pod.probes.into_iter();
+        Self(probes.map(|probe| Arc::new(Probe { probe, name: name.clone(), last: Arc::default() })).collect())
     }
 
     /// The longest that an answer may take: a question that waits for the one before it, and then itself.
@@ -69,13 +71,25 @@ impl AppHealth {
 }
 
 impl Probe {
-    async fn ask(&self) -> Verdict {
-        let mut last = self.last.lock().await;
+    /// The last answer, where it is fresh; else a new one.
+    async fn ask(self: &Arc<Self>) -> Verdict {
+        let mut last = Arc::clone(&self.last).lock_owned().await;
         if let Some((at, verdict)) = *last
             && at.elapsed() < FRESH
         {
             return verdict;
         }
+        let probe = Arc::clone(self);
+        // Who hangs up must not let the next one ask at once. There is one such task for a probe: it holds the lock.
+        let asking = tokio::spawn(async move {
+            let verdict = probe.ask_anew().await;
+            *last = Some((Instant::now(), verdict));
+            verdict
+        });
+        asking.await.unwrap_or(Err("was not asked to the end"))
+    }
+
+    async fn ask_anew(&self) -> Verdict {
         let asked = async {
             match &self.probe.ask {
                 Ask::Http(ask) => http::ask(ask, &self.name).await,
@@ -83,8 +97,6 @@ impl Probe {
                 Ask::Grpc { port, service } => grpc::ask(*port, service, &self.name).await,
             }
         };
-        let verdict = timeout(self.probe.timeout, asked).await.unwrap_or(Err("did not answer in time"));
-        *last = Some((Instant::now(), verdict));
-        verdict
+        timeout(self.probe.timeout, asked).await.unwrap_or(Err("did not answer in time"))
     }
 }

@@ -11,7 +11,7 @@ use crate::decision::{Verdict, codes};
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::explain::explain;
 use crate::facts::{Facts, RequestFacts};
-use crate::principal::Principal;
+use crate::principal::{Principal, SignIn};
 use crate::raw::{RawCase, RawPolicy, RawSomebody, RawWho};
 use crate::route::{Demand, Found, METHODS};
 use crate::span::{FileId, Span};
@@ -141,6 +141,7 @@ fn principal(raw: &RawSomebody, faults: &mut Vec<Diagnostic>) -> Principal {
         roles: raw.roles.clone(),
         claims: raw.claims.iter().map(|(name, claim)| (name.clone(), claim.0.clone())).collect(),
         factors: Factors { methods: methods.unwrap_or_default(), ..Factors::default() },
+        sign_in: SignIn::default(),
     }
 }
 

@@ -22,7 +22,7 @@
 //! a decision can be repeated, explained and tested anywhere.
 //!
 //! ```
-//! use policy::{Facts, Factors, Found, Occurs, Principal, RawPolicy, RequestFacts, Sources, TenantId, Verdict};
+//! use policy::{Facts, Factors, Found, Occurs, Principal, RawPolicy, RequestFacts, SignIn, Sources, TenantId, Verdict};
 //!
 //! let mut sources = Sources::default();
 //! let file = sources.add("records.yaml", r"
@@ -51,6 +51,7 @@
 //!     roles: vec!["provider".into()],
 //!     claims: Default::default(),
 //!     factors: Factors::default(),
+//!     sign_in: SignIn::default(),
 //! };
 //! struct Clinic(&'static str);
 //! impl RequestFacts for Clinic {
@@ -131,7 +132,7 @@ pub use dispatch::FormAsked;
 pub use explain::{Outcome, Step, StepName, Trace, explain};
 pub use expr::Unanswered;
 pub use facts::{Facts, Occurs, Place, RequestFacts};
-pub use principal::{Claim, Principal};
+pub use principal::{Claim, Principal, SignIn};
 pub use raw::{
     ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawCase, RawClaim, RawFactors, RawLimit, RawMetadata, RawMfa,
     RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawWho, RouteAudit,

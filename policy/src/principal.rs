@@ -28,6 +28,22 @@ pub struct Principal {
     pub claims: BTreeMap<String, Claim>,
     /// How the caller proved to be who it is.
     pub factors: Factors,
+    /// The sign-in that the credential comes from.
+    pub sign_in: SignIn,
+}
+
+/// The sign-in behind a credential, as far as the credential tells. What it does not tell is unknown, never guessed.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SignIn {
+    /// The provider's name for the session (`sid`, `session_id`): credentials that are renewed from one sign-in share it.
+    pub session: Option<String>,
+    /// When the caller last signed in, in Unix seconds. A credential that is renewed without the caller keeps it, so it is
+    /// never the time at which the credential was issued.
+    pub at: Option<u64>,
+    /// The credential's own name (`jti`).
+    pub credential: Option<String>,
+    /// The first second in which the credential is no longer valid, in Unix time.
+    pub expires: Option<u64>,
 }
 
 /// One mapped claim. A claim of any other form is left out, so that a condition that reads it denies.

@@ -56,6 +56,7 @@ pub(crate) fn caller(tenant: &str, roles: &[&str], claims: &[(&str, &str)]) -> P
         roles: roles.iter().map(|role| (*role).to_owned()).collect(),
         claims: claims.iter().map(|(name, text)| ((*name).to_owned(), Claim::Text((*text).to_owned()))).collect(),
         factors: Factors::default(),
+        sign_in: SignIn::default(),
     }
 }
 

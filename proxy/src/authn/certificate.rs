@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use certs::{ClientFault, ClientNames, ClientTrust, NameFault, NameKind};
-use policy::{Factors, Principal, TenantId};
+use policy::{Factors, Principal, SignIn, TenantId};
 use rustls_pki_types::CertificateDer;
 
 /// For how long a certificate is believed without a new look, in seconds.
@@ -171,6 +171,7 @@ impl Callers {
             claims: BTreeMap::new(),
             // A key that a machine holds says nothing about a person.
             factors: Factors::default(),
+            sign_in: SignIn::default(),
         })
     }
 }

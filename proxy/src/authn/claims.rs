@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use policy::{Claim, Factors, Principal, TenantId, Vouched};
+use policy::{Claim, Factors, Principal, SignIn, TenantId, Vouched};
 use serde_json::{Map, Value};
 
 use super::fault::TokenFault;
@@ -43,6 +43,7 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
         roles: map.roles.as_ref().map_or_else(Vec::new, |path| roles(path, claims)),
         claims: extra(&map.extra, claims),
         factors: factors(claims, provider),
+        sign_in: sign_in(claims),
     })
 }
 
@@ -110,6 +111,16 @@ fn claim(value: &Value) -> Option<Claim> {
             texts.map(Claim::List)
         }
         Value::Null | Value::Object(_) => None,
+    }
+}
+
+/// `sid` (OpenID Connect Front-Channel Logout, 3), `auth_time` and `jti`, where they have their standard form.
+fn sign_in(claims: &Map<String, Value>) -> SignIn {
+    SignIn {
+        session: claims.get("sid").and_then(name),
+        at: claims.get("auth_time").and_then(Value::as_u64),
+        credential: claims.get("jti").and_then(name),
+        expires: claims.get("exp").and_then(Value::as_u64),
     }
 }
 
@@ -205,6 +216,17 @@ mod tests {
         }
         assert_eq!(shown(json!({})).at, None, "`iat` is no substitute");
         assert_eq!(shown(json!({ "auth_time": NOW })).leeway_s, listed.leeway_s);
+    }
+
+    #[test]
+    fn a_sign_in_is_what_the_token_says_of_it() {
+        let told = json!({ "sid": "s-1", "auth_time": NOW - 60, "jti": "t-1" });
+        let sign_in = read(told).unwrap().sign_in;
+        assert_eq!(sign_in.session.as_deref(), Some("s-1"));
+        assert_eq!((sign_in.at, sign_in.credential.as_deref()), (Some(NOW - 60), Some("t-1")));
+        assert!(sign_in.expires.is_some_and(|end| end > NOW));
+        let odd = read(json!({ "sid": 7, "auth_time": "60", "jti": ["t"] })).unwrap().sign_in;
+        assert_eq!((odd.session, odd.at, odd.credential), (None, None, None), "nothing is guessed");
     }
 
     #[test]

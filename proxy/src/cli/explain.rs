@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Uri};
-use policy::{Factors, Outcome, Principal, TenantId};
+use policy::{Factors, Outcome, Principal, SignIn, TenantId};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
@@ -243,6 +243,7 @@ fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, roles: &[String], now: 
         roles: roles.to_vec(),
         claims: std::collections::BTreeMap::new(),
         factors: Factors { methods: args.amr.clone(), at, ..Factors::default() },
+        sign_in: SignIn { at, ..SignIn::default() },
     };
     Ok(Assumed { principal, provider })
 }

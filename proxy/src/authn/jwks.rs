@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::fetch::{Fetcher, Source};
+use super::fetch::{FetchFault, Fetcher, Source};
+use super::store::KeyStore;
 
 /// When to fetch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,7 +90,7 @@ pub async fn keep_fresh(
                 Ok(lifetime) => jittered(pace.after(*lifetime), 10, random()),
                 Err(_) => jittered(pace.retry(failures.saturating_add(1)), 2, random()),
             };
-            tell(&provider, &fetched, failures);
+            tell(&provider, store.as_deref(), &fetched, failures);
             failures = if fetched.is_ok() { 0 } else { failures.saturating_add(1) };
             if let (Some(store), Some(wishes)) = (&store, wishes) {
                 store.ends(wishes);
@@ -114,10 +115,12 @@ pub async fn keep_fresh(
 }
 
 /// Tells the log of failures, and of the first success after one; how keys stand otherwise is told by status and metrics.
-fn tell(provider: &str, fetched: &Result<Option<u64>, super::FetchFault>, failures: u32) {
+fn tell(provider: &str, store: Option<&KeyStore>, fetched: &Result<Option<u64>, FetchFault>, failures: u32) {
+    let status = store.map(KeyStore::status);
+    let (keys, skipped) = status.map_or((0, 0), |status| (status.keys, status.skipped.len()));
     match fetched {
-        Ok(_) if failures > 0 => tracing::info!(provider, "keys fetched again"),
-        Ok(_) => tracing::debug!(provider, "keys fetched"),
+        Ok(_) if failures > 0 => tracing::info!(provider, keys, skipped, "keys fetched again"),
+        Ok(_) => tracing::debug!(provider, keys, skipped, "keys fetched"),
         Err(fault) => tracing::warn!(provider, reason = fault.to_string(), "keys not fetched"),
     }
 }

@@ -112,7 +112,7 @@ impl KeyStore {
     }
 
     /// Says that a token named a key that is not here, at `now` (Unix seconds). Few of these lead to a fetch.
-    pub(super) fn lacks(&self, kid: Option<&str>, now: u64) {
+    pub(crate) fn lacks(&self, kid: Option<&str>, now: u64) {
         let Some(fetching) = &self.fetching else { return };
         // A panic while it was held can have left nothing half done that matters: at worst a fetch more or less.
         let asks = fetching.demand.lock().unwrap_or_else(PoisonError::into_inner).asks(kid, now);

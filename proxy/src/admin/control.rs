@@ -46,6 +46,14 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
                 "age_s": keys.state.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
                 "failures": keys.state.failed,
                 "error": keys.state.last_error.map(|error| redact::text(&error).into_owned()),
+                "metadata": provider.metadata.as_ref().map(|metadata| {
+                    let state = metadata.state();
+                    json!({
+                        "age_s": state.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
+                        "failures": state.failed,
+                        "error": state.last_error.map(|error| redact::text(&error).into_owned()),
+                    })
+                }),
             });
             (provider.authn.name().to_owned(), about)
         })

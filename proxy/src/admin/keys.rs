@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 use crate::authn::{self, Pace, Renewal};
 use crate::config::{KeySource, Plan};
 use crate::phase::Stage;
+use crate::runtime::Provider;
 use crate::shared::Shared;
 
 /// The tasks that run.
@@ -37,11 +38,14 @@ impl KeyTasks {
     pub(crate) fn adopt(&self, plan: &mut Plan) {
         for wanted in &mut plan.key_sources {
             let Some((kept, _)) = self.running.iter().find(|(one, _)| one.is_as(wanted)) else { continue };
-            if let (Some(from), Some(to)) = (wanted.source.keys(), kept.source.keys()) {
-                for provider in &mut plan.runtime.providers {
-                    if Arc::ptr_eq(&provider.keys, from) {
-                        provider.keys = Arc::clone(to);
-                    }
+            // The provider's name is the same, as `is_as` says.
+            let same = |provider: &&mut Provider| provider.authn.name() == kept.provider;
+            for provider in plan.runtime.providers.iter_mut().filter(same) {
+                if let Some(keys) = kept.source.keys() {
+                    provider.keys = Arc::clone(keys);
+                }
+                if let Some(metadata) = kept.source.metadata() {
+                    provider.metadata = Some(Arc::clone(metadata));
                 }
             }
             kept.source.keep_for(wanted.last_good);

@@ -163,6 +163,8 @@ fn condition(answered: &HeaderMap) -> HeaderMap {
 /// Fetches for one provider, one at a time.
 #[derive(Debug)]
 pub(super) struct Fetcher {
+    /// The provider's name, for the log.
+    provider: String,
     source: Source,
     pace: Pace,
     keys: Option<Resource>,
@@ -172,8 +174,8 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(source: Source, pace: Pace) -> Self {
-        Self { source, pace, keys: None, metadata: None, settled_until: 0 }
+    pub(super) fn new(provider: String, source: Source, pace: Pace) -> Self {
+        Self { provider, source, pace, keys: None, metadata: None, settled_until: 0 }
     }
 
     /// Fetches once, at `now` (Unix seconds); for how many seconds the answer may be used, where it says so. `pressing`: a
@@ -245,7 +247,12 @@ impl Fetcher {
             self.settled_until = now.saturating_add(pause.as_secs());
         }
         match (by.store.current(now), fetched) {
-            (Some(held), Ok(_) | Err(_)) => Ok(held),
+            (Some(held), Ok(_)) => Ok(held),
+            (Some(held), Err(fault)) => {
+                let provider = &self.provider;
+                tracing::warn!(provider, reason = fault.to_string(), "metadata not fetched; the last good one is used");
+                Ok(held)
+            }
             (None, Err(fault)) => Err(fault),
             (None, Ok(_)) => Err(FetchFault::Metadata(MetadataFault::Keys)),
         }
@@ -278,7 +285,7 @@ impl Fetcher {
 /// # Errors
 /// Whatever keeps the answer from being used; what is held stays as it is.
 pub async fn fetch_once(source: &Source, now: u64) -> Result<(), FetchFault> {
-    Fetcher::new(source.clone(), Pace::of(Duration::MAX)).fetch(false, now).await.map(|_| ())
+    Fetcher::new(String::new(), source.clone(), Pace::of(Duration::MAX)).fetch(false, now).await.map(|_| ())
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ fn direct(stage: &Stage) -> (Arc<KeyStore>, Source) {
 }
 
 fn fetcher(source: Source) -> Fetcher {
-    Fetcher::new(source, Pace::of(DAY))
+    Fetcher::new("clinic".to_owned(), source, Pace::of(DAY))
 }
 
 #[tokio::test]

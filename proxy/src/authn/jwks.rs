@@ -79,7 +79,7 @@ pub async fn keep_fresh(
 ) {
     let Renewal { provider, source, pace } = renewal;
     let store = source.keys().cloned();
-    let mut fetcher = Fetcher::new(source, pace);
+    let mut fetcher = Fetcher::new(provider.clone(), source, pace);
     let renewing = async {
         let mut failures: u32 = 0;
         let mut pressing = false;

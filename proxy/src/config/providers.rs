@@ -89,7 +89,10 @@ fn one(
     };
     settings.generation = generation(&settings);
     match authn::Provider::new(settings) {
-        Ok(authn) => (store.map(|keys| Provider { authn, keys, places }), source),
+        Ok(authn) => {
+            let metadata = source.as_ref().and_then(|source| source.source.metadata().cloned());
+            (store.map(|keys| Provider { authn, keys, metadata, places }), source)
+        }
         Err(fault) => {
             let span = match fault {
                 authn::ProviderFault::NoIssuer => raw.issuer.span,

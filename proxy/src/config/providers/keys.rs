@@ -46,6 +46,9 @@ impl KeySource {
 /// How long the last good keys are used: at least an hour, at most a week.
 const LAST_GOOD: (Duration, Duration) = (Duration::from_secs(3_600), Duration::from_secs(7 * 86_400));
 
+/// Where nothing is written.
+const A_DAY: Duration = Duration::from_secs(86_400);
+
 /// The store that a provider is checked by, and what fills it.
 pub(super) fn keys(
     name: &str,
@@ -89,9 +92,11 @@ fn published(
     faults: &mut Faulty<'_>,
 ) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
     if jwks.url.is_none() {
-        let places = [("ca", jwks.ca.as_ref()), ("private", jwks.private.first())];
-        for (key, written) in places.into_iter().filter_map(|(key, place)| place.map(|place| (key, place))) {
-            faults.at(written.span, "provider", format!("`{key}` is for `url` only"), "take it out");
+        let ca = jwks.ca.as_ref().map(|written| ("ca", written.span));
+        let private = jwks.private.first().map(|written| ("private", written.span));
+        let last_good = jwks.last_good.as_ref().map(|written| ("last_good", written.span));
+        for (key, span) in [ca, private, last_good].into_iter().flatten() {
+            faults.at(span, "provider", format!("`{key}` is for `url` only"), "take it out");
         }
     }
     let (text, span) = match (&jwks.url, &jwks.file, &jwks.inline) {
@@ -130,7 +135,7 @@ fn fetched(
     jwks: &RawJwks,
     faults: &mut Faulty<'_>,
 ) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
-    let last_good = last_good(&jwks.last_good, faults);
+    let last_good = last_good(jwks.last_good.as_ref(), faults);
     let made = endpoint(&url.value, url.span, jwks.ca.as_ref(), &jwks.private, faults);
     let (Some(last_good), Some((at, origin))) = (last_good, made) else { return (None, None) };
     let store = Arc::new(KeyStore::awaiting(last_good));
@@ -149,7 +154,7 @@ fn discovered(name: &str, raw: &RawProvider, faults: &mut Faulty<'_>) -> (Option
     }
     let default = RawDiscovery::default();
     let raw = raw.discovery.as_ref().map_or(&default, |discovery| &discovery.value);
-    let last_good = last_good(&raw.last_good, faults);
+    let last_good = last_good(raw.last_good.as_ref(), faults);
     let made = endpoint(&authn::address_of(issuer), span, raw.ca.as_ref(), &raw.private, faults);
     let (Some(last_good), Some((at, mut origin))) = (last_good, made) else { return (None, None) };
     origin.issuer = Some(issuer.clone());
@@ -160,7 +165,8 @@ fn discovered(name: &str, raw: &RawProvider, faults: &mut Faulty<'_>) -> (Option
     (Some(store), Some(KeySource { provider: name.to_owned(), source, last_good, origin }))
 }
 
-fn last_good(written: &Spanned<Period>, faults: &mut Faulty<'_>) -> Option<Duration> {
+fn last_good(written: Option<&Spanned<Period>>, faults: &mut Faulty<'_>) -> Option<Duration> {
+    let Some(written) = written else { return Some(A_DAY) };
     let (least, most) = LAST_GOOD;
     if (least..=most).contains(&written.value.0) {
         return Some(written.value.0);

@@ -104,9 +104,9 @@ pub struct RawJwks {
     /// Networks that are not public (private, loopback, link-local) in which that address may be. Left out: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub private: Vec<Spanned<String>>,
-    /// How long the last good keys are used while they cannot be fetched: `1h` to `7d`.
-    #[serde(default = "a_day")]
-    pub last_good: Spanned<Period>,
+    /// How long the last good keys are used while they cannot be fetched: `1h` to `7d`. Left out: `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Spanned<Period>>,
     /// A file that holds the key set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<Spanned<String>>,
@@ -116,7 +116,7 @@ pub struct RawJwks {
 }
 
 /// How a provider's metadata, and the keys that it names, are fetched.
-#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawDiscovery {
     /// A PEM file with the authorities that may sign the certificates of these addresses. Left out: those of the system.
@@ -125,17 +125,7 @@ pub struct RawDiscovery {
     /// Networks that are not public (private, loopback, link-local) in which these addresses may be. Left out: none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub private: Vec<Spanned<String>>,
-    /// How long the last good metadata and keys are used while they cannot be fetched: `1h` to `7d`.
-    #[serde(default = "a_day")]
-    pub last_good: Spanned<Period>,
-}
-
-impl Default for RawDiscovery {
-    fn default() -> Self {
-        Self { ca: None, private: Vec::new(), last_good: a_day() }
-    }
-}
-
-fn a_day() -> Spanned<Period> {
-    Spanned::unplaced(seconds(24 * 60 * 60))
+    /// How long the last good metadata and keys are used while they cannot be fetched: `1h` to `7d`. Left out: `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Spanned<Period>>,
 }

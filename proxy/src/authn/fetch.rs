@@ -236,9 +236,11 @@ impl Fetcher {
 
     /// Metadata to find the keys by: what is held, where it is not time to ask again or the answer is worse.
     async fn settled(&mut self, by: &Discovery, now: u64) -> Result<Arc<Metadata>, FetchFault> {
-        let held = by.store.current(now);
-        match held {
-            Some(held) if now < self.settled_until => return Ok(held),
+        // A clock that was set back does not make it last longer.
+        let settled =
+            self.settled_until.checked_sub(now).is_some_and(|left| (1..=self.pace.most.as_secs()).contains(&left));
+        match by.store.current(now) {
+            Some(held) if settled => return Ok(held),
             Some(_) | None => {}
         }
         let fetched = self.metadata(by, now).await;

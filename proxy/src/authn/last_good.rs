@@ -28,7 +28,7 @@ pub(super) struct Held<T> {
 /// How a thing came here, for status and metrics.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct State {
-    /// Counts those that were different, from 1.
+    /// Counts those that came, from 1; a confirmed one is not another.
     pub generation: u64,
     /// When its source last gave or confirmed it, in Unix seconds; `None` for one that is not fetched, or not yet.
     pub fetched_at: Option<u64>,

@@ -179,7 +179,7 @@ def names(world):
     gate = world.gate("names")
     gate.command("dev", "certs", "--out", gate.place.path("issuer"), host)
     provider = next(iter(gate.settings["providers"].values()))
-    provider["jwks"] = {"url": f"https://{host}:8444/jwks.json", "ca": "/etc/anteroom/keys/ca.crt", "private": ["10.0.0.0/8"]}
+    provider["jwks"] = {"url": f"https://{host}:8444/jwks.json", "ca": "/etc/anteroom/keys/ca.crt", "private": ["10.0.0.0/8", "fd77::/16"]}
 
     def read(path):
         with open(gate.place.path(path), "rb") as file:

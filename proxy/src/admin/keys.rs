@@ -41,12 +41,8 @@ impl KeyTasks {
             // The provider's name is the same, as `is_as` says.
             let same = |provider: &&mut Provider| provider.authn.name() == kept.provider;
             for provider in plan.runtime.providers.iter_mut().filter(same) {
-                if let Some(keys) = kept.source.keys() {
-                    provider.keys = Arc::clone(keys);
-                }
-                if let Some(metadata) = kept.source.metadata() {
-                    provider.metadata = Some(Arc::clone(metadata));
-                }
+                provider.keys = Arc::clone(kept.source.keys());
+                provider.metadata = kept.source.metadata().cloned();
             }
             kept.source.keep_for(wanted.last_good);
             wanted.source = kept.source.clone();

@@ -60,16 +60,13 @@ pub enum Source {
         /// The metadata.
         by: Discovery,
     },
-    /// The metadata alone.
-    Metadata(Discovery),
 }
 
 impl Source {
     /// Where keys go.
-    pub fn keys(&self) -> Option<&Arc<KeyStore>> {
+    pub fn keys(&self) -> &Arc<KeyStore> {
         match self {
-            Source::Keys { store, .. } | Source::Discovered { store, .. } => Some(store),
-            Source::Metadata(_) => None,
+            Source::Keys { store, .. } | Source::Discovered { store, .. } => store,
         }
     }
 
@@ -77,15 +74,13 @@ impl Source {
     pub fn metadata(&self) -> Option<&Arc<MetadataStore>> {
         match self {
             Source::Keys { .. } => None,
-            Source::Discovered { by, .. } | Source::Metadata(by) => Some(&by.store),
+            Source::Discovered { by, .. } => Some(&by.store),
         }
     }
 
     /// From now on the last good ones are used for `keep`.
     pub fn keep_for(&self, keep: Duration) {
-        if let Some(keys) = self.keys() {
-            keys.keep_for(keep);
-        }
+        self.keys().keep_for(keep);
         if let Some(metadata) = self.metadata() {
             metadata.keep_for(keep);
         }
@@ -93,8 +88,7 @@ impl Source {
 
     /// Whether both fill the very same stores.
     pub fn is(&self, other: &Self) -> bool {
-        let keys = self.keys().map(Arc::as_ptr) == other.keys().map(Arc::as_ptr);
-        keys && self.metadata().map(Arc::as_ptr) == other.metadata().map(Arc::as_ptr)
+        Arc::ptr_eq(self.keys(), other.keys()) && self.metadata().map(Arc::as_ptr) == other.metadata().map(Arc::as_ptr)
     }
 }
 
@@ -201,7 +195,6 @@ impl Fetcher {
                 }
                 fetched
             }
-            Source::Metadata(by) => self.metadata(&by, now).await,
         }
     }
 

@@ -229,24 +229,6 @@ async fn failures_are_retried_and_leave_the_keys() {
     tokio::time::timeout(Duration::from_secs(5), task).await.unwrap().unwrap();
 }
 
-#[tokio::test]
-async fn metadata_alone_is_kept_fresh_too() {
-    let provider = Provider::start().await;
-    let store = Arc::new(MetadataStore::awaiting(DAY));
-    let by = Discovery {
-        issuer: provider.metadata.url(""),
-        at: provider.metadata.endpoint("/.well-known/openid-configuration"),
-        store: Arc::clone(&store),
-    };
-    let pace = Pace { most: Duration::from_millis(20), ..PACE };
-    let task = tokio::spawn(keep_fresh(renewal(Source::Metadata(by), pace), || NOW, || 0, std::future::pending()));
-    until(|| store.current(NOW).is_some()).await;
-    provider.names("https://issuer.example/other", "max-age=1000");
-    until(|| store.current(NOW).is_some_and(|now| now.keys.url() == "https://issuer.example/other")).await;
-    assert_eq!(provider.keys.asked(), 0);
-    task.abort();
-}
-
 fn renewal(source: Source, pace: Pace) -> Renewal {
     Renewal { provider: "clinic".to_owned(), source, pace }
 }

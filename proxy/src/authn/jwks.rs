@@ -3,6 +3,7 @@
 //! Decides when to fetch: as the provider's answers say, within bounds of our own. Never gives up keys for a worse answer, and
 //! one provider's trouble is never another's: each has a task of its own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fetch::{FetchFault, Fetcher, Source};
@@ -56,7 +57,7 @@ fn jittered(whole: Duration, part: u32, random: u64) -> Duration {
     whole.saturating_sub(share.saturating_mul(thousandths) / 1_000)
 }
 
-/// What is kept fresh for one provider.
+/// Whose keys are kept fresh.
 #[derive(Clone, Debug)]
 pub struct Renewal {
     /// The provider's name, for the log.
@@ -67,7 +68,7 @@ pub struct Renewal {
     pub pace: Pace,
 }
 
-/// Keeps a provider's keys or metadata fresh until `shutdown` ends. `now` tells the time in Unix seconds, `random` gives any
+/// Keeps a provider's keys, and the metadata that names them, fresh until `shutdown` ends. `now` tells the time in Unix seconds, `random` gives any
 /// number (for the spread of attempts only).
 ///
 /// One task for each: so there is at most one fetch at a time.
@@ -78,32 +79,24 @@ pub async fn keep_fresh(
     shutdown: impl Future<Output = ()>,
 ) {
     let Renewal { provider, source, pace } = renewal;
-    let store = source.keys().cloned();
+    let store = Arc::clone(source.keys());
     let mut fetcher = Fetcher::new(provider.clone(), source, pace);
     let renewing = async {
         let mut failures: u32 = 0;
         let mut pressing = false;
         loop {
-            let wishes = store.as_ref().map(|store| store.begins());
+            let wishes = store.begins();
             let fetched = fetcher.fetch(pressing, now()).await;
             let pause = match &fetched {
                 Ok(lifetime) => jittered(pace.after(*lifetime), 10, random()),
                 Err(_) => jittered(pace.retry(failures.saturating_add(1)), 2, random()),
             };
-            tell(&provider, store.as_deref(), &fetched, failures);
+            tell(&provider, &store, &fetched, failures);
             failures = if fetched.is_ok() { 0 } else { failures.saturating_add(1) };
-            if let (Some(store), Some(wishes)) = (&store, wishes) {
-                store.ends(wishes);
-            }
-            let wanted = async {
-                match &store {
-                    Some(store) => store.wanted().await,
-                    None => std::future::pending().await,
-                }
-            };
+            store.ends(wishes);
             pressing = tokio::select! {
                 () = tokio::time::sleep(pause) => false,
-                () = wanted => true,
+                () = store.wanted() => true,
             };
         }
     };
@@ -115,9 +108,9 @@ pub async fn keep_fresh(
 }
 
 /// Tells the log of failures, and of the first success after one; how keys stand otherwise is told by status and metrics.
-fn tell(provider: &str, store: Option<&KeyStore>, fetched: &Result<Option<u64>, FetchFault>, failures: u32) {
-    let status = store.map(KeyStore::status);
-    let (keys, skipped) = status.map_or((0, 0), |status| (status.keys, status.skipped.len()));
+fn tell(provider: &str, store: &KeyStore, fetched: &Result<Option<u64>, FetchFault>, failures: u32) {
+    let status = store.status();
+    let (keys, skipped) = (status.keys, status.skipped.len());
     match fetched {
         Ok(_) if failures > 0 => tracing::info!(provider, keys, skipped, "keys fetched again"),
         Ok(_) => tracing::debug!(provider, keys, skipped, "keys fetched"),

@@ -80,10 +80,10 @@ async fn ten_thousand_unknown_keys_are_one_fetch() {
         .map(|task| {
             let (gate, claims) = (Arc::clone(&gate), claims.clone());
             tokio::spawn(async move {
-                for part in 0..50 {
-                    // A connection on which nothing but refusals goes is closed after a while.
+                for part in 0..125 {
+                    // On a connection with more refusals than these each further one waits.
                     let mut client = Client::open(&gate, Protocol::Http2).await;
-                    for index in 0..50 {
+                    for index in 0..20 {
                         let head = json!({ "alg": "ES256", "kid": format!("{task}-{part}-{index}") }).to_string();
                         let token = format!("{}.{claims}.{}", URL_SAFE_NO_PAD.encode(head), "A".repeat(86));
                         assert_eq!(client.get("/me", &token).await.code(), "TOKEN_INVALID");

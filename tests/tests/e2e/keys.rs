@@ -25,20 +25,35 @@ fn at(url: &str) -> String {
 
 /// A gate whose provider's keys are at a server, which publishes those of its issuer.
 async fn fetching(clock: Clock) -> (Gate, Arc<KeyServer>) {
-    let (files, app) = (Files::write(&Setup::default(), App::plain().address), App::plain());
+    let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     (start(files, app, &at(&server.url(KEYS)), clock), server)
 }
 
 fn start(files: Files, app: App, jwks: &str, clock: Clock) -> Gate {
-    let config = anteroom_config(&files, &app).replace("{ file: jwks.json }", jwks);
-    files.put("config.yaml", &config);
+    files.put("config.yaml", &written(&app).replace("{ file: jwks.json }", jwks));
     Gate::start_with(files, app, clock)
 }
 
-fn anteroom_config(files: &Files, app: &App) -> String {
-    files.put("config.yaml", &e2e::gate::config(&Setup::default(), app.address));
-    std::fs::read_to_string(files.path("config.yaml")).unwrap()
+/// A folder with the files of a gate, and the application that is to stand behind it.
+fn folder() -> (Files, App) {
+    let app = App::plain();
+    (Files::write(&setup(), app.address), app)
+}
+
+/// A gate before which somebody stands who sends more, and is refused more, than any client may.
+fn setup() -> Setup {
+    Setup {
+        limits: "{ per_address: { rate: 100000/s, burst: 1000000 }, \
+                 refused_per_address: { rate: 100000/s, burst: 1000000 } }"
+            .to_owned(),
+        more: "client_address: { header: { name: x-forwarded-for, sent_by: [127.0.0.0/8] } }\n".to_owned(),
+        ..Setup::default()
+    }
+}
+
+fn written(app: &App) -> String {
+    e2e::gate::config(&setup(), app.address)
 }
 
 async fn ready(gate: &Gate) {
@@ -80,14 +95,12 @@ async fn ten_thousand_unknown_keys_are_one_fetch() {
         .map(|task| {
             let (gate, claims) = (Arc::clone(&gate), claims.clone());
             tokio::spawn(async move {
-                for part in 0..125 {
-                    // On a connection with more refusals than these each further one waits.
-                    let mut client = Client::open(&gate, Protocol::Http2).await;
-                    for index in 0..20 {
-                        let head = json!({ "alg": "ES256", "kid": format!("{task}-{part}-{index}") }).to_string();
-                        let token = format!("{}.{claims}.{}", URL_SAFE_NO_PAD.encode(head), "A".repeat(86));
-                        assert_eq!(client.get("/me", &token).await.code(), "TOKEN_INVALID");
-                    }
+                let mut client = Client::open(&gate, Protocol::Http2).await;
+                for index in 0..2_500 {
+                    let head = json!({ "alg": "ES256", "kid": format!("{task}-{index}") }).to_string();
+                    let token = format!("Bearer {}.{claims}.{}", URL_SAFE_NO_PAD.encode(head), "A".repeat(86));
+                    let headers = [("authorization", token.as_str()), ("x-forwarded-for", "192.0.2.7")];
+                    assert_eq!(client.ask("GET", "/me", &headers).await.code(), "TOKEN_INVALID");
                 }
             })
         })
@@ -193,7 +206,7 @@ async fn a_second_rotation_within_the_window_is_refused_until_it_has_passed() {
 
 #[tokio::test]
 async fn a_provider_that_is_down_at_the_start_is_waited_for() {
-    let (files, app) = (Files::write(&Setup::default(), App::plain().address), App::plain());
+    let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     server.be_down(true);
     let gate = start(files, app, &at(&server.url(KEYS)), Clock::system());
@@ -236,14 +249,14 @@ async fn last_good_keys_hold_for_as_long_as_is_said_and_no_longer() {
 
 #[tokio::test]
 async fn a_provider_that_is_down_is_nobody_elses_trouble() {
-    let (files, app) = (Files::write(&Setup::default(), App::plain().address), App::plain());
+    let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     server.be_down(true);
     let more = format!(
         "  other:\n    issuer: https://other.example/\n    audience: [other]\n    claims: {{ tenant: org_id }}\n    jwks: {}\n",
         at(&server.url(KEYS))
     );
-    let config = anteroom_config(&files, &app).replace("policies: policies\n", &format!("{more}policies: policies\n"));
+    let config = written(&app).replace("policies: policies\n", &format!("{more}policies: policies\n"));
     files.put("config.yaml", &config);
     let gate = Gate::start_with(files, app, Clock::system());
     assert!(gate.shared().unready().is_empty(), "who can be let in is");
@@ -256,7 +269,7 @@ async fn a_provider_that_is_down_is_nobody_elses_trouble() {
 
 #[tokio::test]
 async fn answers_that_lead_elsewhere_are_refused() {
-    let (files, app) = (Files::write(&Setup::default(), App::plain().address), App::plain());
+    let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     let mut elsewhere = HeaderMap::new();
     elsewhere.insert("location", server.url("/moved").parse().unwrap());
@@ -269,10 +282,10 @@ async fn answers_that_lead_elsewhere_are_refused() {
 
 #[tokio::test]
 async fn an_address_inside_is_called_only_where_it_is_listed() {
-    let (files, app) = (Files::write(&Setup::default(), App::plain().address), App::plain());
+    let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     // A literal address is refused before anything starts, a name when it is looked up.
-    let config = anteroom_config(&files, &app);
+    let config = written(&app);
     let unlisted = format!("{{ url: \"{}\", ca: ca.pem, private: [10.0.0.0/8] }}", server.url(KEYS));
     files.put("config.yaml", &config.replace("{ file: jwks.json }", &unlisted));
     let said = e2e::process::run(files.root(), &["check", "--config", "config.yaml"]);
@@ -287,9 +300,9 @@ async fn an_address_inside_is_called_only_where_it_is_listed() {
 
 /// A gate whose provider is found by its metadata.
 async fn discovering() -> (Gate, Arc<KeyServer>) {
-    let (files, app) = (Files::write(&Setup::default(), App::plain().address), App::plain());
+    let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
-    let config = anteroom_config(&files, &app)
+    let config = written(&app)
         .replace("issuer: https://issuer.example/", &format!("issuer: {}", server.url("")))
         .replace("jwks: { file: jwks.json }", "discovery: { ca: ca.pem, private: [127.0.0.0/8] }");
     files.put("config.yaml", &config);

@@ -17,6 +17,7 @@ use redact::PseudonymKey;
 use rustls::ServerConfig;
 
 use crate::authn::{self, Callers, Contexts, KeyStore};
+use crate::directory::Directory;
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
 use crate::network::Networks;
@@ -47,6 +48,8 @@ pub struct Runtime {
     pub providers: Vec<Provider>,
     /// Who is who by the certificate of a connection; `None` where certificates prove nobody.
     pub callers: Option<Callers>,
+    /// Who is what in which tenant; `None` where tokens say it.
+    pub directory: Option<Arc<Directory>>,
     /// The headers that tell the application who is asking.
     pub identity: IdentityHeaders,
     /// The headers of every answer.

@@ -18,7 +18,7 @@ use super::load::{Faults, Loaded};
 use super::pod::{self, Pod};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
-use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls, way};
+use super::{app, browsers, client_address, directory, headers, limits, listen, security_txt, telemetry, tls, way};
 use crate::made_of::MadeOf;
 use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
@@ -73,7 +73,7 @@ impl Plan {
 /// # Errors
 /// Every fault at once, each with its place.
 pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
-    let Loaded { sources, config, policies, base, files, pod } = loaded;
+    let Loaded { sources, config, policies, people, base, files, pod } = loaded;
     let mut faults = Faulty { base: &base, files: &files, found: Vec::new() };
 
     let policy = policy::compile(&policies).map_err(|found| faults.found.extend(found)).ok();
@@ -97,6 +97,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             .ok()
     });
     let (providers, key_sources) = providers::compile(&config, identity.as_ref(), &mut faults);
+    let directory = directory::compile(&config, people.as_ref(), &mut faults);
     let shown = tls::certificates(&config, &mut faults);
     let callers = tls::callers(&config, &mut faults);
     let drain = drain_times(&config.drain, &mut faults);
@@ -126,6 +127,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             hosts,
             providers,
             callers: callers?,
+            directory,
             identity,
             answer_headers,
             browsers: browsers?,

@@ -12,7 +12,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 26] = [
+pub const METRICS: [MetricEntry; 28] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -96,6 +96,17 @@ pub const METRICS: [MetricEntry; 26] = [
         name: "anteroom_provider_keys",
         labels: "provider",
         meaning: "keys that a provider's tokens can be checked with",
+    },
+    MetricEntry {
+        name: "anteroom_directory_subjects",
+        labels: "",
+        meaning: "subjects that the directory lists, or whose answers are kept where it is a service",
+    },
+    MetricEntry {
+        name: "anteroom_directory_lookups_total",
+        labels: "result",
+        meaning: "calls to a directory behind an address: it knew the subject (`listed`), did not know it (`unlisted`), or gave \
+                  no answer (`failed`)",
     },
     MetricEntry {
         name: "anteroom_certificate_expiry_seconds",

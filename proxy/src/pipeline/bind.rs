@@ -1,0 +1,57 @@
+//! Step 2b: what is the caller in which tenant?
+//!
+//! Decides whether the token or the directory says so. It never finds out who the caller is, and a directory that cannot be
+//! asked makes nobody's token count: the request is refused, or on a public page its caller is of no tenant.
+
+use std::sync::Arc;
+
+use policy::{Bindings, Demand, Principal};
+use tokio::runtime::Handle;
+
+use super::identify::{Caller, Identified};
+use super::trail::Trail;
+use crate::directory::Down;
+use crate::rejection::Rejection;
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+
+/// Gives the caller what the directory says, where it speaks for the caller's provider.
+///
+/// # Errors
+/// `PROVIDER_DOWN` where it has to be asked and cannot be.
+pub(super) async fn caller<'r>(
+    shared: &Shared,
+    runtime: &Runtime,
+    identified: Identified<'r>,
+    trail: &mut Trail,
+) -> Result<Identified<'r>, Rejection> {
+    let Identified { admitted, caller } = identified;
+    let Some(caller) = caller else { return Ok(Identified { admitted, caller: None }) };
+    let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
+    let asked = told(runtime, &caller.principal, trail.started.monotone, &background).await;
+    let principal = match (asked, admitted.found.demand()) {
+        (Ok(None), _) => return Ok(Identified { admitted, caller: Some(caller) }),
+        (Ok(Some(principal)), _) => principal,
+        (Err(_), Demand::Public) => Principal { bindings: Bindings::none(), ..Principal::clone(&caller.principal) },
+        (Err(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
+    };
+    if let Some(actor) = &mut trail.actor {
+        actor.roles = principal.bindings.only().map(|only| only.roles().to_vec()).unwrap_or_default();
+    }
+    let caller = Caller { principal: Arc::new(principal), ..caller };
+    Ok(Identified { admitted, caller: Some(caller) })
+}
+
+/// The caller by what the directory says; `None` where the token's word holds.
+pub(super) async fn told(
+    runtime: &Runtime,
+    principal: &Principal,
+    now: std::time::Duration,
+    background: &Handle,
+) -> Result<Option<Principal>, Down> {
+    let Some(directory) = runtime.directory.as_ref().filter(|one| one.speaks_for(&principal.provider)) else {
+        return Ok(None);
+    };
+    let said = directory.ask(principal, now, background).await?;
+    Ok(Some(directory.bound(principal, said)))
+}

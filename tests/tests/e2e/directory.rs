@@ -325,3 +325,28 @@ fn a_directory_that_could_mean_nothing_is_refused() {
         faults(file, &PEOPLE.replace("{ a: [provider] }", &format!("{{ {many} }}"))).contains("more than 256 tenants")
     );
 }
+
+#[test]
+fn explain_asks_the_directory_as_a_request_does() {
+    let setup = listed("");
+    let files = Files::write(&setup, "127.0.0.1:1".parse().unwrap());
+    let config = files.path("config.yaml");
+    let explained = |arguments: &[&str]| {
+        let always = ["explain", "--config", config.to_str().unwrap(), "--format", "json"];
+        let said = e2e::process::run(files.root(), &[&always, arguments].concat());
+        let told: serde_json::Value = serde_json::from_str(&said.out).unwrap_or_else(|_| panic!("{said:?}"));
+        let asked = told["steps"].as_array().unwrap().iter().any(|step| step["step"] == "directory");
+        (told["code"].as_str().unwrap_or("allow").to_owned(), asked)
+    };
+    let token = |subject| files.issuer.token(subject, "z", &["provider"]);
+    let record = "GET /api/patients/1/records/7";
+    let came = |code: &str, asked| (code.to_owned(), asked);
+    assert_eq!(explained(&[record, "--token", &token("ada.example")]), came("allow", true));
+    assert_eq!(explained(&[record, "--token", &token("eve.example")]), came("NO_TENANT", true));
+    assert_eq!(explained(&[record, "--token", &token("stranger.example")]), came("NO_TENANT", true));
+    let claims = json!({ "sub": "ada.example", "org_id": "z", "roles": [] }).to_string();
+    assert_eq!(explained(&[record, "--claims", &claims]), came("allow", true));
+    let someone = ["--as-binding", "a=provider", "--as-binding", "b=front_desk", "--header"];
+    assert_eq!(explained(&[&[record][..], &someone, &["x-clinic: b"]].concat()), came("allow", false));
+    assert_eq!(explained(&[&[record][..], &someone, &["x-clinic: c"]].concat()), came("TENANT_MISMATCH", false));
+}

@@ -35,7 +35,7 @@ pub struct Runtime {
     pub policy: Policy,
     /// `sha256:` and 64 hexadecimal digits over the policy files: what the record says it was judged by.
     pub policy_digest: Arc<str>,
-    /// 48 bits made of the configuration and the policies, not of the keys and certificates that they name: replicas of the
+    /// 48 bits made of the configuration, the policies and the file of a directory, not of the keys and certificates that they name: replicas of the
     /// same number go by the same rules.
     pub number: u64,
     /// The application.

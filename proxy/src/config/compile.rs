@@ -79,7 +79,8 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let policy = policy::compile(&policies).map_err(|found| faults.found.extend(found)).ok();
     reserved(&policies, &mut faults);
     let policy_digest = policy_digest(policies.iter().map(|(file, _)| sources.text(*file)));
-    let number = number(&config, &policy_digest);
+    let listed = people.as_ref().map_or("", |(file, _)| sources.text(*file));
+    let number = number(&config, &policy_digest, listed);
     let app = app::app_target(&config, &mut faults);
     let hosts = app::hosts(&config, &mut faults);
     let identity = headers::identity_headers(&config.headers, &mut faults);
@@ -216,10 +217,11 @@ fn policy_digest<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     format!("sha256:{hex}")
 }
 
-/// 48 bits of a digest over the configuration, as it is read, and the policies. A gauge holds them exactly.
-fn number(config: &super::raw::RawConfig, policies: &str) -> u64 {
+/// 48 bits of a digest over the configuration, as it is read, the policies and the file of a directory. A gauge holds them
+/// exactly.
+fn number(config: &super::raw::RawConfig, policies: &str, people: &str) -> u64 {
     let read = serde_json::to_string(config).unwrap_or_else(|_| format!("{config:?}"));
-    MadeOf::all([&*read, policies]).iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    MadeOf::all([&*read, policies, people]).iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 pub(super) fn size(

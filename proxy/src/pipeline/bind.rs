@@ -4,16 +4,22 @@
 //! asked makes nobody's token count: the request is refused, or on a public page its caller is of no tenant.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::{Bindings, Demand, Principal};
 use tokio::runtime::Handle;
+use tokio::time::timeout;
 
 use super::identify::{Caller, Identified};
 use super::trail::Trail;
 use crate::directory::Down;
+use crate::outbound::Fault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
+
+/// How long a public page waits for a directory: it is for everyone, and no reason to keep anybody waiting.
+const PUBLIC: Duration = Duration::from_secs(1);
 
 /// Gives the caller what the directory says, where it speaks for the caller's provider.
 ///
@@ -28,15 +34,23 @@ pub(super) async fn caller<'r>(
     let Identified { admitted, caller } = identified;
     let Some(caller) = caller else { return Ok(Identified { admitted, caller: None }) };
     let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
-    let asked = told(runtime, &caller.principal, trail.started.monotone, &background).await;
-    let principal = match (asked, admitted.found.demand()) {
-        (Ok(None), _) => return Ok(Identified { admitted, caller: Some(caller) }),
-        (Ok(Some(principal)), _) => principal,
-        (Err(_), Demand::Public) => Principal { bindings: Bindings::none(), ..Principal::clone(&caller.principal) },
-        (Err(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
+    let asking = told(runtime, &caller.principal, trail.started.monotone, &background);
+    let asked = match admitted.found.demand() {
+        Demand::Public => timeout(PUBLIC, asking).await.unwrap_or(Err(Down::Call(Fault::Timeout))),
+        Demand::Authenticated | Demand::Act(_) => asking.await,
     };
+    let (principal, down) = match asked {
+        Ok(None) => return Ok(Identified { admitted, caller: Some(caller) }),
+        Ok(Some(principal)) => (principal, None),
+        Err(down) => (Principal { bindings: Bindings::none(), ..Principal::clone(&caller.principal) }, Some(down)),
+    };
+    // The roles in the token count for nothing, so they are not what the record says of the caller.
     if let Some(actor) = &mut trail.actor {
         actor.roles = principal.bindings.only().map(|only| only.roles().to_vec()).unwrap_or_default();
+    }
+    match (down, admitted.found.demand()) {
+        (Some(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
+        (Some(_), Demand::Public) | (None, _) => {}
     }
     let caller = Caller { principal: Arc::new(principal), ..caller };
     Ok(Identified { admitted, caller: Some(caller) })
@@ -46,7 +60,7 @@ pub(super) async fn caller<'r>(
 pub(super) async fn told(
     runtime: &Runtime,
     principal: &Principal,
-    now: std::time::Duration,
+    now: Duration,
     background: &Handle,
 ) -> Result<Option<Principal>, Down> {
     let Some(directory) = runtime.directory.as_ref().filter(|one| one.speaks_for(&principal.provider)) else {

@@ -168,8 +168,8 @@ async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Resu
             credential(runtime, (&parts.headers, shown), &found, now, told)?
         }
     };
-    other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
     let caller = if by_token { directory(runtime, caller, &found, told).await? } else { caller };
+    other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
     let facts = Facts {
         method: parts.method.as_str(),
         request: &asked,

@@ -118,10 +118,13 @@ async fn a_changed_file_is_seen_and_a_bad_one_changes_nothing() {
     let token = gate.issuer().token("ada.example", "a", &["provider"]);
     assert_eq!(came(&gate, &client.get("/me", &token).await), "a provider");
     let reloads = || gate.shared().reloads.status();
+    let number = || gate.metric("anteroom_configuration_number", &[]);
+    let before = number();
     let changed = PEOPLE.replace("ada.example: { a: [provider] }", "ada.example: { b: [front_desk] }");
     gate.files.put("people.yaml", &changed);
     until("the change", || (reloads().done == 1).then_some(()));
     assert_eq!(came(&gate, &client.get("/me", &token).await), "b front_desk");
+    assert_ne!(number(), before, "replicas that go by another file have another number");
     gate.files.put("people.yaml", &PEOPLE.replace("[provider]", "[\"provider,admin\"]"));
     let failure = until("the refusal", || reloads().failure.clone());
     assert!(
@@ -236,6 +239,7 @@ async fn a_service_that_is_down_stops_those_it_must_and_nobody_else() {
     assert_eq!(gate.metric("anteroom_directory_lookups_total", &[("result", "failed")]), 1.0, "asked once in a while");
     let event = gate.files.event(answer.id());
     assert_eq!((&event["code"], &event["decision"]), (&json!("PROVIDER_DOWN"), &json!("deny")));
+    assert_eq!(event["actor"]["roles"], json!([]), "what the token says of roles is not the record's");
 
     // One that does not answer at all holds up those who wait for it, on no worker anybody else.
     service.fails.store(false, Ordering::Release);
@@ -248,6 +252,9 @@ async fn a_service_that_is_down_stops_those_it_must_and_nobody_else() {
     }
     until("the calls", || (service.asked() >= 2 + 16).then_some(()));
     let began = Instant::now();
+    let waits = gate.issuer().token("subject-0", "a", &["provider"]);
+    assert_eq!(client.get("/open/x", &waits).await.status, 200, "a public page does not wait for long");
+    assert_eq!(gate.app.last().header("x-tenant-id"), None);
     for _ in 0..50 {
         let mut client = Client::open(&gate, Protocol::Http2).await;
         assert_eq!(client.ask("GET", "/api/patients/1/records/7", &ask_ada).await.status, 200);

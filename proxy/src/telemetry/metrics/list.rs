@@ -136,7 +136,7 @@ pub const METRICS: [MetricEntry; 28] = [
     MetricEntry {
         name: "anteroom_configuration_number",
         labels: "",
-        meaning: "a number made of the configuration and the policies that run, not of the keys and certificates that they name: the same on all replicas that go by the same rules",
+        meaning: "a number made of the configuration, the policies and the file of a directory that run, not of the keys and certificates that they name: the same on all replicas that go by the same rules",
     },
     MetricEntry {
         name: "anteroom_telemetry_dropped_total",

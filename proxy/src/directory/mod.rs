@@ -67,7 +67,7 @@ pub enum Down {
     Call(Fault),
     /// What came is no answer.
     Answer(AnswerFault),
-    /// It is asked about too many subjects at once.
+    /// Too many subjects, or too many requests, wait for it at once.
     Busy,
     /// The gate leaves.
     Leaving,
@@ -78,7 +78,7 @@ impl fmt::Display for Down {
         match self {
             Down::Call(fault) => fault.fmt(out),
             Down::Answer(fault) => fault.fmt(out),
-            Down::Busy => out.write_str("it is asked about too many subjects at once"),
+            Down::Busy => out.write_str("too many wait for it at once"),
             Down::Leaving => out.write_str("the gate leaves"),
         }
     }

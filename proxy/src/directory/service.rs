@@ -1,7 +1,7 @@
 //! A directory behind an address: asked about one subject at a time, and what it says kept for a while.
 //!
-//! Decides when to ask, and bounds it: one call about a subject at a time, sixteen calls in all, 256 subjects that are waited
-//! for, and 16 MiB of answers. The subject stands in a form, never in the address, where logs would keep it and a path could
+//! Decides when to ask, and bounds it: one call about a subject at a time, sixteen calls in all, 256 subjects and 512
+//! requests that wait, and 16 MiB of answers. The subject stands in a form, never in the address, where logs would keep it and a path could
 //! be read in two ways. Whatever is no clear answer is no answer: it is refused, and the last one counts as long as it would
 //! have anyway.
 
@@ -27,6 +27,8 @@ use crate::outbound::{Endpoint, Fault};
 const CALLS: usize = 16;
 /// How many subjects are asked about, or wait for it, at once.
 const FLIGHTS: usize = 256;
+/// How many requests wait at once, over all subjects: each holds a place among `limits.requests`.
+const WAITING: usize = 512;
 /// The most bytes of one answer.
 const CAP: usize = 64 * 1024;
 /// How much is kept of answers, in bytes.
@@ -63,6 +65,7 @@ pub struct Service {
     kept: Cache<Mark, Kept>,
     flights: Mutex<HashMap<Mark, Flight>>,
     turns: Semaphore,
+    room: Semaphore,
     counts: Counts,
     last: Mutex<Option<(Down, Duration)>>,
 }
@@ -115,6 +118,7 @@ impl Service {
             kept,
             flights: Mutex::default(),
             turns: Semaphore::new(CALLS),
+            room: Semaphore::new(WAITING),
             counts: Counts::default(),
             last: Mutex::default(),
         }
@@ -143,6 +147,7 @@ impl Service {
             }
             Judged::Down(down) => Err(down),
             Judged::Ask => {
+                let _place = self.room.try_acquire().map_err(|_| Down::Busy)?;
                 let mut flight = self.fly(about, now, background).ok_or(Down::Busy)?;
                 let answer = flight.wait_for(Option::is_some).await.map_err(|_| Down::Leaving)?;
                 answer.clone().unwrap_or(Err(Down::Leaving))

@@ -128,6 +128,21 @@ async fn those_who_wait_are_bounded_and_a_lost_request_loses_no_call() {
 }
 
 #[tokio::test]
+async fn one_subject_does_not_take_every_place() {
+    let stage = Stage::start(says("a")).await;
+    let service = service(&stage);
+    let mut waiting = tokio::task::JoinSet::new();
+    for _ in 0..WAITING + 50 {
+        let service = Arc::clone(&service);
+        waiting.spawn(async move { ask(&service, "ada", 0).await });
+    }
+    let said = waiting.join_all().await;
+    assert_eq!(said.iter().filter(|one| **one == Err(Down::Busy)).count(), 50);
+    assert_eq!(said.iter().filter(|one| **one == Ok(member_of("a"))).count(), WAITING);
+    assert_eq!((stage.asked(), service.room.available_permits()), (1, WAITING));
+}
+
+#[tokio::test]
 async fn a_runtime_that_ends_leaves_nobody_waiting() {
     let stage = Stage::start(says("a")).await;
     let service = service(&stage);

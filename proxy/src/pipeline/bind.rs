@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::identify::{Caller, Identified};
 use super::trail::Trail;
-use crate::directory::Down;
+use crate::directory::{Directory, Down};
 use crate::outbound::Fault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
@@ -33,16 +33,18 @@ pub(super) async fn caller<'r>(
 ) -> Result<Identified<'r>, Rejection> {
     let Identified { admitted, caller } = identified;
     let Some(caller) = caller else { return Ok(Identified { admitted, caller: None }) };
+    let Some(directory) = speaking(runtime, &caller.principal) else {
+        return Ok(Identified { admitted, caller: Some(caller) });
+    };
     let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
-    let asking = told(runtime, &caller.principal, trail.started.monotone, &background);
+    let asking = told(directory, &caller.principal, trail.started.monotone, &background);
     let asked = match admitted.found.demand() {
         Demand::Public => timeout(PUBLIC, asking).await.unwrap_or(Err(Down::Call(Fault::Timeout))),
         Demand::Authenticated | Demand::Act(_) => asking.await,
     };
     let (principal, down) = match asked {
-        Ok(None) => return Ok(Identified { admitted, caller: Some(caller) }),
-        Ok(Some(principal)) => (principal, None),
-        Err(down) => (Principal { bindings: Bindings::none(), ..Principal::clone(&caller.principal) }, Some(down)),
+        Ok(principal) => (principal, None),
+        Err(down) => (of_no_tenant(&caller.principal), Some(down)),
     };
     // The roles in the token count for nothing, so they are not what the record says of the caller.
     if let Some(actor) = &mut trail.actor {
@@ -56,16 +58,23 @@ pub(super) async fn caller<'r>(
     Ok(Identified { admitted, caller: Some(caller) })
 }
 
-/// The caller by what the directory says; `None` where the token's word holds.
+/// The directory, where it speaks for this caller's provider.
+pub(super) fn speaking<'r>(runtime: &'r Runtime, principal: &Principal) -> Option<&'r Directory> {
+    runtime.directory.as_deref().filter(|one| one.speaks_for(&principal.provider))
+}
+
+/// The caller by what the directory says.
 pub(super) async fn told(
-    runtime: &Runtime,
+    directory: &Directory,
     principal: &Principal,
     now: Duration,
     background: &Handle,
-) -> Result<Option<Principal>, Down> {
-    let Some(directory) = runtime.directory.as_ref().filter(|one| one.speaks_for(&principal.provider)) else {
-        return Ok(None);
-    };
+) -> Result<Principal, Down> {
     let said = directory.ask(principal, now, background).await?;
-    Ok(Some(directory.bound(principal, said)))
+    Ok(directory.bound(principal, said))
+}
+
+/// The caller where the directory does not say anything.
+pub(super) fn of_no_tenant(principal: &Principal) -> Principal {
+    Principal { bindings: Bindings::none(), ..principal.clone() }
 }

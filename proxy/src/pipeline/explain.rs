@@ -11,7 +11,7 @@ use certs::ClientTrust;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri};
-use policy::{Bindings, Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
+use policy::{Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
 use tokio::runtime::Handle;
 
 use super::admit::{self, Named};
@@ -228,16 +228,16 @@ async fn directory<'r>(
     told: &mut Explained,
 ) -> Result<Option<Caller<'r>>, Ended> {
     let Some(caller) = caller else { return Ok(None) };
-    let asked = bind::told(runtime, &caller.principal, Duration::ZERO, &Handle::current()).await;
+    let Some(directory) = bind::speaking(runtime, &caller.principal) else { return Ok(Some(caller)) };
+    let asked = bind::told(directory, &caller.principal, Duration::ZERO, &Handle::current()).await;
     let principal = match (asked, found.demand()) {
-        (Ok(None), _) => return Ok(Some(caller)),
-        (Ok(Some(principal)), _) => {
+        (Ok(principal), _) => {
             told.saw("directory", "it says of which tenants the caller is, and with which roles");
             principal
         }
         (Err(down), Demand::Public) => {
             told.saw("directory", format!("{down}; on a public method the caller is of no tenant"));
-            Principal { bindings: Bindings::none(), ..Principal::clone(&caller.principal) }
+            bind::of_no_tenant(&caller.principal)
         }
         (Err(down), Demand::Authenticated | Demand::Act(_)) => {
             return Err((Some("directory"), Rejection::DirectoryDown(down)));

@@ -129,6 +129,7 @@ async fn run(
             }
         });
     }
+    tokio::spawn(crate::pipeline::sweep(Arc::clone(&shared)));
     let gate = Arc::clone(&shared);
     tokio::spawn(async move {
         loop {

@@ -414,6 +414,6 @@ mod tests {
             assert!(!seen.contains(&entry.code), "{}", entry.code);
             seen.push(entry.code);
         }
-        assert_eq!(seen.len(), 26);
+        assert_eq!(seen.len(), 27);
     }
 }

@@ -6,6 +6,7 @@
 mod admit;
 mod again;
 mod answer;
+mod backchannel;
 mod cache;
 pub mod canonical;
 mod client_address;

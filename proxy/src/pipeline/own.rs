@@ -1,4 +1,5 @@
-//! What the gate itself answers under `/.anteroom/`: what is left of a session, the end of one, and reports of browsers.
+//! What the gate itself answers under `/.anteroom/`: what is left of a session, the end of one by
+//! whoever is in it or by the provider, and reports of browsers.
 //!
 //! Decides who may end which session: everybody their own, by a request that no other site's page has sent. Nothing under
 //! `/.anteroom/` ever reaches the application.
@@ -10,6 +11,7 @@ use policy::Denial;
 use serde_json::json;
 
 use super::admit::Understood;
+use super::backchannel::{self, BACKCHANNEL};
 use super::cross_site;
 use super::identify::{self, Caller};
 use super::observe;
@@ -58,6 +60,9 @@ pub(super) async fn serve(
             return Err(Rejection::MethodNotAllowed("POST".to_owned()));
         }
         return logout(shared, runtime, connection, &understood, trail).await;
+    }
+    if here(BACKCHANNEL) && !runtime.sessions.told_by.is_empty() {
+        return backchannel::serve(shared, runtime, understood, trail).await;
     }
     reports::collect(shared, runtime, understood, trail).await
 }

@@ -2,7 +2,6 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc::sync_channel;
 
 use super::super::life::{FirstSeen, Sight};
-use super::super::store::Store as _;
 use super::super::{EndedBy, Revocation, Writer};
 use super::*;
 use crate::sessions::key::Kind;

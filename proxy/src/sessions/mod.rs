@@ -152,6 +152,11 @@ impl Sessions {
         Some(self.digester.key(Kind::Session, &principal.issuer, session))
     }
 
+    /// The digest of a name.
+    pub(crate) fn key(&self, kind: Kind, issuer: &str, name: &str) -> Key {
+        self.digester.key(kind, issuer, name)
+    }
+
     /// The digests of a caller's subject, and of the credential where it has a name.
     pub(crate) fn others_of(&self, principal: &Principal) -> Vec<Key> {
         let subject = self.digester.key(Kind::Subject, &principal.issuer, &principal.subject);

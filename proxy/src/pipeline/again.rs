@@ -12,7 +12,7 @@ use super::decide::Request;
 use super::form::Fields;
 use super::identify;
 use crate::runtime::Runtime;
-use crate::sessions::life::Fault;
+use crate::sessions::life::{Fault, Sight};
 use crate::sessions::open::{Cut, Judged, Stream, Vouched};
 use crate::shared::Shared;
 
@@ -131,7 +131,8 @@ async fn session(shared: &Shared, stream: &Stream, terms: SessionTerms, now: u64
     let Some(key) = stream.session else { return Ok(()) };
     let known = sessions.store().look(key).get().await.map_err(|_| Fault::Forgotten)?;
     match (known.life, known.floor) {
-        (Some(life), _) => life.judge(terms, now).map(drop),
+        // Where nothing is demanded of sessions, a later sign-in is told by the credential alone.
+        (Some(life), _) => life.renewed(Sight::glance(stream.at, now)).judge(terms, now).map(drop),
         (None, Some(floor)) if stream.at.is_none_or(|at| at <= floor) => Err(Fault::Forgotten),
         (None, _) => Ok(()),
     }

@@ -55,11 +55,8 @@ pub(super) async fn check<'r>(
         Demand::Public => true,
         Demand::Authenticated | Demand::Act(_) => false,
     };
-    // A public page asks nobody to be there, so being silent is no fault on it, and asking for it no activity.
-    let terms = match is_public {
-        true => SessionTerms::default(),
-        false => admitted.found.session(&caller.principal).and(runtime.sessions.terms),
-    };
+    let terms = admitted.found.session(&caller.principal).and(runtime.sessions.terms);
+    // A public page asks nobody to be there, so asking for it is no activity.
     let active = !is_public && !is_background(runtime, admitted);
     match standing(shared, runtime, &caller.principal, terms, active, trail.started.unix_seconds()).await {
         Ok(standing) => {

@@ -139,6 +139,8 @@ impl Journal {
                 Some(Entry::Life(..) | Entry::End(..)) | None => {}
             }
         }
+        // What was read is written already.
+        drop(sessions.ends.take_fresh());
         if self.damaged {
             sessions.memory.distrust(now, now.saturating_add(KEPT_S));
         }

@@ -54,6 +54,13 @@ pub struct Sight {
     pub first_seen: FirstSeen,
 }
 
+impl Sight {
+    /// A look that is nobody's doing.
+    pub fn glance(at: Option<u64>, now: u64) -> Self {
+        Self { at, now, expires: 0, active: false, first_seen: FirstSeen::SignIn }
+    }
+}
+
 /// Why a session does not last. All of it is `SESSION_ENDED`; the finer reason is for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -154,8 +161,9 @@ impl Life {
             Some(ended) if at <= ended => self,
             Some(_) => Self { begun: at, last: at, gap: 0, ended: None, ..self },
             // Whoever signs in is there; what was silent before is over.
-            None if at > self.last => Self { begun: at, last: at, gap: 0, ..self },
-            None => Self { begun: at, ..self },
+            None if at >= self.last => Self { begun: at, last: at, gap: 0, ..self },
+            // It was used with older credentials since: no silence of that time is longer than that time.
+            None => Self { begun: at, gap: self.gap.min(self.last.saturating_sub(at)), ..self },
         }
     }
 

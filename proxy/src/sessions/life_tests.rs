@@ -35,6 +35,9 @@ fn what_was_silent_for_too_long_stays_ended_whoever_touches_it() {
     // A silent refresh: another token of the same sign-in.
     assert_eq!(touched.touched(sight(Some(SIGNED_IN), late + 1, true)).judge(IDLE, late + 1), Err(Fault::Idle));
     assert_eq!(touched.touched(sight(None, late + 1, true)).judge(IDLE, late + 1), Err(Fault::Idle));
+    // The old token is still used elsewhere when the new one comes.
+    let used = touched.touched(sight(Some(SIGNED_IN), late + 5, true));
+    assert!(used.touched(sight(Some(late + 2), late + 6, true)).judge(IDLE, late + 6).is_ok());
     let again = touched.touched(sight(Some(late + 1), late + 2, true));
     assert_eq!(again.judge(IDLE, late + 2).unwrap().idle_s, Some(900), "signed in anew");
 }

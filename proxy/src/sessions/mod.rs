@@ -216,6 +216,8 @@ impl Sessions {
     /// From now on this is the file of revocations, and this is what it says.
     pub(crate) fn follow(&self, file: Option<(PathBuf, Vec<Revocation>)>) {
         match file {
+            // Whoever looks at it has seen what is newer than that, or will.
+            Some((path, _)) if self.revoked.load().as_deref() == Some(&path) => {}
             Some((path, list)) => {
                 self.revoked.store(Some(Arc::new(path)));
                 self.file(&list);

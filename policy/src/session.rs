@@ -38,8 +38,9 @@ pub(crate) struct SessionCharge {
 }
 
 impl SessionCharge {
+    /// In whatever tenant: a session is of the person, and which tenant a request is about is not known yet.
     pub(crate) fn is_held_by(&self, principal: &Principal) -> bool {
-        principal.roles.iter().any(|held| **held == *self.role)
+        principal.bindings.iter().any(|binding| binding.holds(&self.role))
     }
 }
 

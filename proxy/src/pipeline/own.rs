@@ -117,7 +117,7 @@ async fn logout(
     trail.clears = true;
     let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
     trail.actor = Some(identify::actor(&caller.principal, trail.started.unix_seconds()));
-    trail.tenant = caller.principal.tenant.as_ref().map(|tenant| tenant.as_str().to_owned());
+    trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
     end(shared, &caller, trail.started.unix_seconds()).await?;

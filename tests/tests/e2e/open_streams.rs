@@ -124,6 +124,16 @@ impl Events {
 
 const SECOND: Duration = Duration::from_secs(1);
 
+/// Waits until so many are open, and lets the test's other tasks run.
+async fn are_open(gate: &Gate, number: f64) {
+    let waiting = async {
+        while gate.metric("anteroom_streams", &[]) != number {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    soon("all to be open", waiting).await;
+}
+
 #[tokio::test]
 async fn what_is_open_dies_within_a_second_of_logging_out() {
     let (gate, now) = gate("session: { idle: 15m }\n");
@@ -138,7 +148,7 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
         let (mut client, token) = (Client::open(&gate, Protocol::Http2).await, mine.clone());
         async move { client.get("/api/things/poll", &token).await }
     });
-    until("all to be open", || (gate.metric("anteroom_streams", &[]) == 5.0).then_some(()));
+    are_open(&gate, 5.0).await;
     let mut client = Client::open(&gate, Protocol::Http2).await;
     let bearer = format!("Bearer {}", token(&gate, "s-1", now, "t-9"));
     assert_eq!(client.ask("POST", "/.anteroom/logout", &[("authorization", &bearer)]).await.status, 204);
@@ -151,7 +161,7 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
     assert_eq!((poll.status.as_u16(), poll.code().as_str()), (401, "SESSION_ENDED"));
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
     assert!(spared.lives().await, "another session goes on");
-    until("the list to be shorter", || (gate.metric("anteroom_streams", &[]) == 1.0).then_some(()));
+    are_open(&gate, 1.0).await;
     assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", "ended")]), 4.0);
 }
 

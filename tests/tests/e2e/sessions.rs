@@ -104,7 +104,7 @@ async fn use_in_one_tab_keeps_the_other_and_what_is_denied_or_streams_does_not()
     let asked = client.get("/.anteroom/session", &token).await;
     let said: Value = serde_json::from_slice(&asked.body).unwrap();
     assert_eq!(said, json!({ "idle_s": 300, "absolute_s": 30 * MINUTE }));
-    assert_eq!(asked.header("cache-control"), "no-store");
+    assert!(asked.header("cache-control").contains("no-store"));
     assert_eq!(client.ask("GET", "/.anteroom/session", &[]).await.code(), "NO_CREDENTIAL");
     assert_eq!(client.ask("POST", "/.anteroom/session", &[]).await.status, 405);
 }

@@ -34,9 +34,7 @@ fn next_denial(one: &Denial) -> Option<Denial> {
     Some(match one {
         Denial::NoCredential => Denial::NoTenant(Homeless::Unbound),
         Denial::NoTenant(_) => Denial::TenantMismatch(Disagreement::Other(Place::Claim)),
-        Denial::TenantMismatch(_) => {
-            Denial::StepUp(StepUp { needed: Assurance::default(), lack: Lack::SecondFactor })
-        }
+        Denial::TenantMismatch(_) => Denial::StepUp(StepUp { needed: Assurance::default(), lack: Lack::SecondFactor }),
         Denial::StepUp(_) => Denial::NotGranted { act: "records.read".into() },
         Denial::NotGranted { .. } => Denial::NotOwn(NotOwn::Unclear(Place::Claim)),
         Denial::NotOwn(_) => Denial::Condition { cause: None },

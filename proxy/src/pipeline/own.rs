@@ -182,7 +182,8 @@ fn token_cookies(runtime: &Runtime, headers: &HeaderMap) -> Vec<String> {
         named.iter().any(of)
     };
     let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let names = lines.flat_map(|line| line.split(';')).filter_map(|pair| Some(pair.trim().split_once('=')?.0.to_owned()));
+    let names =
+        lines.flat_map(|line| line.split(';')).filter_map(|pair| Some(pair.trim().split_once('=')?.0.to_owned()));
     let mut names: Vec<String> = names.filter(|name| is_one(name)).collect();
     names.dedup();
     names

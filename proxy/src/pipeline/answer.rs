@@ -109,7 +109,9 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
             }
             (RETRY_AFTER, Some(HeaderValue::from(full.seconds())))
         }
-        Rejection::Overloaded | Rejection::NotRecorded => (RETRY_AFTER, Some(HeaderValue::from_static("5"))),
+        Rejection::DirectoryDown(_) | Rejection::Overloaded | Rejection::NotRecorded => {
+            (RETRY_AFTER, Some(HeaderValue::from_static("5")))
+        }
         Rejection::Token(fault) => (WWW_AUTHENTICATE, fault.challenge().map(HeaderValue::from_static)),
         Rejection::Session(_) => (WWW_AUTHENTICATE, Some(HeaderValue::from_static(SIGN_IN_AGAIN))),
         Rejection::Denied(_) => {

@@ -4,14 +4,18 @@
 //! Decides who may end which session: everybody their own, by a request that no other site's page has sent. Nothing under
 //! `/.anteroom/` ever reaches the application.
 
+use std::sync::Arc;
+
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use policy::Denial;
 use serde_json::json;
+use tokio::runtime::Handle;
 
 use super::admit::Understood;
 use super::backchannel::{self, BACKCHANNEL};
+use super::bind;
 use super::cross_site;
 use super::identify::{self, Caller};
 use super::observe;
@@ -82,8 +86,16 @@ async fn left(
     let caller = caller.ok_or(Rejection::Denied(Denial::NoCredential))?;
     let now = trail.started.unix_seconds();
     trail.actor = Some(identify::actor(&caller.principal, now));
-    let terms = runtime.policy.session_of(&caller.principal).and(runtime.sessions.terms);
-    let standing = session::standing(shared, runtime, &caller.principal, terms, false, now).await?;
+    let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
+    let principal = match bind::speaking(runtime, &caller.principal) {
+        Some(directory) => {
+            let asked = bind::told(directory, &caller.principal, trail.started.monotone, &background).await;
+            Arc::new(asked.map_err(Rejection::DirectoryDown)?)
+        }
+        None => caller.principal,
+    };
+    let terms = runtime.policy.session_of(&principal).and(runtime.sessions.terms);
+    let standing = session::standing(shared, runtime, &principal, terms, false, now).await?;
     trail.session_left = standing.left.least();
     let text = json!({ "idle_s": standing.left.idle_s, "absolute_s": standing.left.absolute_s }).to_string();
     let length = HeaderValue::from(text.len());

@@ -204,6 +204,7 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::Token(_)
         | Rejection::LogoutToken(_)
         | Rejection::Session(_)
+        | Rejection::DirectoryDown(_)
         | Rejection::Denied(_)
         | Rejection::StepUp(..)
         | Rejection::CrossSite(_)

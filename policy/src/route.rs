@@ -4,17 +4,23 @@
 //! routes of that path the query and the form pick one, where they ask for parameters. The winner alone is asked for the method, so
 //! that a wider route never answers for a narrower one. A path in an odd form needs a route that allows it.
 
+mod methods;
+
 use crate::dispatch::{FormAsked, Group, Parameter, Parameters, Picked, Source};
 use crate::expr::Condition;
 use crate::facts::{Place, RequestFacts};
 use crate::folded::Folded;
+use crate::principal::Principal;
 use crate::raw::{Mode, RouteCache, RouteErrors};
 use crate::reading::{PathForm, Reading};
 use crate::roles::{Act, Charges, Scope};
+use crate::session::{SessionCharge, SessionTerms};
 use crate::template::{Segment, Template};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+pub(crate) use methods::{METHODS, Methods};
 
 /// What a policy says of a path and a method.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ pub struct Match<'p> {
     params: Vec<String>,
     /// What roles and tenants demand, whatever the route.
     charges: &'p Charges,
+    /// What roles demand of the sessions of those who hold them.
+    session_charges: &'p [SessionCharge],
     /// The parameters by which the route was picked among those of its path.
     picked_by: &'p BTreeSet<Parameter>,
 }
@@ -62,6 +70,13 @@ impl<'p> Match<'p> {
 
     pub(crate) fn charges(&self) -> &'p Charges {
         self.charges
+    }
+
+    /// What is demanded of the session of a caller: by the route, and by every role held, whichever grants.
+    #[must_use]
+    pub fn session(&self, principal: &Principal) -> SessionTerms {
+        let held = self.session_charges.iter().filter(|charge| charge.is_held_by(principal));
+        held.map(|charge| charge.terms).fold(self.route.session, SessionTerms::and)
     }
 
     /// Every parameter that was read to pick the route, or is read to decide: an application that finds one of them in
@@ -103,6 +118,8 @@ pub struct Route {
     pub(crate) recorded: bool,
     pub(crate) errors: RouteErrors,
     pub(crate) cache: Option<RouteCache>,
+    pub(crate) session: SessionTerms,
+    pub(crate) background: bool,
     pub(crate) patient: Option<Place>,
     pub(crate) tenant: Vec<Place>,
     pub(crate) when: Option<Condition>,
@@ -166,6 +183,12 @@ impl Route {
         self.cache
     }
 
+    /// Whether its requests come without anybody doing anything.
+    #[must_use]
+    pub fn background(&self) -> bool {
+        self.background
+    }
+
     /// Whether what it denies is stopped.
     #[must_use]
     pub fn mode(&self) -> Mode {
@@ -212,43 +235,6 @@ impl Route {
     }
 }
 
-/// The methods that a policy can name. `CONNECT` and `TRACE` are never forwarded, whatever a policy says.
-pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
-/// What each method of a route demands.
-#[derive(Debug)]
-pub(crate) struct Methods {
-    demands: Vec<(&'static str, Demand)>,
-    allow: String,
-}
-
-impl Methods {
-    /// `listed` by method; `rest` is what `*` demands.
-    pub(crate) fn new(listed: &[(&'static str, Demand)], rest: Option<&Demand>) -> Self {
-        let listed_as = |method: &str| listed.iter().find(|(one, _)| *one == method).map(|(_, demand)| demand);
-        let demand = |method: &'static str| {
-            let covered = if method == "HEAD" { listed_as("GET") } else { None };
-            listed_as(method).or(covered).or(rest).map(|demand| (method, demand.clone()))
-        };
-        let demands: Vec<_> = METHODS.into_iter().filter_map(demand).collect();
-        let allow = demands.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
-        Self { demands, allow }
-    }
-
-    /// Every method that it has, with what it demands.
-    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Demand)> {
-        self.demands.iter().map(|(method, demand)| (*method, demand))
-    }
-
-    pub(crate) fn has(&self, method: &str) -> bool {
-        self.demand(method).is_some()
-    }
-
-    fn demand(&self, method: &str) -> Option<&Demand> {
-        self.demands.iter().find(|(one, _)| *one == method).map(|(_, demand)| demand)
-    }
-}
-
 /// All routes of a policy, as a tree of segments.
 #[derive(Debug, Default)]
 pub(crate) struct RouteTable {
@@ -261,6 +247,7 @@ pub(crate) struct RouteTable {
     /// The same paths as a careless application tells them apart.
     folded: Folded,
     charges: Charges,
+    session_charges: Vec<SessionCharge>,
 }
 
 #[derive(Debug, Default)]
@@ -305,6 +292,15 @@ impl RouteTable {
         self.charges = charges;
     }
 
+    /// Sets what roles demand of the sessions of those who hold them.
+    pub(crate) fn charge_sessions(&mut self, charges: Vec<SessionCharge>) {
+        self.session_charges = charges;
+    }
+
+    pub(crate) fn session_charges(&self) -> &[SessionCharge] {
+        &self.session_charges
+    }
+
     pub(crate) fn routes(&self) -> &[Route] {
         &self.routes
     }
@@ -319,7 +315,14 @@ impl RouteTable {
         let Some(reading) = Reading::of(path) else { return Found::Unclear("path with more than one reading") };
         match (self.located(&reading, request), reading.forms.first()) {
             (Ok((route, picked_by, params)), _) => match route.methods.demand(method) {
-                Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges, picked_by }),
+                Some(demand) => Found::Route(Match {
+                    route,
+                    demand,
+                    params,
+                    charges: &self.charges,
+                    session_charges: &self.session_charges,
+                    picked_by,
+                }),
                 None => Found::MethodNotAllowed { route, allow: &route.methods.allow },
             },
             // What no route allows is refused as what it is, whether there is a route or not.

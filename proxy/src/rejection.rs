@@ -8,6 +8,7 @@ use policy::Denial;
 use crate::authn::TokenFault;
 use crate::directory::Down;
 use crate::limits::Full;
+use crate::sessions::life::Fault as SessionFault;
 
 /// Why a request was refused, or why its answer was withheld.
 #[derive(Debug)]
@@ -30,6 +31,10 @@ pub enum Rejection {
     MethodNotAllowed(String),
     /// The credential does not prove who is asking.
     Token(TokenFault),
+    /// The session behind the credential does not last, and a later sign-in is needed.
+    Session(SessionFault),
+    /// A provider's token for ending sessions is not believed.
+    LogoutToken(TokenFault),
     /// What the caller is in which tenant cannot be asked for at the moment.
     DirectoryDown(Down),
     /// The policy says no.
@@ -92,7 +97,8 @@ impl Rejection {
             Rejection::Misdirected => "MISDIRECTED",
             Rejection::NoRoute => "NO_ROUTE",
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
-            Rejection::Token(fault) => fault.code(),
+            Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.code(),
+            Rejection::Session(_) => "SESSION_ENDED",
             Rejection::DirectoryDown(_) => TokenFault::NoKeys.code(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
             Rejection::CrossSite(_) => "CROSS_SITE",
@@ -119,6 +125,10 @@ impl Rejection {
             Rejection::NoRoute => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::Token(fault) => StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::UNAUTHORIZED),
+            Rejection::Session(_) => StatusCode::UNAUTHORIZED,
+            // OpenID Connect Back-Channel Logout, section 2.8, where it is the caller's fault.
+            Rejection::LogoutToken(fault) if fault.status() == 401 => StatusCode::BAD_REQUEST,
+            Rejection::LogoutToken(_) => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => {
                 StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN)
             }
@@ -136,7 +146,8 @@ impl Rejection {
     /// What the client is told: fixed text, nothing of the request, nothing of the inside.
     pub fn public(&self) -> &'static str {
         match self {
-            Rejection::Token(fault) => fault.public(),
+            Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.public(),
+            Rejection::Session(_) => "the session has ended: sign in again",
             Rejection::DirectoryDown(_) => TokenFault::NoKeys.public(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
             Rejection::BadFraming(_) => "where the request ends cannot be read in one way only",
@@ -172,7 +183,8 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Target) => "request target over 16 KiB".to_owned(),
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
             Rejection::TooLarge(Oversize::Lines) => "more than 100 headers".to_owned(),
-            Rejection::Token(fault) => fault.detail(),
+            Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.detail(),
+            Rejection::Session(fault) => fault.detail().to_owned(),
             Rejection::DirectoryDown(down) => format!("the directory of subjects: {down}"),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
             Rejection::Limited(full) => format!("limit `{}`", full.limit),
@@ -226,7 +238,9 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::Misdirected => Rejection::NoRoute,
         Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
-        Rejection::Token(_) => Rejection::DirectoryDown(Down::Busy),
+        Rejection::Token(_) => Rejection::LogoutToken(TokenFault::Parts),
+        Rejection::LogoutToken(_) => Rejection::Session(SessionFault::Ended),
+        Rejection::Session(_) => Rejection::DirectoryDown(Down::Busy),
         Rejection::DirectoryDown(_) => Rejection::Denied(Denial::NoCredential),
         Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
         Rejection::StepUp(..) => Rejection::CrossSite(""),
@@ -248,6 +262,15 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
             // One of each class that a client can tell apart.
             let faults = [TokenFault::Parts, TokenFault::Expired, TokenFault::NoKeys];
             return faults.map(|fault| entry(&Rejection::Token(fault), fault.remedy())).to_vec();
+        }
+        Rejection::LogoutToken(_) => {
+            let faults = [TokenFault::Parts, TokenFault::Expired];
+            return faults.map(|fault| entry(&Rejection::LogoutToken(fault), fault.remedy())).to_vec();
+        }
+        Rejection::Session(_) => {
+            "Nothing was done for the idle time of the session, its sign-in is longer ago than it may last, somebody logged out, \
+             or it was revoked; or the credential names no session where its time is limited. The log says which. The caller \
+             signs in again: a renewed token of the same sign-in does not help ([sessions](sessions.md))."
         }
         // Its code is one of those of tokens.
         Rejection::DirectoryDown(_) => return Vec::new(),
@@ -333,75 +356,5 @@ fn entry(one: &Rejection, remedy: &'static str) -> CodeEntry {
 }
 
 #[cfg(test)]
-mod tests {
-    use policy::{Assurance, Disagreement, Homeless, Lack, NotOwn, Place, StepUp};
-
-    use super::*;
-    use crate::authn::{CertificateFault, JsonFault, TokenPart};
-
-    /// The fault after this one; a new fault does not compile until it has its place here.
-    fn next_fault(one: &TokenFault) -> Option<TokenFault> {
-        Some(match one {
-            TokenFault::TooLong => TokenFault::Encrypted,
-            TokenFault::Encrypted => TokenFault::Parts,
-            TokenFault::Parts => TokenFault::Encoding(TokenPart::Header),
-            TokenFault::Encoding(_) => TokenFault::Json(TokenPart::Payload, JsonFault::Syntax),
-            TokenFault::Json(..) => TokenFault::Header("kid"),
-            TokenFault::Header(_) => TokenFault::Critical,
-            TokenFault::Critical => TokenFault::Algorithm,
-            TokenFault::Algorithm => TokenFault::KeyAlgorithm,
-            TokenFault::KeyAlgorithm => TokenFault::Type,
-            TokenFault::Type => TokenFault::UnknownKey,
-            TokenFault::UnknownKey => TokenFault::AmbiguousKey,
-            TokenFault::AmbiguousKey => TokenFault::Signature,
-            TokenFault::Signature => TokenFault::Issuer,
-            TokenFault::Issuer => TokenFault::Audience,
-            TokenFault::Audience => TokenFault::Claim("sub"),
-            TokenFault::Claim(_) => TokenFault::Expired,
-            TokenFault::Expired => TokenFault::NotYet,
-            TokenFault::NotYet => TokenFault::IssuedLater,
-            TokenFault::IssuedLater => TokenFault::NoKeys,
-            TokenFault::NoKeys => TokenFault::Certificate(CertificateFault::Stranger),
-            TokenFault::Certificate(_) => return None,
-        })
-    }
-
-    fn next_denial(one: &Denial) -> Option<Denial> {
-        Some(match one {
-            Denial::NoCredential => Denial::NoTenant(Homeless::Unbound),
-            Denial::NoTenant(_) => Denial::TenantMismatch(Disagreement::Other(Place::Claim)),
-            Denial::TenantMismatch(_) => {
-                Denial::StepUp(StepUp { needed: Assurance::default(), lack: Lack::SecondFactor })
-            }
-            Denial::StepUp(_) => Denial::NotGranted { act: "records.read".into() },
-            Denial::NotGranted { .. } => Denial::NotOwn(NotOwn::Unclear(Place::Claim)),
-            Denial::NotOwn(_) => Denial::Condition { cause: None },
-            Denial::Condition { .. } => return None,
-        })
-    }
-
-    #[test]
-    fn every_rejection_is_on_the_list_with_its_status_and_its_text() {
-        let faults = std::iter::successors(Some(TokenFault::TooLong), next_fault).map(Rejection::Token);
-        let denials = std::iter::successors(Some(Denial::NoCredential), next_denial).map(Rejection::Denied);
-        let others = std::iter::successors(Some(Rejection::BadFraming("")), next);
-        let codes = codes();
-        for rejection in others.chain(faults).chain(denials) {
-            let entry = codes.iter().find(|entry| entry.code == rejection.code()).unwrap();
-            assert!(entry.statuses.contains(&rejection.status().as_u16()), "{}", entry.code);
-            assert_eq!(entry.meaning, rejection.public(), "{}", entry.code);
-        }
-    }
-
-    #[test]
-    fn every_code_is_one_word_that_stands_once_with_a_remedy() {
-        let mut seen = Vec::new();
-        for entry in codes() {
-            assert!(entry.code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_'), "{}", entry.code);
-            assert!(entry.remedy.ends_with('.'), "{}", entry.code);
-            assert!(!seen.contains(&entry.code), "{}", entry.code);
-            seen.push(entry.code);
-        }
-        assert_eq!(seen.len(), 26);
-    }
-}
+#[path = "rejection_tests.rs"]
+mod tests;

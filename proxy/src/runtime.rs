@@ -6,6 +6,7 @@
 mod browsers;
 mod reading;
 mod rollout;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,7 @@ use crate::upstream::AppTarget;
 pub use browsers::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
 pub use reading::{MethodOverride, Reading, UnclearHeaders};
 pub use rollout::{Rollout, Stages};
+pub use sessions::{Paths, SessionRules};
 
 /// What runs, as opposed to what was written.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ pub struct Runtime {
     pub answer_headers: AnswerHeaders,
     /// What browsers are held to.
     pub browsers: Browsers,
+    /// What is demanded of sessions beside the policies.
+    pub sessions: SessionRules,
     /// How requests are read that two readers could see in two ways.
     pub reading: Reading,
     /// Whom to tell of a vulnerability, where the application does not say.

@@ -207,6 +207,8 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
             .extend([Some(&clients.ca), clients.crl.as_ref()].into_iter().flatten().map(|name| base.join(&name.value)));
     }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
+    let revoked = config.session.as_ref().and_then(|session| session.revoked.as_ref());
+    names.extend(revoked.map(|name| base.join(&name.value)));
     if let Some(directory) = config.directory.as_ref().map(|directory| &directory.value) {
         let authorization = directory.authorization.as_ref().map(|authorization| &authorization.value.file);
         names.extend(directory.ca.iter().chain(authorization).map(|name| base.join(&name.value)));

@@ -20,8 +20,10 @@ mod pod;
 mod providers;
 pub mod raw;
 mod reach;
+mod revoked;
 mod rollout;
 mod security_txt;
+mod session;
 mod telemetry;
 mod tls;
 mod way;
@@ -38,6 +40,7 @@ pub use load::{Faults, Loaded, load};
 pub use people::RawPeople;
 pub use pod::{AppProbe, Ask, HttpAsk, Pod, RawPod};
 pub use providers::KeySource;
+pub(crate) use revoked::read as read_revocations;
 
 /// Reads and compiles the configuration at `path` with all that it names.
 ///

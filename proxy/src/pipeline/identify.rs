@@ -150,7 +150,7 @@ async fn prove<'r>(
     Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
 }
 
-fn actor(principal: &Principal, now: u64) -> audit::Actor {
+pub(super) fn actor(principal: &Principal, now: u64) -> audit::Actor {
     let factors = &principal.factors;
     let known = !factors.methods.is_empty() || factors.at.is_some();
     audit::Actor {

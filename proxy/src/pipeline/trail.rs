@@ -67,6 +67,10 @@ pub(crate) struct Trail {
     pub(crate) passes_errors: bool,
     /// What became of the application's own error, where it answered with one.
     pub(crate) app_error: Option<AppError>,
+    /// How many seconds are left of the caller's session, where that is limited.
+    pub(crate) session_left: Option<u64>,
+    /// Whether the browser is told to forget what it keeps of this site.
+    pub(crate) clears: bool,
     /// Digest of the policies that judged it.
     pub(crate) policy: Arc<str>,
     /// The place in the record that was made for this request and is not yet filled.
@@ -102,6 +106,8 @@ impl Trail {
             security_txt: false,
             passes_errors: false,
             app_error: None,
+            session_left: None,
+            clears: false,
             slot: None,
         }
     }

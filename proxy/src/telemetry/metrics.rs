@@ -6,6 +6,7 @@
 mod directory;
 mod list;
 mod providers;
+mod sessions;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -266,6 +267,7 @@ impl Metrics {
             }
         });
         let _lists = meter.i64_observable_gauge("anteroom.crl.next_update").with_unit("s").with_callback(lists).build();
+        sessions::observe(&meter, &gate);
         let reloads = seen(&gate, |gate, out| {
             let status = gate.reloads.status();
             out.observe(status.done, &[KeyValue::new("result", "done")]);

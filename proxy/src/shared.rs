@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use audit::Record;
 use http::HeaderMap;
 
+use crate::app_session::AppSessions;
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::denials::Denials;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub newcomers: Limits,
     /// Tokens that were verified before.
     pub tokens: Remembered,
+    /// Whose the application's sessions are.
+    pub app_sessions: AppSessions,
     /// Refused handshakes that the log has not told yet.
     pub refusals: Refusals,
     /// The evidence.

@@ -325,6 +325,7 @@ fn credential<'r>(
             let what = match caller.voucher {
                 Voucher::Token(_) => "a valid token",
                 Voucher::Certificate => "a certificate that is believed,",
+                Voucher::AppSession => "the application's session",
             };
             told.saw("credential", format!("{what} of provider `{}`", caller.principal.provider));
             Ok(Some(caller))

@@ -8,6 +8,7 @@ use http::{Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use policy::Identity;
 
+use super::app_cookies;
 use super::canonical::is_folded;
 use super::cors;
 use super::identify::Caller;
@@ -128,6 +129,8 @@ pub(super) async fn send(
     let both = parts.version == Version::HTTP_2 && app.way.protocol == AppProtocol::Http2;
     let taken = trailers::are_taken(parts.version, &parts.headers);
     let (asked, answered) = (judged(both), judged(taken));
+    let carried = runtime.app_session.as_ref().map(|settings| settings.carried(&parts.headers));
+    let is_safe = parts.method.is_safe();
 
     strip(&mut parts.headers, runtime);
     strip_credentials(&mut parts.headers, runtime, permitted.caller.as_ref())?;
@@ -165,6 +168,10 @@ pub(super) async fn send(
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
     let mut answer = answer?;
+    if let Some(carried) = carried {
+        let owner = app_cookies::owner(shared, permitted.caller.as_ref());
+        shared.app_sessions.answered(&carried, owner, is_safe, answer.headers());
+    }
     // A body of unknown length; one that tells it was judged by what it tells.
     if fate.bytes() > runtime.limits.body && trail.waived != Some("TOO_LARGE") {
         observe::ends(shared, runtime, trail, Control::Body, Rejection::TooLarge(Oversize::Body))?;

@@ -5,6 +5,7 @@
 
 mod admit;
 mod answer;
+mod app_cookies;
 mod cache;
 pub mod canonical;
 mod client_address;
@@ -19,7 +20,7 @@ mod identify;
 mod mask;
 mod observe;
 mod record;
-mod rename;
+pub(crate) mod rename;
 mod reports;
 mod security_txt;
 mod step_up;
@@ -85,6 +86,7 @@ pub(crate) async fn handle(
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
             let mut answer = answer::rejection(&rejection, trail.id, form);
+            app_cookies::let_go(&mut trail, answer.headers_mut());
             if answer.status().is_client_error() {
                 answer.extensions_mut().insert(Refused);
             }
@@ -142,10 +144,11 @@ async fn serve(
     if let Some(answer) = security_txt::answer(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the configuration's, for everyone
     }
-    let understood = form::read(shared, runtime, connection, understood, trail).await?; // what of a form picks the route
+    let understood = form::read(shared, runtime, pool, connection, understood, trail).await?; // what of a form picks the route
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
-    let identified = identify::caller(shared, runtime, connection, admitted, trail)?; // credential -> principal
+    let identified = identify::caller(shared, runtime, pool, connection, admitted, trail).await?; // credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
+    let identified = app_cookies::check(shared, runtime, identified, trail)?; //     the app's session is the caller's, or gone
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request
     let answer = forward::send(shared, runtime, pool, recorded, trail).await?; //    headers stripped and set, the judged path

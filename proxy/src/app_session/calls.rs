@@ -24,7 +24,7 @@ const CHANGING: AppSessionFault = AppSessionFault::Unvouched("the session change
 
 /// A session that is asked about.
 #[derive(Clone, Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     /// Over its cookies and the settings.
     pub(super) mark: Mark,
     /// Of each of its cookies.

@@ -20,6 +20,8 @@ const MOST_OF_NOBODY: u64 = 2_000;
 const NOBODY: Duration = Duration::from_secs(5);
 /// The longest time for which a configuration can have a word remembered.
 pub(crate) const LONGEST: Duration = Duration::from_secs(300);
+/// How long it is known, after its last use, that a session was somebody's.
+const KNOWN: Duration = Duration::from_secs(60 * 60);
 /// The most changes of cookies that are kept, each for [`LONGEST`]. Beyond them everything is asked anew.
 const CHANGES: usize = 10_000;
 
@@ -57,9 +59,12 @@ struct Changes {
 
 impl Default for Memory {
     fn default() -> Self {
-        let cache = |most| Cache::builder().max_capacity(most).time_to_live(LONGEST).build();
         let changes = Changes { turn: Turn(0), floor: Turn(0), last: HashMap::new() };
-        Self { somebody: cache(MOST), nobody: cache(MOST_OF_NOBODY), changes: RwLock::new(changes) }
+        Self {
+            somebody: Cache::builder().max_capacity(MOST).time_to_idle(KNOWN).build(),
+            nobody: Cache::builder().max_capacity(MOST_OF_NOBODY).time_to_live(NOBODY).build(),
+            changes: RwLock::new(changes),
+        }
     }
 }
 
@@ -93,8 +98,16 @@ impl Memory {
         (turn, at): (Turn, Duration),
         who: Option<Arc<Principal>>,
     ) {
+        if who.is_none() {
+            self.somebody.invalidate(&mark);
+        }
         let cache = if who.is_some() { &self.somebody } else { &self.nobody };
         cache.insert(mark, Word { who, parts, turn, at });
+    }
+
+    /// Whether this session was somebody's when the application was last asked, however long ago that is.
+    pub(super) fn was_somebodys(&self, mark: Mark) -> bool {
+        self.somebody.contains_key(&mark)
     }
 
     /// These cookies were set or taken back: whatever was asked before holds no more.
@@ -152,6 +165,17 @@ mod tests {
         assert!(memory.recall(mark(1), S, 30 * S).is_none());
         memory.remember(mark(1), parts(&[2, 3]), (memory.turn(), S), Some(someone("ada")));
         assert!(memory.recall(mark(1), S, 30 * S).is_some());
+    }
+
+    #[test]
+    fn a_session_that_was_somebodys_is_known_until_it_is_nobodys() {
+        let memory = Memory::default();
+        assert!(!memory.was_somebodys(mark(1)));
+        memory.remember(mark(1), parts(&[2]), (memory.turn(), S), Some(someone("ada")));
+        memory.forget([mark(2)]);
+        assert!(memory.was_somebodys(mark(1)) && memory.recall(mark(1), S, 30 * S).is_none());
+        memory.remember(mark(1), parts(&[2]), (memory.turn(), S), None);
+        assert!(!memory.was_somebodys(mark(1)));
     }
 
     #[test]

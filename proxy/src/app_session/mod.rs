@@ -28,7 +28,7 @@ use policy::{Principal, TenantId};
 pub(crate) use answer::{Reads, TenantFrom};
 use bindings::Bindings;
 pub(crate) use bindings::{Belongs, Scope};
-use calls::Calls;
+use calls::{Calls, Session};
 pub(crate) use cookies::{Held, held, sift};
 pub use fault::AppSessionFault;
 pub(crate) use memory::LONGEST;
@@ -67,11 +67,6 @@ impl Carried {
     /// Each name with what stands under it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Held)> {
         self.0.iter().map(|(name, held)| (name.as_str(), held))
-    }
-
-    /// Whether there is none at all.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.iter().all(|(_, held)| *held == Held::Absent)
     }
 
     /// What is sent to ask whose they are; `None` where there is none.
@@ -179,21 +174,34 @@ impl AppSessions {
         self.0.bindings.of(self.0.of_cookie(name, value), owner)
     }
 
-    /// Whom the application knows by these cookies: `Ok(None)` where there are none, or it knows nobody by them.
+    /// The session of a request, to ask whose it is; `None` where it holds none of the cookies.
     ///
     /// # Errors
-    /// Where one stands twice, or the application gives no answer that can be read.
+    /// Where one stands twice.
+    pub(crate) fn session(&self, whoami: &Whoami, carried: &Carried) -> Result<Option<Session>, AppSessionFault> {
+        let Some(sent) = carried.as_sent()? else { return Ok(None) };
+        let parts: Arc<[Mark]> = carried.once().map(|(name, value)| self.0.of_cookie(name, value)).collect();
+        let generation = whoami.generation.to_be_bytes();
+        let listed = parts.iter().map(|part| &part.0[..]);
+        let mark = self.0.mark([&b"session"[..], &generation].into_iter().chain(listed));
+        Ok(Some(Session { mark, parts, sent }))
+    }
+
+    /// Whether the application said of this session lately that it is somebody's.
+    pub(crate) fn was_somebodys(&self, session: &Session) -> bool {
+        self.0.memory.was_somebodys(session.mark)
+    }
+
+    /// Whom the application knows by this session, if it is anybody.
+    ///
+    /// # Errors
+    /// Where the application gives no answer that can be read.
     pub(crate) async fn vouched(
         &self,
         asking: &Asking<'_>,
-        carried: &Carried,
+        session: Session,
     ) -> Result<Option<Arc<Principal>>, AppSessionFault> {
-        let Some(sent) = carried.as_sent()? else { return Ok(None) };
-        let parts: Arc<[Mark]> = carried.once().map(|(name, value)| self.0.of_cookie(name, value)).collect();
-        let generation = asking.whoami.generation.to_be_bytes();
-        let listed = parts.iter().map(|part| &part.0[..]);
-        let mark = self.0.mark([&b"session"[..], &generation].into_iter().chain(listed));
-        calls::who(&self.0, asking, calls::Session { mark, parts, sent }).await
+        calls::who(&self.0, asking, session).await
     }
 
     /// Takes note of what the application's answer does to the session of a request that held `carried`. `owner` is whom a

@@ -17,6 +17,7 @@ use crate::authn::TokenFault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
 use crate::shared::Shared;
+use crate::telemetry::log;
 
 /// Lets those session cookies pass that may.
 ///
@@ -44,6 +45,7 @@ pub(super) fn check<'r>(
             Held::Once(value) => match shared.app_sessions.belongs(name, value, owner) {
                 Belongs::Here => continue,
                 Belongs::Unknown => {
+                    log::taken_out(trail, "nobody has seen it being set for this caller");
                     gone.push(name);
                     continue;
                 }
@@ -56,6 +58,7 @@ pub(super) fn check<'r>(
         if !is_public {
             return Err(Rejection::Token(TokenFault::AppSession(fault)));
         }
+        log::taken_out(trail, &fault.to_string());
         gone.push(name);
     }
     sift(headers, &settings.cookies, |name| gone.contains(&name))?;

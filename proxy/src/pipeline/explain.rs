@@ -22,6 +22,7 @@ use super::identify::{self, Caller, Shown};
 use super::reports;
 use super::security_txt;
 use super::websocket;
+use crate::app_session::Held;
 use crate::authn::{self, Presented};
 use crate::rejection::Rejection;
 use crate::request_id::RequestIds;
@@ -163,6 +164,7 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
         }
     };
     other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
+    app_cookies(runtime, &parts, caller.as_ref(), told);
     let facts = Facts {
         method: parts.method.as_str(),
         request: &asked,
@@ -211,6 +213,14 @@ fn other_site(
         (Err(detail), Rollout::Enforce) => return Err((Some("site"), Rejection::CrossSite(detail))),
     }
     Ok(())
+}
+
+/// What is known of the application's session cookies beside a caller: here, nothing.
+fn app_cookies(runtime: &Runtime, parts: &Parts, caller: Option<&Caller<'_>>, told: &mut Explained) {
+    let Some(settings) = runtime.app_session.as_ref().filter(|_| caller.is_some()) else { return };
+    for (name, _) in settings.carried(&parts.headers).iter().filter(|(_, held)| *held != &Held::Absent) {
+        told.saw("session", format!("cookie `{name}` passes only where the gate saw it set for this caller"));
+    }
 }
 
 /// What a policy makes of a case, read as a request is read.
@@ -318,7 +328,9 @@ fn credential<'r>(
         (Ok(None), _) => {
             let certificate =
                 if is_shown { ", and the configuration says of no certificate whom it names" } else { "" };
-            told.saw("credential", format!("there is none in the places that the providers list{certificate}"));
+            let vouches = runtime.app_session.as_ref().is_some_and(|one| one.whoami.is_some());
+            let app = if vouches { "; the application is not asked here whose its session is" } else { "" };
+            told.saw("credential", format!("there is none in the places that the providers list{certificate}{app}"));
             Ok(None)
         }
         (Ok(Some(caller)), _) => {

@@ -170,17 +170,15 @@ async fn by_app_session<'r>(
     else {
         return Ok(None);
     };
-    let carried = settings.carried(headers);
-    if carried.is_empty() {
-        return Ok(None);
-    }
-    // ORDER: an address that has used up its refusals makes the application work no more.
-    if let Some(full) = pressed {
+    let disbelieved = |fault| Rejection::Token(TokenFault::AppSession(fault));
+    let session = shared.app_sessions.session(whoami, &settings.carried(headers)).map_err(disbelieved)?;
+    let Some(session) = session else { return Ok(None) };
+    // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
+    if let Some(full) = pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
         observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
     }
     let asking = Asking { target: &runtime.app, pool, whoami, now: trail.started.monotone };
-    let vouched = shared.app_sessions.vouched(&asking, &carried).await;
-    let who = vouched.map_err(|fault| Rejection::Token(TokenFault::AppSession(fault)))?;
+    let who = shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?;
     Ok(Some(who.map(|principal| Caller { principal, voucher: Voucher::AppSession, place: None })))
 }
 

@@ -11,8 +11,8 @@ use moka::sync::Cache;
 
 use super::Mark;
 
-/// The most cookies that are known; the one that was used longest ago goes first. About 250 bytes each.
-const MOST: u64 = 50_000;
+/// The most cookies that are known; the one that was used longest ago goes first. About 550 bytes each, 11 MiB in all.
+const MOST: u64 = 20_000;
 /// The most cookies of one owner, so that nobody can make the table forget everybody else's.
 const MOST_OF_ONE: usize = 32;
 /// The most owners whose cookies are counted.

@@ -167,11 +167,14 @@ pub(super) async fn send(
     let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
-    let mut answer = answer?;
     if let Some(carried) = carried {
         let owner = app_cookies::owner(shared, permitted.caller.as_ref());
-        shared.app_sessions.answered(&carried, owner, is_safe, answer.headers());
+        // Without an answer the application may have done it all the same.
+        let nothing = HeaderMap::new();
+        let set = answer.as_ref().map_or(&nothing, |answer| answer.headers());
+        shared.app_sessions.answered(&carried, owner, is_safe, set);
     }
+    let mut answer = answer?;
     // A body of unknown length; one that tells it was judged by what it tells.
     if fate.bytes() > runtime.limits.body && trail.waived != Some("TOO_LARGE") {
         observe::ends(shared, runtime, trail, Control::Body, Rejection::TooLarge(Oversize::Body))?;

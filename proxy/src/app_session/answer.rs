@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::{Factors, Principal, SignIn, TenantId};
+use policy::{Bindings, Factors, Principal, SignIn, TenantId};
 use serde_json::{Map, Value};
 
 use super::PROVIDER;
@@ -53,11 +53,13 @@ impl Reads {
             provider: PROVIDER.to_owned(),
             subject,
             client: None,
-            tenant: match &self.tenant {
-                TenantFrom::Fixed(tenant) => Some(tenant.clone()),
-                TenantFrom::Place(path) => path.find(answer).and_then(tenant),
-            },
-            roles: self.roles.as_ref().map_or_else(Vec::new, |path| authn::roles(path, answer)),
+            bindings: Bindings::one(
+                match &self.tenant {
+                    TenantFrom::Fixed(tenant) => Some(tenant.clone()),
+                    TenantFrom::Place(path) => path.find(answer).and_then(tenant),
+                },
+                self.roles.as_ref().map_or_else(Vec::new, |path| authn::roles(path, answer)),
+            ),
             claims: authn::extra(&self.extra, answer),
             factors: Factors::default(),
             sign_in: SignIn { session: Some(session), ..SignIn::default() },
@@ -117,17 +119,22 @@ mod tests {
         reads().principal(json!({ "user": user }).as_object(), "s".to_owned())
     }
 
+    /// The one tenant with its roles.
+    fn held(caller: &Principal) -> Option<(&str, &[String])> {
+        caller.bindings.only().map(|one| (one.tenant().as_str(), one.roles()))
+    }
+
     #[test]
     fn a_caller_has_what_the_application_says() {
         let caller = read(json!({ "id": "ada", "clinic": "north", "roles": ["staff", "a,b"], "npi": "7" }));
         let caller = caller.unwrap().unwrap();
         assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), ("app:clinic.example", "app"));
-        assert_eq!((caller.subject.as_str(), caller.tenant), ("ada", TenantId::parse("north")));
-        assert_eq!((caller.roles, caller.claims.len()), (vec!["staff".to_owned()], 1));
+        assert_eq!((caller.subject.as_str(), held(&caller)), ("ada", Some(("north", &["staff".to_owned()][..]))));
         assert_eq!((caller.factors, caller.sign_in.session.as_deref()), (Factors::default(), Some("s")));
+        assert_eq!(caller.claims.len(), 1);
         let counted = read(json!({ "id": 7, "clinic": 3, "amr": ["pwd", "otp"] })).unwrap().unwrap();
-        assert_eq!((counted.subject.as_str(), counted.tenant), ("7", TenantId::parse("3")));
-        assert!(!counted.factors.are_two() && counted.roles.is_empty());
+        assert_eq!((counted.subject.as_str(), held(&counted)), ("7", Some(("3", &[][..]))));
+        assert!(!counted.factors.are_two());
     }
 
     #[test]
@@ -150,10 +157,11 @@ mod tests {
     #[test]
     fn a_tenant_is_one_or_none() {
         for clinic in [json!(null), json!(["a", "b"]), json!(1.5), json!({}), json!(""), json!("a b"), json!([["a"]])] {
-            assert_eq!(read(json!({ "id": "ada", "clinic": clinic })).unwrap().unwrap().tenant, None, "{clinic}");
+            let caller = read(json!({ "id": "ada", "clinic": clinic, "roles": ["staff"] })).unwrap().unwrap();
+            assert!(caller.bindings.is_empty(), "{clinic}");
         }
         let fixed = Reads { tenant: TenantFrom::Fixed(TenantId::parse("only").unwrap()), ..reads() };
         let caller = fixed.principal(json!({ "user": { "id": "a", "clinic": "b" } }).as_object(), String::new());
-        assert_eq!(caller.unwrap().unwrap().tenant, TenantId::parse("only"));
+        assert_eq!(held(&caller.unwrap().unwrap()), Some(("only", &[][..])));
     }
 }

@@ -23,7 +23,7 @@ use std::time::Duration;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{hmac, rand};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
-use policy::{Principal, TenantId};
+use policy::Principal;
 
 pub(crate) use answer::{Reads, TenantFrom};
 use bindings::Bindings;
@@ -162,11 +162,12 @@ impl AppSessions {
         })))
     }
 
-    /// Who a caller is, as cookies are bound: by issuer, subject and tenant.
+    /// Who a caller is, as cookies are bound: by issuer, subject, and the tenants that the credential is for. Most are for
+    /// one; where one is for several, the session is the same in all of them.
     pub(crate) fn owner(&self, caller: &Principal) -> Mark {
-        let tenant = caller.tenant.as_ref().map_or("", TenantId::as_str);
-        let parts = ["owner", &caller.issuer, &caller.subject, tenant];
-        self.0.mark(parts.map(str::as_bytes))
+        let who = ["owner", &caller.issuer, &caller.subject];
+        let tenants = caller.bindings.iter().map(|binding| binding.tenant().as_str());
+        self.0.mark(who.into_iter().chain(tenants).map(str::as_bytes))
     }
 
     /// Whether a cookie belongs to `owner`.

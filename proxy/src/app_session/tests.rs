@@ -1,10 +1,18 @@
 use std::collections::BTreeMap;
 
 use http::header::COOKIE;
-use policy::{Factors, SignIn};
+use policy::{Binding, Bindings, Factors, SignIn, TenantId};
 use proptest::prelude::*;
 
 use super::*;
+
+fn held(bindings: &[(&str, &str)]) -> Bindings {
+    let each = bindings.iter();
+    Bindings::of(
+        each.map(|(tenant, role)| Binding::new(TenantId::parse(tenant).unwrap(), vec![(*role).into()])).collect(),
+    )
+    .unwrap()
+}
 
 pub(super) fn someone(subject: &str) -> Arc<Principal> {
     Arc::new(Principal {
@@ -12,8 +20,7 @@ pub(super) fn someone(subject: &str) -> Arc<Principal> {
         provider: "clinic".into(),
         subject: subject.into(),
         client: None,
-        tenant: TenantId::parse("a"),
-        roles: Vec::new(),
+        bindings: held(&[("a", "provider")]),
         claims: BTreeMap::new(),
         factors: Factors::default(),
         sign_in: SignIn::default(),
@@ -38,12 +45,13 @@ fn an_owner_is_issuer_subject_and_tenant() {
     let sessions = AppSessions::new().unwrap();
     let ada = someone("ada");
     let owner = sessions.owner(&ada);
-    assert_eq!(owner, sessions.owner(&Principal { roles: vec!["other".into()], ..(*ada).clone() }));
+    assert_eq!(owner, sessions.owner(&Principal { bindings: held(&[("a", "other")]), ..(*ada).clone() }));
     for other in [
         Principal { subject: "eve".into(), ..(*ada).clone() },
         Principal { issuer: "https://other.example/".into(), ..(*ada).clone() },
-        Principal { tenant: TenantId::parse("b"), ..(*ada).clone() },
-        Principal { tenant: None, ..(*ada).clone() },
+        Principal { bindings: held(&[("b", "provider")]), ..(*ada).clone() },
+        Principal { bindings: held(&[("a", "provider"), ("b", "provider")]), ..(*ada).clone() },
+        Principal { bindings: Bindings::none(), ..(*ada).clone() },
         Principal { issuer: "https://issuer.example/a".into(), subject: "da".into(), ..(*ada).clone() },
     ] {
         assert_ne!(owner, sessions.owner(&other), "{other:?}");

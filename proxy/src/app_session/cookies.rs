@@ -27,7 +27,7 @@ pub(crate) enum Held {
 pub(crate) fn held(headers: &HeaderMap, name: &str) -> Held {
     let mut found = Held::Absent;
     for line in headers.get_all(COOKIE) {
-        let Ok(line) = line.to_str() else { return Held::Repeated };
+        let Ok(line) = str::from_utf8(line.as_bytes()) else { return Held::Repeated };
         for value in line.split(';').filter_map(|pair| value_of(pair, name)) {
             found = match found {
                 Held::Absent => Held::Once(value.to_owned()),
@@ -57,7 +57,7 @@ pub(crate) fn sift(headers: &mut HeaderMap, names: &[String], goes: impl Fn(&str
     let mut lines = Vec::new();
     let mut gone = false;
     for line in headers.get_all(COOKIE) {
-        let all: Vec<&str> = pairs(line.to_str().map_err(|_| NO_TEXT)?).collect();
+        let all: Vec<&str> = pairs(str::from_utf8(line.as_bytes()).map_err(|_| NO_TEXT)?).collect();
         let kept: Vec<&str> = all.iter().copied().filter(stays).collect();
         gone |= kept.len() < all.len();
         if !kept.is_empty() {
@@ -77,6 +77,12 @@ fn pairs(line: &str) -> impl Iterator<Item = &str> {
     line.split(';').map(str::trim).filter(|pair| !pair.is_empty())
 }
 
+/// Whether an answer makes the browser let go of all cookies (`Clear-Site-Data`), as some applications sign people out.
+pub(super) fn clears_all(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all("clear-site-data").iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|kind| matches!(kind.trim(), "\"cookies\"" | "\"*\""))
+}
+
 /// A `Set-Cookie` line as browsers read it (RFC 6265bis, section 5.6), as far as it matters here.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Set<'a> {
@@ -91,7 +97,7 @@ pub(super) struct Set<'a> {
 impl<'a> Set<'a> {
     /// `None` for what no browser sends back as a cookie with a name, or no gate takes in a request.
     pub(super) fn read(line: &'a HeaderValue) -> Option<Self> {
-        let line = std::str::from_utf8(line.as_bytes()).ok()?;
+        let line = str::from_utf8(line.as_bytes()).ok()?;
         let mut parts = line.split(';');
         let (name, value) = parts.next()?.split_once('=')?;
         let (name, value) = (name.trim(), value.trim());
@@ -123,6 +129,10 @@ mod tests {
         lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect()
     }
 
+    fn request_of(line: &str) -> HeaderMap {
+        [(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap())].into_iter().collect()
+    }
+
     fn sifted(lines: &[&'static str], goes: bool) -> Vec<String> {
         let mut headers = request(lines);
         sift(&mut headers, &["my_session".to_owned(), "other".to_owned()], |name| goes && name == "my_session")
@@ -152,6 +162,10 @@ mod tests {
         assert_eq!(sifted(all, false), ["theme=dark; my_session=1", "other=6"]);
         assert_eq!(sifted(all, true), ["theme=dark", "other=6"]);
         assert_eq!(sifted(&["x=1 my_session=2; y=3, other=4", "my_session"], false), Vec::<String>::new());
+        assert_eq!(held(&request_of("name=Zoë; my_session=3"), "my_session"), Held::Once("3".to_owned()));
+        let mut headers = request_of("name=Zoë; MY_SESSION=4");
+        sift(&mut headers, &["my_session".to_owned()], |_| false).unwrap();
+        assert_eq!(headers[COOKIE].as_bytes(), "name=Zoë".as_bytes(), "letters of any language stay");
         let untouched = &["a=1;b=2;  my_session=3"];
         assert_eq!(sifted(untouched, false), untouched, "what is in order is not written anew");
     }

@@ -214,6 +214,13 @@ impl AppSessions {
             // Signing in and out need not change the cookie.
             self.0.memory.forget(carried.once().map(|(name, value)| self.0.of_cookie(name, value)));
         }
+        if cookies::clears_all(headers) {
+            for (name, value) in carried.once() {
+                let old = self.0.of_cookie(name, value);
+                self.0.memory.forget([old]);
+                self.0.bindings.forget(old);
+            }
+        }
         for line in headers.get_all(SET_COOKIE).iter().filter_map(cookies::Set::read) {
             if carried.iter().any(|(name, _)| name == line.name) {
                 self.set(carried, owner, line);

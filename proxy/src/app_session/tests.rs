@@ -84,6 +84,25 @@ fn a_cookie_is_bound_by_its_setting_and_freed_by_its_end() {
 }
 
 #[test]
+fn an_answer_that_clears_all_cookies_frees_them() {
+    let sessions = AppSessions::new().unwrap();
+    let ada = sessions.owner(&someone("ada"));
+    let clearing = |value: &'static str| {
+        [("clear-site-data".parse().unwrap(), HeaderValue::from_static(value))].into_iter().collect()
+    };
+    for (value, expected) in [
+        ("\"cache\"", Belongs::Here),
+        ("cookies", Belongs::Here),
+        ("\"cache\", \"cookies\"", Belongs::Unknown),
+        ("\"*\"", Belongs::Unknown),
+    ] {
+        sessions.answered(&with_cookie("a=b"), Some(ada), true, &setting("sid=1"));
+        sessions.answered(&with_cookie("sid=1"), Some(ada), true, &clearing(value));
+        assert_eq!(sessions.belongs("sid", "1", ada), expected, "{value}");
+    }
+}
+
+#[test]
 fn a_cookie_that_is_set_again_for_another_one_stays_whose_it_was() {
     let sessions = AppSessions::new().unwrap();
     let (ada, eve) = (sessions.owner(&someone("ada")), sessions.owner(&someone("eve")));

@@ -125,6 +125,7 @@ fn why(rejection: &Rejection) -> &'static str {
         | Rejection::StepUp(..)
         | Rejection::CrossSite(_)
         | Rejection::Limited(_)
+        | Rejection::DirectoryDown(_)
         | Rejection::NotRecorded
         | Rejection::Internal => "the question could not be sent",
     }

@@ -157,8 +157,9 @@ impl TokenFault {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
-                "The provider's keys were never fetched or are over a day old: `anteroom status` shows the error of the \
-                 last attempt. Or the application gave no answer to `app.session.whoami`: the log says why."
+                "The provider's keys were never fetched or are over a day old, or the directory of subjects does not answer: \
+                 `anteroom status` shows the error of the last attempt. Or the application gave no answer to \
+                 `app.session.whoami`: the log says why."
             }
         }
     }

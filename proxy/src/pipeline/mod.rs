@@ -6,6 +6,7 @@
 mod admit;
 mod answer;
 mod app_cookies;
+mod bind;
 mod cache;
 pub mod canonical;
 mod client_address;
@@ -147,6 +148,7 @@ async fn serve(
     let understood = form::read(shared, runtime, pool, connection, understood, trail).await?; // what of a form picks the route
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
     let identified = identify::caller(shared, runtime, pool, connection, admitted, trail).await?; // credential -> principal
+    let identified = bind::caller(shared, runtime, identified, trail).await?; //      what the directory says of the caller
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let identified = app_cookies::check(shared, runtime, identified, trail)?; //     the app's session is the caller's, or gone
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit

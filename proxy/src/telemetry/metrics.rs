@@ -3,6 +3,7 @@
 //! Names follow the semantic conventions of OpenTelemetry where they have one. No label can be made to grow by a client:
 //! methods, codes, statuses, rules and templates are all closed lists of the configuration or of this program.
 
+mod directory;
 mod list;
 
 use std::fmt;
@@ -250,6 +251,7 @@ impl Metrics {
             }
         });
         let _keys = meter.u64_observable_gauge("anteroom.provider.keys").with_callback(keys).build();
+        directory::show(&meter, &gate);
         let expiry = seen(&gate, |gate, out| {
             for (number, certificate) in (1_i64..).zip(&gate.shown.load().certificates) {
                 out.observe(certificate.not_after, &[KeyValue::new("certificate", number)]);

@@ -16,6 +16,7 @@
 )]
 
 mod admin;
+pub mod app_session;
 pub mod authn;
 pub mod cli;
 pub mod clock;

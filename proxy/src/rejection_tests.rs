@@ -1,6 +1,7 @@
 use policy::{Assurance, Disagreement, Homeless, Lack, NotOwn, Place, StepUp};
 
 use super::*;
+use crate::app_session::AppSessionFault;
 use crate::authn::{CertificateFault, JsonFault, TokenPart};
 
 /// The fault after this one; a new fault does not compile until it has its place here.
@@ -26,7 +27,10 @@ fn next_fault(one: &TokenFault) -> Option<TokenFault> {
         TokenFault::NotYet => TokenFault::IssuedLater,
         TokenFault::IssuedLater => TokenFault::NoKeys,
         TokenFault::NoKeys => TokenFault::Certificate(CertificateFault::Stranger),
-        TokenFault::Certificate(_) => return None,
+        TokenFault::Certificate(_) => TokenFault::AppSession(AppSessionFault::Repeated),
+        TokenFault::AppSession(AppSessionFault::Repeated) => TokenFault::AppSession(AppSessionFault::Foreign),
+        TokenFault::AppSession(AppSessionFault::Foreign) => TokenFault::AppSession(AppSessionFault::Unvouched("")),
+        TokenFault::AppSession(AppSessionFault::Unvouched(_)) => return None,
     })
 }
 

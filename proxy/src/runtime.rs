@@ -17,6 +17,7 @@ use policy::{Policy, RouteCache, TenantId};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
+use crate::app_session::AppSession;
 use crate::authn::{self, Callers, Contexts, KeyStore, MetadataStore};
 use crate::directory::Directory;
 use crate::exposed::OnExposed;
@@ -42,6 +43,8 @@ pub struct Runtime {
     pub number: u64,
     /// The application.
     pub app: AppTarget,
+    /// The session that it keeps by itself; `None` where its cookies pass as they are.
+    pub app_session: Option<AppSession>,
     /// What becomes of it when the application can be reached around the gate.
     pub exposed: OnExposed,
     /// The public names, in lower case.
@@ -170,9 +173,11 @@ pub enum Voucher<'r> {
     Token(&'r Provider),
     /// The certificate of the connection.
     Certificate,
+    /// The application itself, of its own session; the number of the settings by which it was asked.
+    AppSession(u64),
 }
 
-/// A certificate has no contexts that anyone could be sent for.
+/// A certificate and the application have no contexts that anyone could be sent for.
 static NO_CONTEXTS: Contexts = Contexts { two_factors: Vec::new(), phishing_resistant: Vec::new() };
 
 impl<'r> Voucher<'r> {
@@ -180,7 +185,7 @@ impl<'r> Voucher<'r> {
     pub fn contexts(self) -> &'r Contexts {
         match self {
             Voucher::Token(provider) => provider.authn.contexts(),
-            Voucher::Certificate => &NO_CONTEXTS,
+            Voucher::Certificate | Voucher::AppSession(_) => &NO_CONTEXTS,
         }
     }
 
@@ -188,8 +193,13 @@ impl<'r> Voucher<'r> {
     pub fn forwarded(self) -> &'r [Place] {
         match self {
             Voucher::Token(provider) if provider.authn.forwards_credential() => &provider.places,
-            Voucher::Token(_) | Voucher::Certificate => &[],
+            Voucher::Token(_) | Voucher::Certificate | Voucher::AppSession(_) => &[],
         }
+    }
+
+    /// Whether it is the application itself.
+    pub fn is_app_session(self) -> bool {
+        matches!(self, Voucher::AppSession(_))
     }
 
     /// Whether it is the certificate of the connection.

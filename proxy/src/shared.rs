@@ -9,6 +9,7 @@ use audit::Record;
 use http::HeaderMap;
 use tokio::runtime::Handle;
 
+use crate::app_session::AppSessions;
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::denials::Denials;
@@ -48,6 +49,8 @@ pub struct Shared {
     pub tokens: Remembered,
     /// Which sessions have ended, how long the others last, and what is open in them.
     pub sessions: Sessions,
+    /// Whose the application's sessions are.
+    pub app_sessions: AppSessions,
     /// Refused handshakes that the log has not told yet.
     pub refusals: Refusals,
     /// The evidence.

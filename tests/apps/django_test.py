@@ -74,9 +74,9 @@ class Visitor:
     def get(self, path, **headers):
         return self.ask("GET", path, headers=headers)
 
-    def post(self, path, fields, files=None, origin=None, referer=None, site="same-origin"):
-        """Sends the form of a page: with its hidden token, and with Origin, Referer and Sec-Fetch-Site."""
-        fields = {"csrfmiddlewaretoken": self.form_token(path), **fields}
+    def post(self, path, fields, files=None, origin=None, referer=None, site="same-origin", page=None):
+        """Sends the form of a page (left out: of `path`): with its hidden token, Origin, Referer and Sec-Fetch-Site."""
+        fields = {"csrfmiddlewaretoken": self.form_token(page or path), **fields}
         headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
         if origin is not False:
             headers["Origin"] = origin or self.gate.origin
@@ -171,20 +171,18 @@ def drive(checks, place, gate, password):
     got = admin.ask("POST", "/admin/letters/letter/", "action=delete_selected", {"Sec-Fetch-Site": "same-origin", "Origin": gate.origin})
     checks.refused("nor by a bulk action", got, 403, "NOT_GRANTED")
     checks.refused("nor see accounts", admin.get("/admin/auth/user/"), 403, "NOT_GRANTED")
-    admin.cookies["__session"] = reader
-    got = admin.ask("POST", path, "a=b", {"Sec-Fetch-Site": "same-origin", "Origin": gate.origin})
+    got = Visitor(gate, reader).ask("POST", path, "a=b", {"Sec-Fetch-Site": "same-origin", "Origin": gate.origin})
     checks.refused("a reader writes", got, 403, "NOT_GRANTED")
-    admin.cookies["__session"] = stranger
-    checks.refused("another clinic, with Django's own session", admin.get("/admin/letters/letter/"), 403, "NOT_OWN")
     del admin.cookies["__session"]
     checks.refused("Django's session alone", admin.get("/admin/letters/letter/"), 401, "NO_CREDENTIAL")
     admin.cookies["__session"] = desk
     for gone in ("/admin/doc/", "/api/letters", "/admin/letters/letter", "/.env", "/media/scans/a.pdf"):
         checks.refused(f"GET {gone}", admin.get(gone), 404, "NO_ROUTE")
     checks.refused("a disguised method", admin.ask("POST", "/admin/letters/letter/add/", "", {"X-HTTP-Method-Override": "DELETE"}), 400, "BAD_HEADER")
-    admin.cookies["__session"] = hasty
-    checks.refused("a manager who signed in with a password alone", admin.get("/admin/auth/user/"), 401, "STEP_UP")
-    admin.cookies["__session"] = manager
+    checks.refused("a manager who signed in with a password alone", Visitor(gate, hasty).get("/admin/auth/user/"), 401, "STEP_UP")
+    others(checks, gate, visitor, reader, stranger, password)
+    admin = Visitor(gate, manager)
+    checks.passes("a manager signs in to Django as well", admin.login(password), 302)
     got = admin.post(f"/admin/letters/letter/{number}/delete/", {"post": "yes"})
     checks.passes("a manager removes", got, 302)
     checks.passes("a manager sees accounts", admin.get("/admin/auth/user/"))
@@ -208,6 +206,29 @@ def drive(checks, place, gate, password):
     text = json.dumps(gate.record()) + open(place.path("gate.log")).read()
     for canary in (password, "P-0100", "By hand", "Letter+07", "eyJ", visitor.cookies["sessionid"], "a letter"):
         checks.that(f"no `{canary if canary != password else 'password'}` in record and log", canary not in text)
+
+
+def others(checks, gate, owner, reader, stranger, password):
+    section("Django's session beside another person's token")
+    stolen = owner.cookies["sessionid"]
+    for who, token in (("a colleague", reader), ("another clinic", stranger)):
+        thief = Visitor(gate, token)
+        thief.cookies["sessionid"] = stolen
+        got = thief.get("/admin/letters/letter/")
+        checks.refused(f"{who} with a stolen cookie", got, 401, "TOKEN_INVALID")
+        checks.that("the browser is told to let go of it", "sessionid=; Max-Age=0; Path=/;" in got.headers["set-cookie"], got.headers)
+    checks.passes("its owner goes on", owner.get("/admin/letters/letter/"))
+    planted = Visitor(gate, reader)
+    planted.cookies["sessionid"] = "0123456789abcdefghijklmnopqrstuv"
+    got = planted.get("/admin/letters/letter/")
+    checks.that("one that Django did not set here never reaches Django", (got.status, got.code) == (302, None), (got.status, got.code))
+    leaver = Visitor(gate, reader)
+    checks.passes("a colleague signs in to Django", leaver.login(password), 302)
+    checks.passes("and sees letters", leaver.get("/admin/letters/letter/"))
+    kept = dict(leaver.cookies)
+    checks.passes("signs out of Django", leaver.post("/admin/logout/", {}, page="/admin/password_change/"))
+    leaver.cookies = kept
+    checks.passes("the cookie that was kept opens nothing", leaver.get("/admin/letters/letter/"), 302)
 
 
 def page(checks, place, gate, password, manager, hasty, stranger):

@@ -148,8 +148,9 @@ class Gate:
             assert found == 1, f"{self.config}: {found} lines `  {key}:`"
         if workers:
             text += f"workers: {workers}\n"
-        self.issuer = re.search(r"(?m)^    issuer: (\S+)", text)[1]
-        self.audience = re.search(r"(?m)^    audience: \[(\S+)\]", text)[1]
+        found = {key: re.search(rf"(?m)^    {key}: \[?([^\s\]]+)", text) for key in ("issuer", "audience")}
+        # Without a provider nobody asks for them.
+        self.issuer, self.audience = (found[key][1] if found[key] else "nobody" for key in ("issuer", "audience"))
         with open(self.config, "w") as file:
             file.write(text)
         self.command("dev", "certs", "--out", f"{self.folder}/tls", host, "127.0.0.1")

@@ -86,7 +86,7 @@ fn tenant(source: &TenantSource, claims: &Map<String, Value>) -> Option<TenantId
 
 /// Roles in the token's order, each once. A list that holds anything but strings is no list of roles. A name that could
 /// not stand alone in a header (empty, too long, with a comma or control characters) is left out: it can grant nothing.
-fn roles(path: &ClaimPath, claims: &Map<String, Value>) -> Vec<String> {
+pub(crate) fn roles(path: &ClaimPath, claims: &Map<String, Value>) -> Vec<String> {
     let listed: Vec<&str> = match path.find(claims) {
         Some(Value::String(one)) => vec![one],
         Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
@@ -104,7 +104,7 @@ pub(crate) fn is_role(role: &str) -> bool {
 }
 
 /// The mapped claims that are there in a form that a condition can read.
-fn extra(paths: &BTreeMap<String, ClaimPath>, claims: &Map<String, Value>) -> BTreeMap<String, Claim> {
+pub(crate) fn extra(paths: &BTreeMap<String, ClaimPath>, claims: &Map<String, Value>) -> BTreeMap<String, Claim> {
     let found = paths.iter().filter_map(|(name, path)| Some((name.clone(), claim(path.find(claims)?)?)));
     found.collect()
 }

@@ -9,6 +9,7 @@ use certs::ClientFault;
 
 use super::certificate::CertificateFault;
 use super::json::JsonFault;
+use crate::app_session::AppSessionFault;
 
 /// A part of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +77,8 @@ pub enum TokenFault {
     NoKeys,
     /// There is no token, and the connection's certificate proves nobody.
     Certificate(CertificateFault),
+    /// The application's own session cookie stands in the way.
+    AppSession(AppSessionFault),
 }
 
 /// What the client may know of a fault.
@@ -91,7 +94,7 @@ impl TokenFault {
             TokenFault::Expired | TokenFault::Certificate(CertificateFault::Judged(ClientFault::Expired)) => {
                 Class::Expired
             }
-            TokenFault::NoKeys => Class::NoKeys,
+            TokenFault::NoKeys | TokenFault::AppSession(AppSessionFault::Unvouched(_)) => Class::NoKeys,
             TokenFault::TooLong
             | TokenFault::Encrypted
             | TokenFault::Parts
@@ -110,7 +113,8 @@ impl TokenFault {
             | TokenFault::Claim(_)
             | TokenFault::NotYet
             | TokenFault::IssuedLater
-            | TokenFault::Certificate(_) => Class::Invalid,
+            | TokenFault::Certificate(_)
+            | TokenFault::AppSession(AppSessionFault::Repeated | AppSessionFault::Foreign) => Class::Invalid,
         }
     }
 
@@ -145,15 +149,17 @@ impl TokenFault {
         match self.class() {
             Class::Invalid => {
                 "Look up the finer reason in the log by the request id: a wrong `iss`, `aud`, `typ` or `alg`, an unknown \
-                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody. \
-                 The caller signs in anew."
+                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody; or \
+                 the app's session cookie beside it belongs to somebody else ([app-login](app-login.md)). The caller \
+                 signs in anew."
             }
             Class::Expired => {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
                 "The provider's keys were never fetched, or the last good ones are older than `last_good`, or the directory of \
-                 subjects does not answer: `anteroom status` shows the error of the last attempt."
+                 subjects does not answer: `anteroom status` shows the error of the last attempt. Or the application gave no \
+                 answer to `app.session.whoami`: the log says why."
             }
         }
     }
@@ -212,6 +218,7 @@ impl fmt::Display for TokenFault {
             TokenFault::IssuedLater => f.write_str("`iat` lies in the future"),
             TokenFault::NoKeys => f.write_str("the provider's keys were never fetched or are too old"),
             TokenFault::Certificate(fault) => fault.fmt(f),
+            TokenFault::AppSession(fault) => fault.fmt(f),
         }
     }
 }

@@ -11,6 +11,7 @@ use policy::{Policy, Spanned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::app_session::RawAppSession;
 use super::compile::{Faulty, period};
 use super::raw::{RawConfig, seconds};
 use super::way::{RawAppTls, RawProtocol, way};
@@ -50,6 +51,10 @@ pub struct RawApp {
     /// What becomes of headers with `_`, `.` or another sign in their names that servers read as `-`.
     #[serde(default)]
     pub unclear_headers: RawUnclearHeaders,
+    /// The session that the application keeps by itself, in cookies. Left out: they pass as they are, and whose they are is
+    /// not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<RawAppSession>,
 }
 
 /// What becomes of it when the application can be reached around the gate.

@@ -43,6 +43,15 @@ pub enum RawPrefix {
     Secure,
 }
 
+impl RawPrefix {
+    pub(super) fn compiled(self) -> Prefix {
+        match self {
+            RawPrefix::Host => Prefix::Host,
+            RawPrefix::Secure => Prefix::Secure,
+        }
+    }
+}
+
 /// An attribute that is not added to a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -99,11 +108,7 @@ fn renamed(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<Renamed> {
     let mut renamed: Vec<Renamed> = Vec::new();
     for (name, prefix) in &config.cookies.prefix {
         let lower = name.value.to_ascii_lowercase();
-        let prefix = match prefix {
-            RawPrefix::Host => Prefix::Host,
-            RawPrefix::Secure => Prefix::Secure,
-        };
-        let one = Renamed::new(&name.value, prefix);
+        let one = Renamed::new(&name.value, prefix.compiled());
         if !is_cookie_name(&name.value) || lower.starts_with("__host-") || lower.starts_with("__secure-") {
             let hint = "write the name that the application uses, such as `session`, without a prefix";
             faults.at(name.span, "cookie", format!("`{}` cannot get a prefix", name.value), hint);
@@ -127,7 +132,7 @@ fn renamed(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<Renamed> {
     renamed
 }
 
-fn is_cookie_name(name: &str) -> bool {
+pub(super) fn is_cookie_name(name: &str) -> bool {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !name.is_empty() && name.len() <= 128 && name.bytes().all(token)
 }

@@ -19,7 +19,8 @@ use super::pod::{self, Pod};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
 use super::{
-    app, browsers, client_address, directory, headers, limits, listen, security_txt, session, telemetry, tls, way,
+    app, app_session, browsers, client_address, directory, headers, limits, listen, security_txt, session, telemetry,
+    tls, way,
 };
 use crate::made_of::MadeOf;
 use crate::pipeline::is_reserved;
@@ -88,6 +89,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let number = number(&config, &policy_digest, listed);
     let app = app::app_target(&config, &mut faults);
     let hosts = app::hosts(&config, &mut faults);
+    let app_session = app_session::compile(&config, &hosts, &mut faults);
     let identity = headers::identity_headers(&config.headers, &mut faults);
     let answer_headers = headers::answer_headers(&config.headers, config.rollout, identity.as_ref(), &mut faults);
     let browsers = browsers::compile(&config, &mut faults);
@@ -131,6 +133,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             policy_digest: policy_digest.into(),
             number,
             app: AppTarget { trailers, ..app? },
+            app_session,
             exposed: app::exposed(&config.app),
             hosts,
             providers,

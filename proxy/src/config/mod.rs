@@ -3,6 +3,7 @@
 //! `check` stops after compile; `run` goes on with the very same result, so the two cannot disagree.
 
 mod app;
+mod app_session;
 mod audit;
 mod browsers;
 mod client_address;

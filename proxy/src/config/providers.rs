@@ -205,7 +205,7 @@ fn claims(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
     Some(ClaimMap { tenant, roles, subject: subject?, extra })
 }
 
-fn is_identifier(name: &str) -> bool {
+pub(super) fn is_identifier(name: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     name.len() <= 64
         && name.bytes().all(word)

@@ -82,6 +82,13 @@ async fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -
             }
             Arc::clone(&stream.principal)
         }
+        Vouched::AppSession { generation } => {
+            let whoami = runtime.app_session.as_ref().and_then(|settings| settings.whoami.as_ref());
+            if whoami.is_none_or(|whoami| whoami.generation != *generation) {
+                return Err(Cut::Policy);
+            }
+            Arc::clone(&stream.principal)
+        }
         Vouched::Certificate(connection) => {
             let shown = shared.shown.load();
             let shown = identify::shown(shown.trust.as_ref(), connection.certificate.as_ref(), now);
@@ -127,6 +134,8 @@ fn is_believed(shared: &Shared, stream: &Stream, now: u64) -> bool {
         Vouched::Token { leeway_s, .. } => {
             stream.principal.sign_in.expires.is_none_or(|expires| now < expires.saturating_add(*leeway_s))
         }
+        // It says nothing of its end: what it takes back ends the session.
+        Vouched::AppSession { .. } => true,
         Vouched::Certificate(connection) => {
             let shown = shared.shown.load();
             let shown = identify::shown(shown.trust.as_ref(), connection.certificate.as_ref(), now);

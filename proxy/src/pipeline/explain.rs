@@ -25,6 +25,7 @@ use super::identify::{self, Caller, Shown};
 use super::reports;
 use super::security_txt;
 use super::websocket;
+use crate::app_session::Held;
 use crate::authn::{self, Presented};
 use crate::rejection::Rejection;
 use crate::request_id::RequestIds;
@@ -170,6 +171,7 @@ async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Resu
     };
     let caller = if by_token { directory(runtime, caller, &found, told).await? } else { caller };
     other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
+    app_cookies(runtime, &parts, caller.as_ref(), told);
     let facts = Facts {
         method: parts.method.as_str(),
         request: &asked,
@@ -218,6 +220,14 @@ fn other_site(
         (Err(detail), Rollout::Enforce) => return Err((Some("site"), Rejection::CrossSite(detail))),
     }
     Ok(())
+}
+
+/// What is known of the application's session cookies beside a caller: here, nothing.
+fn app_cookies(runtime: &Runtime, parts: &Parts, caller: Option<&Caller<'_>>, told: &mut Explained) {
+    let Some(settings) = runtime.app_session.as_ref().filter(|_| caller.is_some()) else { return };
+    for (name, _) in settings.carried(&parts.headers).iter().filter(|(_, held)| *held != &Held::Absent) {
+        told.saw("session", format!("cookie `{name}` passes only where the gate saw it set for this caller"));
+    }
 }
 
 /// The caller by what the directory says, where it speaks for the caller's provider.
@@ -351,13 +361,16 @@ fn credential<'r>(
         (Ok(None), _) => {
             let certificate =
                 if is_shown { ", and the configuration says of no certificate whom it names" } else { "" };
-            told.saw("credential", format!("there is none in the places that the providers list{certificate}"));
+            let vouches = runtime.app_session.as_ref().is_some_and(|one| one.whoami.is_some());
+            let app = if vouches { "; the application is not asked here whose its session is" } else { "" };
+            told.saw("credential", format!("there is none in the places that the providers list{certificate}{app}"));
             Ok(None)
         }
         (Ok(Some(caller)), _) => {
             let what = match caller.voucher {
                 Voucher::Token(_) => "a valid token",
                 Voucher::Certificate => "a certificate that is believed,",
+                Voucher::AppSession(_) => "the application's session",
             };
             told.saw("credential", format!("{what} of provider `{}`", caller.principal.provider));
             Ok(Some(caller))

@@ -28,6 +28,7 @@ use crate::rejection::{Oversize, Rejection};
 use crate::runtime::{MethodOverride, Rollout, Runtime};
 use crate::server::Connection;
 use crate::shared::Shared;
+use crate::upstream::Pool;
 use crate::upstream::body::Arriving;
 use crate::upstream::watch::Reader;
 use places::Sender;
@@ -78,6 +79,7 @@ impl Fields {
 pub(super) async fn read(
     shared: &Shared,
     runtime: &Runtime,
+    pool: &Pool,
     connection: &Connection,
     understood: Understood,
     trail: &mut Trail,
@@ -110,7 +112,7 @@ pub(super) async fn read(
     // ORDER: the body is asked for only once the caller is known, or nobody has to be; a token that was verified now is
     // remembered for later.
     let sent = (&understood.parts.headers, understood.pressed);
-    let sender = match identify::known(shared, runtime, connection, sent, trail).await {
+    let sender = match identify::known(shared, runtime, pool, connection, sent, trail).await {
         Ok(Some(caller)) => Sender::Known(decide::who(Per::Subject, "", Some(&caller), trail)),
         Ok(None) | Err(_) if asked.open => Sender::Stranger(trail.peer),
         known if picks => {

@@ -8,6 +8,7 @@ use http::{Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use policy::Identity;
 
+use super::app_cookies;
 use super::canonical::is_folded;
 use super::cors;
 use super::identify::Caller;
@@ -131,6 +132,8 @@ pub(super) async fn send(
     let both = parts.version == Version::HTTP_2 && app.way.protocol == AppProtocol::Http2;
     let taken = trailers::are_taken(parts.version, &parts.headers);
     let (asked, answered) = (judged(both), judged(taken));
+    let carried = runtime.app_session.as_ref().map(|settings| settings.carried(&parts.headers));
+    let is_safe = parts.method.is_safe();
 
     strip(&mut parts.headers, runtime);
     strip_credentials(&mut parts.headers, runtime, permitted.caller.as_ref())?;
@@ -168,6 +171,15 @@ pub(super) async fn send(
     let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
+    if let Some(carried) = carried {
+        let owner = app_cookies::owner(shared, permitted.caller.as_ref());
+        // Without an answer the application may have done it all the same.
+        let nothing = HeaderMap::new();
+        let set = answer.as_ref().map_or(&nothing, |answer| answer.headers());
+        if shared.app_sessions.answered(&carried, owner, is_safe, set) {
+            app_cookies::signed_out(shared, permitted.caller.as_ref(), trail).await;
+        }
+    }
     let mut answer = answer?;
     // A body of unknown length; one that tells it was judged by what it tells.
     if fate.bytes() > runtime.limits.body && trail.waived != Some("TOO_LARGE") {

@@ -3,6 +3,7 @@
 //! Decides which credential counts and whether it proves someone. It never falls back: the first of a provider's places
 //! that is present is judged, alone, and a credential that fails there is not looked for elsewhere. The certificate of the
 //! connection counts where no token is present at all: a token is of this request, a certificate of all on its connection.
+//! Between the two stands the application's own session, where the configuration says how to ask whose it is.
 
 use std::sync::Arc;
 
@@ -14,6 +15,7 @@ use policy::{Demand, Denial, Principal};
 use super::admit::Admitted;
 use super::observe;
 use super::trail::Trail;
+use crate::app_session::Asking;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
 use crate::rejection::Rejection;
@@ -21,6 +23,7 @@ use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
+use crate::upstream::Pool;
 
 /// A request with what is proved of its caller.
 #[derive(Debug)]
@@ -34,7 +37,7 @@ pub(super) struct Identified<'r> {
 pub(super) struct Caller<'r> {
     pub(super) principal: Arc<Principal>,
     pub(super) voucher: Voucher<'r>,
-    /// Where the token stood; `None` for a certificate, and for a caller who is taken for proved.
+    /// Where the token stood; `None` for a certificate, for the application's session, and for a caller who is taken for proved.
     pub(super) place: Option<&'r Place>,
 }
 
@@ -45,12 +48,14 @@ pub(super) struct Caller<'r> {
 pub(super) async fn caller<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
+    pool: &Pool,
     connection: &Connection,
     admitted: Admitted<'r>,
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), trail).await;
+    let sent = (&admitted.parts.headers, admitted.pressed);
+    let proved = prove(shared, runtime, pool, shown, sent, trail).await;
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -110,24 +115,30 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
 pub(super) async fn known<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
+    pool: &Pool,
     connection: &Connection,
     sent: (&HeaderMap, Option<Full>),
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    prove(shared, runtime, shown, sent, trail).await
+    prove(shared, runtime, pool, shown, sent, trail).await
 }
 
 async fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
+    pool: &Pool,
     shown: Option<Shown<'_>>,
     (headers, pressed): (&HeaderMap, Option<Full>),
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
-    // ORDER: a token before the certificate, and no way back: a bad token is not made good by a certificate.
+    // ORDER: a token, then the application's session, then the certificate, and no way back: a bad one is not made good by
+    // the next.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
-        return by_certificate(runtime, shown);
+        return match by_app_session(shared, runtime, pool, (headers, pressed), trail).await? {
+            Some(vouched) => Ok(vouched),
+            None => by_certificate(runtime, shown),
+        };
     };
     let now = trail.started.unix_seconds();
     let judged = match shared.tokens.known(&token, &provider.authn, &provider.keys, now) {
@@ -148,6 +159,33 @@ async fn prove<'r>(
     };
     let principal = judged.map_err(Rejection::Token)?;
     Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
+}
+
+/// Whom the application knows by its session cookies, where it can be asked; `None` where there are none.
+///
+/// # Errors
+/// `TOKEN_INVALID` where a cookie stands twice, `PROVIDER_DOWN` where the application gives no answer, and `LIMITED`.
+async fn by_app_session<'r>(
+    shared: &Shared,
+    runtime: &Runtime,
+    pool: &Pool,
+    (headers, pressed): (&HeaderMap, Option<Full>),
+    trail: &mut Trail,
+) -> Result<Option<Option<Caller<'r>>>, Rejection> {
+    let Some((settings, whoami)) = runtime.app_session.as_ref().and_then(|one| Some((one, one.whoami.as_ref()?)))
+    else {
+        return Ok(None);
+    };
+    let disbelieved = |fault| Rejection::Token(TokenFault::AppSession(fault));
+    let session = shared.app_sessions.session(whoami, &settings.carried(headers)).map_err(disbelieved)?;
+    let Some(session) = session else { return Ok(None) };
+    // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
+    if let Some(full) = pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
+        observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+    }
+    let asking = Asking { target: &runtime.app, pool, whoami, now: trail.started.monotone };
+    let who = shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?;
+    Ok(Some(who.map(|principal| Caller { principal, voucher: Voucher::AppSession(whoami.generation), place: None })))
 }
 
 pub(super) fn actor(principal: &Principal, now: u64) -> audit::Actor {

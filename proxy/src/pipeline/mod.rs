@@ -6,6 +6,7 @@
 mod admit;
 mod again;
 mod answer;
+mod app_cookies;
 mod backchannel;
 mod bind;
 mod cache;
@@ -23,7 +24,7 @@ mod mask;
 mod observe;
 mod own;
 mod record;
-mod rename;
+pub(crate) mod rename;
 mod reports;
 mod security_txt;
 mod session;
@@ -92,6 +93,7 @@ pub(crate) async fn handle(
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
             let mut answer = answer::rejection(&rejection, trail.id, form);
+            app_cookies::let_go(&mut trail, answer.headers_mut());
             if answer.status().is_client_error() {
                 answer.extensions_mut().insert(Refused);
             }
@@ -142,7 +144,7 @@ async fn serve(
 ) -> Result<Response<AnswerBody>, Rejection> {
     let understood = admit::request(shared, runtime, connection, request, trail)?; // limits of the address, one reading
     if is_reserved(&understood.path) {
-        return own::serve(shared, runtime, connection, understood, trail).await; //  the gate's own
+        return own::serve(shared, runtime, pool, connection, understood, trail).await; //  the gate's own
     }
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
@@ -150,12 +152,13 @@ async fn serve(
     if let Some(answer) = security_txt::answer(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the configuration's, for everyone
     }
-    let understood = form::read(shared, runtime, connection, understood, trail).await?; // what of a form picks the route
+    let understood = form::read(shared, runtime, pool, connection, understood, trail).await?; // what of a form picks the route
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
-    let identified = identify::caller(shared, runtime, connection, admitted, trail).await?; // credential -> principal
+    let identified = identify::caller(shared, runtime, pool, connection, admitted, trail).await?; // credential -> principal
     let identified = bind::caller(shared, runtime, identified, trail).await?; //      what the directory says of the caller
     let (identified, standing) = session::check(shared, runtime, identified, trail).await?; // which has not ended
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
+    let identified = app_cookies::check(shared, runtime, identified, trail)?; //     the app's session is the caller's, or gone
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request
     let open = session::touch(shared, runtime, connection, standing, &recorded, trail).await?; // its clock moves

@@ -28,10 +28,11 @@ use crate::runtime::{Place, Runtime};
 use crate::server::Connection;
 use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
-use crate::sessions::life::{Fault, KEPT_S};
+use crate::sessions::life::{Fault, KEPT_S, UNENDING_S};
 use crate::sessions::{EndedBy, Revocation};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
+use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
 
 /// Where a caller asks what is left of the session.
@@ -46,6 +47,7 @@ const LOGOUT: &str = "/.anteroom/logout";
 pub(super) async fn serve(
     shared: &Shared,
     runtime: &Runtime,
+    pool: &Pool,
     connection: &Connection,
     understood: Understood,
     trail: &mut Trail,
@@ -56,14 +58,14 @@ pub(super) async fn serve(
         if !matches!(understood.method, Method::GET | Method::HEAD) {
             return Err(Rejection::MethodNotAllowed("GET, HEAD".to_owned()));
         }
-        return left(shared, runtime, connection, &understood, trail).await;
+        return left(shared, runtime, pool, connection, &understood, trail).await;
     }
     if here(LOGOUT) {
         trail.template = Some(LOGOUT.into());
         if understood.method != Method::POST {
             return Err(Rejection::MethodNotAllowed("POST".to_owned()));
         }
-        return logout(shared, runtime, connection, &understood, trail).await;
+        return logout(shared, runtime, pool, connection, &understood, trail).await;
     }
     if here(BACKCHANNEL) && !runtime.sessions.told_by.is_empty() {
         return backchannel::serve(shared, runtime, understood, trail).await;
@@ -76,13 +78,14 @@ pub(super) async fn serve(
 async fn left(
     shared: &Shared,
     runtime: &Runtime,
+    pool: &Pool,
     connection: &Connection,
     understood: &Understood,
     trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let headers = &understood.parts.headers;
     let sent = (headers, understood.pressed);
-    let caller = identify::known(shared, runtime, connection, sent, trail).await?;
+    let caller = identify::known(shared, runtime, pool, connection, sent, trail).await?;
     let caller = caller.ok_or(Rejection::Denied(Denial::NoCredential))?;
     let now = trail.started.unix_seconds();
     trail.actor = Some(identify::actor(&caller.principal, now));
@@ -112,12 +115,13 @@ async fn left(
 async fn logout(
     shared: &Shared,
     runtime: &Runtime,
+    pool: &Pool,
     connection: &Connection,
     understood: &Understood,
     trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let parts = &understood.parts;
-    let known = identify::known(shared, runtime, connection, (&parts.headers, understood.pressed), trail).await;
+    let known = identify::known(shared, runtime, pool, connection, (&parts.headers, understood.pressed), trail).await;
     let caller = known.as_ref().ok().and_then(Option::as_ref);
     let place = caller.and_then(|caller| caller.place);
     let asked = cross_site::Asked { parts, host: &understood.host, websocket: false };
@@ -140,7 +144,7 @@ async fn logout(
 /// Ends the session that the credential names; where it names none, the credential itself.
 async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejection> {
     let (sessions, principal) = (&shared.sessions, &caller.principal);
-    let expires = principal.sign_in.expires.unwrap_or(now);
+    let expires = principal.sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     match (sessions.key_of(principal), &principal.sign_in.credential) {
         (Some(key), _) => {
             let ended = sessions.end(key, now, expires, EndedBy::Logout).await;

@@ -51,11 +51,18 @@ fn of_the_application(pair: &str, names: &[Renamed], seen: &mut [bool]) -> Resul
             *seen = true;
             return Ok(Some(format!("{}={value}", renamed.app)));
         }
-        if is_taken_for(name, &renamed.app) || hides(pair, &renamed.app) {
+        if is_look_alike(pair, &renamed.app) {
             return Ok(None);
         }
     }
     Ok(Some(pair.to_owned()))
+}
+
+/// Whether some reader takes a cookie, name and value, for the one of the name `app`, or finds one of that name in it. It is
+/// so of that cookie itself as well.
+pub(crate) fn is_look_alike(pair: &str, app: &str) -> bool {
+    let name = pair.split_once('=').map_or(pair, |(name, _)| name.trim_end());
+    is_taken_for(name, app) || hides(pair, app)
 }
 
 /// Whether some reader takes one name for the other: PHP makes `_` of blanks, dots and brackets, a list of `name[x]`, and

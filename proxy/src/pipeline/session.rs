@@ -19,7 +19,7 @@ use crate::rejection::Rejection;
 use crate::runtime::{Runtime, Voucher};
 use crate::server::Connection;
 use crate::sessions::key::Key;
-use crate::sessions::life::{self, Fault, Left, Life, Sight};
+use crate::sessions::life::{self, Fault, Left, Life, Sight, UNENDING_S};
 use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
 use crate::shared::Shared;
 
@@ -104,7 +104,7 @@ async fn judge(
 ) -> Result<Standing, Rejection> {
     let (sessions, sign_in) = (&shared.sessions, &principal.sign_in);
     let at = life::believable(sign_in.at, now);
-    let expires = sign_in.expires.unwrap_or(now);
+    let expires = sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     let sight = Sight { at, now, expires, active, first_seen: runtime.sessions.first_seen };
     let key = sessions.key_of(principal);
     if sessions.has_revoked() {
@@ -180,6 +180,7 @@ pub(super) async fn touch(
         Voucher::Token(provider) => {
             Vouched::Token { generation: provider.authn.generation(), leeway_s: provider.authn.leeway_s() }
         }
+        Voucher::AppSession(generation) => Vouched::AppSession { generation },
         Voucher::Certificate => Vouched::Certificate(Arc::clone(connection)),
     };
     let admitted = &recorded.0.admitted;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{Actor, AppError, AuditSlot, Draft, Facts, Kind, Mode};
+use http::HeaderValue;
 use policy::{Basis, Denial, Match, RouteCache};
 
 use super::cache::Audience;
@@ -53,6 +54,8 @@ pub(crate) struct Trail {
     pub(crate) patient: Option<String>,
     /// What the decision looked at.
     pub(crate) facts: Option<Facts>,
+    /// Cookies that the browser is to let go of, where the request ends here.
+    pub(crate) let_go: Vec<HeaderValue>,
     /// The denial that observing let pass.
     pub(crate) observed: Option<Denial>,
     /// The code of a control that would have refused it, were it not observed only; the first one, where there are more.
@@ -99,6 +102,7 @@ impl Trail {
             tenant: None,
             patient: None,
             facts: None,
+            let_go: Vec::new(),
             observed: None,
             waived: None,
             asks: false,

@@ -35,6 +35,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, KeyTasks};
+use crate::app_session::AppSessions;
 use crate::authn::Remembered;
 use crate::clock::Clock;
 use crate::config::{AuditPlan, Plan};
@@ -183,6 +184,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         limits: Limits::new(),
         newcomers: Limits::new(),
         tokens: Remembered::new(),
+        app_sessions: AppSessions::new().map_err(|_| StartError::Random)?,
         refusals: Refusals::default(),
         record,
         denials: Denials::default(),

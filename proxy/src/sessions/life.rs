@@ -13,6 +13,9 @@ use policy::SessionTerms;
 const AHEAD_S: u64 = 300;
 /// How long an end is remembered beyond the last credential of its session, and at the least, in seconds.
 pub const KEPT_S: u64 = 24 * 60 * 60;
+/// How long what is known of a session is kept where its credential does not say when it ends (the application's own), in
+/// seconds. A session that is forgotten sooner than its credential would come back to life.
+pub const UNENDING_S: u64 = 30 * 24 * 60 * 60;
 
 /// What is known of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

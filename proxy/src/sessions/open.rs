@@ -76,6 +76,11 @@ pub(crate) enum Vouched {
         /// How far its clock may be from ours, in seconds.
         leeway_s: u64,
     },
+    /// The application, asked by these settings.
+    AppSession {
+        /// Their number.
+        generation: u64,
+    },
     /// The certificate of the connection.
     Certificate(Arc<Connection>),
 }

@@ -230,6 +230,13 @@ pub(crate) fn observed_cookies(trail: &Trail, names: &[String]) {
     tracing::info!(target: "anteroom", request, control, rule, cookies, "cookies lack attributes");
 }
 
+/// One line for a request whose session cookie of the application was taken out.
+pub(crate) fn taken_out(trail: &Trail, detail: &str) {
+    let request = trail.id.to_string();
+    let rule = trail.rule.as_deref().unwrap_or("");
+    tracing::info!(target: "anteroom", request, rule, detail, "the application's session cookie was taken out");
+}
+
 /// One line for an answer that is the application's own error, with what became of it.
 pub(crate) fn app_error(trail: &Trail, status: StatusCode, became: audit::AppError) {
     let (request, status) = (trail.id.to_string(), status.as_u16());

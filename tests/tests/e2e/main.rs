@@ -12,7 +12,9 @@
 
 mod abuse;
 mod answers;
+mod app_cookies;
 mod app_health;
+mod app_login;
 mod attacks;
 mod browser;
 mod canary;

@@ -1,0 +1,151 @@
+//! Whose session cookies are.
+//!
+//! Decides nothing of a cookie that it does not know: forgotten is as never seen, so that a full table refuses and never
+//! lets pass. It never gives a cookie to another owner: who was given it first keeps it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+
+use super::Mark;
+
+/// The most cookies that are known; the one that was used longest ago goes first. About 550 bytes each, 11 MiB in all.
+const MOST: u64 = 20_000;
+/// The most cookies of one owner, so that nobody can make the table forget everybody else's.
+const MOST_OF_ONE: usize = 32;
+/// The most owners whose cookies are counted.
+const OWNERS: u64 = 10_000;
+
+/// Where a browser sends a cookie, as the application said when it set it. What it left out, or wrote too long to keep, is
+/// `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Scope {
+    pub(crate) path: Option<Box<str>>,
+    pub(crate) domain: Option<Box<str>>,
+}
+
+/// Whose a cookie is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Belongs {
+    /// The one who asks.
+    Here,
+    /// Somebody else, for whom it was set with this scope.
+    Elsewhere(Scope),
+    /// Nobody knows: set before this process, for nobody, or too long ago.
+    Unknown,
+}
+
+#[derive(Clone, Debug)]
+struct Bound {
+    owner: Mark,
+    scope: Scope,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(super) struct Bindings {
+    cookies: Cache<Mark, Bound>,
+    /// The cookies of each owner, the one set last at the end.
+    owners: Cache<Mark, Arc<Mutex<VecDeque<Mark>>>>,
+}
+
+impl Default for Bindings {
+    fn default() -> Self {
+        Self::of_size(MOST, OWNERS)
+    }
+}
+
+impl Bindings {
+    fn of_size(most: u64, owners: u64) -> Self {
+        // The usual policy would keep what is used often and turn newcomers away, who could then not sign in.
+        let cookies = Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build();
+        let owners = Cache::builder().max_capacity(owners).eviction_policy(EvictionPolicy::lru()).build();
+        Self { cookies, owners }
+    }
+
+    /// Whether `cookie` is of `owner`.
+    pub(super) fn of(&self, cookie: Mark, owner: Mark) -> Belongs {
+        match self.cookies.get(&cookie) {
+            None => Belongs::Unknown,
+            Some(bound) if bound.owner == owner => Belongs::Here,
+            Some(bound) => Belongs::Elsewhere(bound.scope),
+        }
+    }
+
+    /// Gives a cookie that is nobody's to `owner`.
+    pub(super) fn bind(&self, cookie: Mark, owner: Mark, scope: Scope) {
+        // INVARIANT: whoever was given it first keeps it. An application that hands one cookie to two people has the
+        // second one refused, never the first one's session taken over.
+        if self.cookies.get_with(cookie, || Bound { owner, scope }).owner != owner {
+            return;
+        }
+        let own = self.owners.get_with(owner, Arc::default);
+        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+        own.retain(|one| *one != cookie);
+        own.push_back(cookie);
+        if own.len() > MOST_OF_ONE
+            && let Some(oldest) = own.pop_front()
+        {
+            self.cookies.invalidate(&oldest);
+        }
+    }
+
+    /// Forgets a cookie.
+    pub(super) fn forget(&self, cookie: Mark) {
+        self.cookies.invalidate(&cookie);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mark(number: u32) -> Mark {
+        let mut bytes = [0; 16];
+        bytes[..4].copy_from_slice(&number.to_be_bytes());
+        Mark(bytes)
+    }
+
+    #[test]
+    fn a_cookie_is_of_the_first_one_that_it_was_set_for() {
+        let bindings = Bindings::default();
+        let (ada, eve) = (mark(1), mark(2));
+        assert_eq!(bindings.of(mark(9), ada), Belongs::Unknown);
+        let scope = Scope { path: Some("/app".into()), domain: None };
+        bindings.bind(mark(9), ada, scope.clone());
+        bindings.bind(mark(9), eve, Scope::default());
+        assert_eq!(bindings.of(mark(9), ada), Belongs::Here);
+        assert_eq!(bindings.of(mark(9), eve), Belongs::Elsewhere(scope));
+        bindings.forget(mark(9));
+        assert_eq!(bindings.of(mark(9), ada), Belongs::Unknown);
+    }
+
+    #[test]
+    fn nobody_makes_the_table_forget_the_others() {
+        let bindings = Bindings::default();
+        let (ada, eve) = (mark(1), mark(2));
+        bindings.bind(mark(9), ada, Scope::default());
+        for number in 100..100 + 4 * MOST_OF_ONE as u32 {
+            bindings.bind(mark(number), eve, Scope::default());
+        }
+        assert_eq!(bindings.of(mark(9), ada), Belongs::Here);
+        assert_eq!(bindings.of(mark(100), eve), Belongs::Unknown, "the oldest of one's own go");
+        let kept = (100..100 + 4 * MOST_OF_ONE as u32).filter(|one| bindings.of(mark(*one), eve) == Belongs::Here);
+        assert_eq!(kept.count(), MOST_OF_ONE);
+    }
+
+    #[test]
+    fn the_table_is_bounded() {
+        let bindings = Bindings::of_size(500, 100);
+        for number in 0..2_000 {
+            bindings.bind(mark(number), mark(number), Scope::default());
+        }
+        bindings.cookies.run_pending_tasks();
+        bindings.owners.run_pending_tasks();
+        assert!(bindings.cookies.entry_count() <= 500 && bindings.owners.entry_count() <= 100);
+        assert_eq!(bindings.of(mark(1_999), mark(1_999)), Belongs::Here, "newcomers are let in");
+        assert_eq!(bindings.of(mark(0), mark(0)), Belongs::Unknown);
+    }
+}

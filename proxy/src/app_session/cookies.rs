@@ -1,0 +1,204 @@
+//! Session cookies as they stand in a request and in an answer.
+//!
+//! Decides which cookie is the one that the configuration names: the pair of exactly that name. What some reader could
+//! take for it, and is not, is never passed on.
+
+use http::HeaderMap;
+use http::header::{COOKIE, HeaderValue};
+
+use super::Scope;
+use crate::pipeline::rename::is_look_alike;
+use crate::rejection::Rejection;
+
+const NO_TEXT: Rejection = Rejection::BadHeader("`Cookie` is not text");
+
+/// What a request holds under one name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    /// Nothing.
+    Absent,
+    /// This value, byte for byte.
+    Once(String),
+    /// More than one, or what is no text.
+    Repeated,
+}
+
+/// What stands in `headers` under `name`. HTTP/2 may send the cookies in several pieces (RFC 9113, section 8.2.3).
+pub(crate) fn held(headers: &HeaderMap, name: &str) -> Held {
+    let mut found = Held::Absent;
+    for line in headers.get_all(COOKIE) {
+        let Ok(line) = str::from_utf8(line.as_bytes()) else { return Held::Repeated };
+        for value in line.split(';').filter_map(|pair| value_of(pair, name)) {
+            found = match found {
+                Held::Absent => Held::Once(value.to_owned()),
+                Held::Once(_) | Held::Repeated => return Held::Repeated,
+            };
+        }
+    }
+    found
+}
+
+/// The value of a pair of exactly this name.
+fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
+    let (key, value) = pair.trim().split_once('=')?;
+    (key == name).then_some(value)
+}
+
+/// Takes out of a request every cookie that a reader could take for one of `names` and is not written like it, and those
+/// of `names` for which `goes` says so.
+///
+/// # Errors
+/// `BAD_HEADER` where `Cookie` is no text.
+pub(crate) fn sift(headers: &mut HeaderMap, names: &[String], goes: impl Fn(&str) -> bool) -> Result<(), Rejection> {
+    let stays = |pair: &&str| match names.iter().find(|name| value_of(pair, name).is_some()) {
+        Some(name) => !goes(name),
+        None => !names.iter().any(|name| is_look_alike(pair, name)),
+    };
+    let mut lines = Vec::new();
+    let mut gone = false;
+    for line in headers.get_all(COOKIE) {
+        let all: Vec<&str> = pairs(str::from_utf8(line.as_bytes()).map_err(|_| NO_TEXT)?).collect();
+        let kept: Vec<&str> = all.iter().copied().filter(stays).collect();
+        gone |= kept.len() < all.len();
+        if !kept.is_empty() {
+            lines.push(HeaderValue::try_from(kept.join("; ")).map_err(|_| NO_TEXT)?);
+        }
+    }
+    if gone {
+        headers.remove(COOKIE);
+        for line in lines {
+            headers.append(COOKIE, line);
+        }
+    }
+    Ok(())
+}
+
+fn pairs(line: &str) -> impl Iterator<Item = &str> {
+    line.split(';').map(str::trim).filter(|pair| !pair.is_empty())
+}
+
+/// Whether an answer makes the browser let go of all cookies (`Clear-Site-Data`), as some applications sign people out.
+pub(super) fn clears_all(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all("clear-site-data").iter().filter_map(|line| line.to_str().ok());
+    lines.flat_map(|line| line.split(',')).any(|kind| matches!(kind.trim(), "\"cookies\"" | "\"*\""))
+}
+
+/// A `Set-Cookie` line as browsers read it (RFC 6265bis, section 5.6), as far as it matters here.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Set<'a> {
+    pub(super) name: &'a str,
+    pub(super) value: &'a str,
+    /// Whether it takes the cookie back rather than sets one.
+    pub(super) taken_back: bool,
+    /// Where the browser sends it.
+    pub(super) scope: Scope,
+}
+
+impl<'a> Set<'a> {
+    /// `None` for what no browser sends back as a cookie with a name, or no gate takes in a request.
+    pub(super) fn read(line: &'a HeaderValue) -> Option<Self> {
+        let line = str::from_utf8(line.as_bytes()).ok()?;
+        let mut parts = line.split(';');
+        let (name, value) = parts.next()?.split_once('=')?;
+        let (name, value) = (name.trim(), value.trim());
+        let mut set = Self { name, value, taken_back: matches!(value, "" | "\"\""), scope: Scope::default() };
+        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+            let (key, value) = (key.trim(), value.trim());
+            if key.eq_ignore_ascii_case("max-age") {
+                set.taken_back |= value.parse().is_ok_and(|seconds: i64| seconds <= 0);
+            } else if key.eq_ignore_ascii_case("path") {
+                set.scope.path = Some(value).filter(|path| path.starts_with('/') && is_short(path)).map(Box::from);
+            } else if key.eq_ignore_ascii_case("domain") {
+                set.scope.domain = Some(value).filter(|domain| is_short(domain)).map(Box::from);
+            }
+        }
+        Some(set)
+    }
+}
+
+/// Whether an attribute is one that is worth keeping, so that the table of bindings stays small.
+fn is_short(text: &str) -> bool {
+    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(lines: &[&'static str]) -> HeaderMap {
+        lines.iter().map(|line| (COOKIE, HeaderValue::from_static(line))).collect()
+    }
+
+    fn request_of(line: &str) -> HeaderMap {
+        [(COOKIE, HeaderValue::from_bytes(line.as_bytes()).unwrap())].into_iter().collect()
+    }
+
+    fn sifted(lines: &[&'static str], goes: bool) -> Vec<String> {
+        let mut headers = request(lines);
+        sift(&mut headers, &["my_session".to_owned(), "other".to_owned()], |name| goes && name == "my_session")
+            .unwrap();
+        headers.get_all(COOKIE).iter().map(|line| line.to_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn a_cookie_is_the_pair_of_exactly_that_name() {
+        for (lines, expected) in [
+            (&["a=1"][..], Held::Absent),
+            (&[][..], Held::Absent),
+            (&["a=1; my_session=x=y"], Held::Once("x=y".to_owned())),
+            (&["a=1", " my_session=\"x\" "], Held::Once("\"x\"".to_owned())),
+            (&["my_session="], Held::Once(String::new())),
+            (&["my_session", "MY_SESSION=1", "my.session=1", "my_session =1", "xmy_session=1"], Held::Absent),
+            (&["my_session=1; my_session=1"], Held::Repeated),
+            (&["my_session=1", "my_session=2"], Held::Repeated),
+        ] {
+            assert_eq!(held(&request(lines), "my_session"), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn look_alikes_go_and_the_rest_stays() {
+        let all = &["theme=dark; my_session=1; my.session=2; MY_SESSION=3; my_session =4; my%5fsession=5", "other=6"];
+        assert_eq!(sifted(all, false), ["theme=dark; my_session=1", "other=6"]);
+        assert_eq!(sifted(all, true), ["theme=dark", "other=6"]);
+        assert_eq!(sifted(&["x=1 my_session=2; y=3, other=4", "my_session"], false), Vec::<String>::new());
+        assert_eq!(held(&request_of("name=Zoë; my_session=3"), "my_session"), Held::Once("3".to_owned()));
+        let mut headers = request_of("name=Zoë; MY_SESSION=4");
+        sift(&mut headers, &["my_session".to_owned()], |_| false).unwrap();
+        assert_eq!(headers[COOKIE].as_bytes(), "name=Zoë".as_bytes(), "letters of any language stay");
+        let untouched = &["a=1;b=2;  my_session=3"];
+        assert_eq!(sifted(untouched, false), untouched, "what is in order is not written anew");
+    }
+
+    #[test]
+    fn a_line_is_read_as_browsers_read_it() {
+        let read = |line: &'static str| {
+            let line = HeaderValue::from_static(line);
+            Set::read(&line).map(|set| {
+                let scope = (set.scope.path.map(String::from), set.scope.domain.map(String::from));
+                (set.name.to_owned(), set.value.to_owned(), set.taken_back, scope)
+            })
+        };
+        let some = |name: &str, value: &str, back, path: Option<&str>, domain: Option<&str>| {
+            Some((name.to_owned(), value.to_owned(), back, (path.map(str::to_owned), domain.map(str::to_owned))))
+        };
+        for (line, expected) in [
+            ("sid=a=b; Path=/app; HttpOnly", some("sid", "a=b", false, Some("/app"), None)),
+            (
+                " sid = \"a\" ; domain=.clinic.example;path=x",
+                some("sid", "\"a\"", false, None, Some(".clinic.example")),
+            ),
+            ("sid=; Path=/", some("sid", "", true, Some("/"), None)),
+            (
+                "sid=\"\"; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/",
+                some("sid", "\"\"", true, Some("/"), None),
+            ),
+            ("sid=deleted; MAX-AGE=-1", some("sid", "deleted", true, None, None)),
+            ("sid=a; Max-Age=1209600", some("sid", "a", false, None, None)),
+            ("sid=a; Max-Age=soon", some("sid", "a", false, None, None)),
+            ("sid", None),
+        ] {
+            assert_eq!(read(line), expected, "{line}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Behind identify: is the application's session that of the caller?
+//!
+//! Decides which of its session cookies pass. Beside a caller whom a token, a login or a certificate has proved, only those
+//! that the application set for this very caller: one that is somebody else's ends the request, and one that nobody has
+//! seen being set is taken out, never bound by being used first. Without such a caller they pass: then it is the
+//! application's word alone that counts, on public pages, or where it vouches for the caller by them. What only looks like
+//! one of them never passes.
+
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use policy::Demand;
+
+use super::identify::{Caller, Identified};
+use super::trail::Trail;
+use crate::app_session::{self, AppSessionFault, Belongs, Held, Mark, Scope, sift};
+use crate::authn::TokenFault;
+use crate::rejection::Rejection;
+use crate::runtime::Runtime;
+use crate::sessions::EndedBy;
+use crate::sessions::life::UNENDING_S;
+use crate::shared::Shared;
+use crate::telemetry::log;
+
+/// Lets those session cookies pass that may.
+///
+/// # Errors
+/// `TOKEN_INVALID` where one is somebody else's, or stands twice, and the route asks who is there. `BAD_HEADER`.
+pub(super) fn check<'r>(
+    shared: &Shared,
+    runtime: &Runtime,
+    identified: Identified<'r>,
+    trail: &mut Trail,
+) -> Result<Identified<'r>, Rejection> {
+    let Some(settings) = &runtime.app_session else { return Ok(identified) };
+    let mut identified = identified;
+    let owner = owner(shared, identified.caller.as_ref());
+    // A public page is for everyone: nobody is refused there, and a cookie that is not the caller's stays here.
+    let is_public = matches!(identified.admitted.found.demand(), Demand::Public);
+    let headers = &mut identified.admitted.parts.headers;
+    let carried = settings.carried(headers);
+    let mut gone = Vec::new();
+    for (name, held) in carried.iter() {
+        let Some(owner) = owner else { break };
+        let fault = match held {
+            Held::Absent => continue,
+            Held::Repeated => AppSessionFault::Repeated,
+            Held::Once(value) => match shared.app_sessions.belongs(name, value, owner) {
+                Belongs::Here => continue,
+                Belongs::Unknown => {
+                    log::taken_out(trail, "nobody has seen it being set for this caller");
+                    gone.push(name);
+                    continue;
+                }
+                Belongs::Elsewhere(scope) => {
+                    trail.let_go.extend(line(runtime, name, &scope));
+                    AppSessionFault::Foreign
+                }
+            },
+        };
+        if !is_public {
+            return Err(Rejection::Token(TokenFault::AppSession(fault)));
+        }
+        log::taken_out(trail, &fault.to_string());
+        gone.push(name);
+    }
+    sift(headers, &settings.cookies, |name| gone.contains(&name))?;
+    Ok(identified)
+}
+
+/// To whom the cookies belong that the application sets; `None` where nobody is proved but by the application itself.
+pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Mark> {
+    let caller = caller.filter(|caller| !caller.voucher.is_app_session())?;
+    Some(shared.app_sessions.owner(&caller.principal))
+}
+
+/// Ends the session of a caller for whom the application has vouched until now: what is open in it is cut.
+pub(super) async fn signed_out(shared: &Shared, caller: Option<&Caller<'_>>, trail: &Trail) {
+    let Some(caller) = caller.filter(|caller| caller.voucher.is_app_session()) else { return };
+    let Some(key) = shared.sessions.key_of(&caller.principal) else { return };
+    let now = trail.started.unix_seconds();
+    let ended = shared.sessions.end(key, now, now.saturating_add(UNENDING_S), EndedBy::Logout).await;
+    if ended.is_err() {
+        // Without the store nobody is let in either, so only what is open already outlives this.
+        tracing::warn!(target: "anteroom", "a session that the application ended could not be noted as such");
+    }
+}
+
+/// Makes the browser let go of what does not belong to the one who uses it. Else whoever follows another person at one
+/// machine would be refused for as long as that cookie lasts.
+pub(super) fn let_go(trail: &mut Trail, headers: &mut HeaderMap) {
+    for line in trail.let_go.drain(..) {
+        headers.append(SET_COOKIE, line);
+    }
+}
+
+fn line(runtime: &Runtime, name: &str, scope: &Scope) -> Option<http::HeaderValue> {
+    let renamed = runtime.browsers.cookies.renamed.iter().find(|one| one.app == name);
+    let host_only = Scope::default();
+    match renamed {
+        Some(renamed) => {
+            // Browsers take `__Host-` for the whole host alone, as `pipeline/rename.rs` sets it.
+            let scope = if renamed.prefix == crate::runtime::Prefix::Host { &host_only } else { scope };
+            app_session::let_go(&renamed.browser, scope)
+        }
+        None => app_session::let_go(name, scope),
+    }
+}

@@ -6,8 +6,10 @@
 //! through a [`KeyStore`]. Never decides what the caller may do, and never reads a credential out of a request.
 
 mod algorithm;
+mod bindings;
 mod certificate;
 mod claims;
+mod factors;
 mod fault;
 mod fetch;
 mod json;
@@ -15,6 +17,7 @@ mod jwk;
 mod jwks;
 mod jwt;
 mod keys;
+mod preset;
 mod provider;
 mod remember;
 mod store;
@@ -22,7 +25,9 @@ mod store;
 pub use algorithm::Algorithm;
 pub use certificate::{Callers, CertificateFault, Grant, NamePattern, Presented};
 pub use claims::principal;
-pub(crate) use claims::{assumed, is_role};
+pub(crate) use bindings::is_role;
+pub(crate) use claims::assumed;
+pub use factors::FactorRule;
 pub use fault::{TokenFault, TokenPart};
 pub use fetch::{FetchFault, Source, SourceFault};
 pub use json::JsonFault;
@@ -30,8 +35,10 @@ pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, fetch_once, keep_fresh};
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
+pub(crate) use json::object;
+pub use preset::{KnownAudience, KnownClients, KnownCookie, Preset, Profile, TokenKind};
 pub use provider::{
-    ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource,
+    ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, SessionSource, TenantSource,
 };
 pub use remember::Remembered;
 pub use store::{KeyStatus, KeyStore, LAST_GOOD_S};

@@ -9,6 +9,8 @@ use policy::{TenantId, Vouched};
 use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
+use super::factors::FactorRule;
+use super::preset::{KnownAudience, Preset, TokenKind};
 
 /// The longest leeway, in seconds.
 pub const MAX_LEEWAY_S: u64 = 300;
@@ -24,6 +26,25 @@ impl ClaimPath {
         let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         let fine = if text.starts_with('/') { escapes } else { !text.is_empty() };
         fine.then(|| Self(text.to_owned()))
+    }
+
+    /// The name of a claim at the top of the token.
+    pub(crate) fn at_the_top(name: &str) -> Self {
+        Self(name.to_owned())
+    }
+
+    /// The names on the way, the first one at the top of the token.
+    pub(crate) fn steps(&self) -> Vec<String> {
+        match self.0.strip_prefix('/') {
+            None => vec![self.0.clone()],
+            // RFC 6901, 4: `~1` before `~0`, so that `~01` is `~1`.
+            Some(pointer) => pointer.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect(),
+        }
+    }
+
+    /// The name at the top of the token.
+    pub(crate) fn top(&self) -> String {
+        self.steps().into_iter().next().unwrap_or_default()
     }
 
     /// The value at this place.
@@ -47,6 +68,17 @@ pub enum TenantSource {
     Fixed(TenantId),
 }
 
+/// Where the name of a caller's session comes from.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum SessionSource {
+    /// No token says it.
+    Untold,
+    /// A claim.
+    Claim(ClaimPath),
+    /// The subject with the time at which it signed in: renewed tokens keep both.
+    SignIn,
+}
+
 /// Which claims say what.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ClaimMap {
@@ -54,10 +86,46 @@ pub struct ClaimMap {
     pub tenant: Option<TenantSource>,
     /// The roles: an array of strings, or one string that is one role. Without a path nobody has any.
     pub roles: Option<ClaimPath>,
+    /// Tenants with their roles, in the place of `tenant` and `roles`.
+    pub bindings: Option<ClaimPath>,
     /// The subject, usually `sub`: a string.
     pub subject: ClaimPath,
+    /// The session.
+    pub session: SessionSource,
+    /// The token's own name.
+    pub credential: ClaimPath,
+    /// The methods (RFC 8176).
+    pub amr: ClaimPath,
+    /// The authentication context.
+    pub acr: ClaimPath,
+    /// When the caller signed in.
+    pub auth_time: ClaimPath,
     /// Further claims for conditions, by the name that conditions use.
     pub extra: BTreeMap<String, ClaimPath>,
+}
+
+impl Default for ClaimMap {
+    fn default() -> Self {
+        Self {
+            tenant: None,
+            roles: None,
+            bindings: None,
+            subject: ClaimPath::at_the_top("sub"),
+            session: SessionSource::Claim(ClaimPath::at_the_top("sid")),
+            credential: ClaimPath::at_the_top("jti"),
+            amr: ClaimPath::at_the_top("amr"),
+            acr: ClaimPath::at_the_top("acr"),
+            auth_time: ClaimPath::at_the_top("auth_time"),
+            extra: BTreeMap::new(),
+        }
+    }
+}
+
+impl ClaimMap {
+    /// Whether a condition can read anything of the claim `top`.
+    pub(super) fn reads(&self, top: &str) -> bool {
+        self.extra.values().any(|path| path.top() == top)
+    }
 }
 
 /// Authentication contexts (`acr`) of a provider, by what they prove, each list in the order of preference.
@@ -88,8 +156,20 @@ pub struct ProviderSettings {
     pub name: String,
     /// The exact `iss` of its tokens.
     pub issuer: String,
-    /// `aud` must name at least one of these.
+    /// What kind of provider it is.
+    pub preset: Preset,
+    /// `aud` must name at least one of these. Empty only where the clients take its place.
     pub audience: Vec<String>,
+    /// Who may have asked for its tokens; empty: anybody.
+    pub clients: Vec<String>,
+    /// Which of its tokens count, where it tells kinds apart.
+    pub kinds: Vec<TokenKind>,
+    /// Whether people may come who signed in without proving anything.
+    pub allow_anonymous: bool,
+    /// The tenants that it may speak for; `None`: all that its tokens name.
+    pub tenants: Option<Vec<TenantId>>,
+    /// How its tokens show factors.
+    pub factors: FactorRule,
     /// The algorithms that are allowed; empty: whatever the key is for.
     pub algorithms: Vec<Algorithm>,
     /// The `typ` values that are allowed (letter case and a leading `application/` do not matter); a token without `typ`
@@ -143,7 +223,10 @@ impl std::error::Error for ProviderFault {}
 
 /// Settings that were checked.
 #[derive(Clone, Debug)]
-pub struct Provider(ProviderSettings);
+pub struct Provider {
+    settings: ProviderSettings,
+    is_login: bool,
+}
 
 impl Provider {
     /// Checks the settings.
@@ -154,7 +237,9 @@ impl Provider {
         if settings.issuer.is_empty() {
             return Err(ProviderFault::NoIssuer);
         }
-        if settings.audience.is_empty() || settings.audience.iter().any(String::is_empty) {
+        let by_client = matches!(settings.preset.profile().audience, KnownAudience::OfClient);
+        let named = !settings.audience.is_empty() || (by_client && !settings.clients.is_empty());
+        if !named || settings.audience.iter().chain(&settings.clients).any(String::is_empty) {
             return Err(ProviderFault::NoAudience);
         }
         let mut symmetric = settings.algorithms.iter().map(|one| one.is_symmetric());
@@ -167,53 +252,103 @@ impl Provider {
             return Err(ProviderFault::Leeway);
         }
         let types = settings.types.iter().map(|one| bare_type(one)).collect();
-        Ok(Self(ProviderSettings { types, ..settings }))
+        Ok(Self { settings: ProviderSettings { types, ..settings }, is_login: false })
     }
 
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.settings.name
     }
 
     /// The exact `iss` of its tokens.
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.settings.issuer
     }
 
     /// Whether the app gets the token too.
     pub fn forwards_credential(&self) -> bool {
-        self.0.forward_credential
+        self.settings.forward_credential
     }
 
     /// The number of these settings.
     pub fn generation(&self) -> u64 {
-        self.0.generation
+        self.settings.generation
+    }
+
+    /// The same provider as the judge of ID tokens that `client` fetched from it itself: what keeps tokens of other kinds and
+    /// other programs away does not apply to them, and their claims mean the same.
+    #[must_use]
+    pub fn of_login(&self, client: &str) -> Self {
+        let settings = &self.settings;
+        let settings = ProviderSettings {
+            audience: vec![client.to_owned()],
+            types: Vec::new(),
+            // A token that is remembered for one of the two is not remembered for the other.
+            generation: !settings.generation,
+            ..settings.clone()
+        };
+        Self { settings, is_login: true }
+    }
+
+    /// Whether it judges ID tokens that were fetched from it.
+    pub(super) fn is_login(&self) -> bool {
+        self.is_login
+    }
+
+    /// What kind of provider it is.
+    pub(crate) fn preset(&self) -> Preset {
+        self.settings.preset
+    }
+
+    pub(super) fn clients(&self) -> &[String] {
+        &self.settings.clients
+    }
+
+    pub(super) fn kinds(&self) -> &[TokenKind] {
+        &self.settings.kinds
+    }
+
+    pub(super) fn allows_anonymous(&self) -> bool {
+        self.settings.allow_anonymous
+    }
+
+    pub(super) fn tenants(&self) -> Option<&[TenantId]> {
+        self.settings.tenants.as_deref()
+    }
+
+    pub(super) fn factor_rule(&self) -> FactorRule {
+        self.settings.factors
+    }
+
+    /// Whether its tokens have to name an audience; if not, a client takes its place.
+    pub(super) fn demands_audience(&self) -> bool {
+        !self.settings.audience.is_empty()
     }
 
     pub(super) fn is_audience(&self, name: &str) -> bool {
-        self.0.audience.iter().any(|one| one == name)
+        self.settings.audience.iter().any(|one| one == name)
     }
 
     pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
-        self.0.algorithms.is_empty() || self.0.algorithms.contains(&algorithm)
+        self.settings.algorithms.is_empty() || self.settings.algorithms.contains(&algorithm)
     }
 
     pub(super) fn allows_type(&self, typ: Option<&str>) -> bool {
         let typ = typ.map_or_else(|| "jwt".to_owned(), bare_type);
-        if self.0.types.is_empty() { matches!(typ.as_str(), "jwt" | "at+jwt") } else { self.0.types.contains(&typ) }
+        if self.settings.types.is_empty() { matches!(typ.as_str(), "jwt" | "at+jwt") } else { self.settings.types.contains(&typ) }
     }
 
     /// The contexts that prove something.
     pub fn contexts(&self) -> &Contexts {
-        &self.0.contexts
+        &self.settings.contexts
     }
 
     pub(super) fn leeway_s(&self) -> u64 {
-        self.0.leeway_s
+        self.settings.leeway_s
     }
 
     pub(super) fn claims(&self) -> &ClaimMap {
-        &self.0.claims
+        &self.settings.claims
     }
 }
 

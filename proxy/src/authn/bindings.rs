@@ -1,0 +1,156 @@
+//! Which tenants a token speaks for, and with which roles in each.
+//!
+//! Decides it by the provider's mapping: one tenant with a list of roles, or a place where each tenant has its own. What is of
+//! another form is nobody's: a role never moves from one tenant to another, and several tenants beside one list of roles are
+//! none, since whose roles they are cannot be known.
+
+use std::collections::{BTreeMap, HashSet};
+
+use policy::TenantId;
+use serde_json::{Map, Value};
+
+use super::preset::Preset;
+use super::provider::{ClaimPath, Provider, TenantSource};
+
+/// The longest role, in bytes.
+const MAX_ROLE: usize = 128;
+/// The most tenants that one token may speak for.
+const MAX_TENANTS: usize = 64;
+
+type Claims = Map<String, Value>;
+
+/// A tenant, and what the caller is there.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Binding {
+    pub(super) tenant: TenantId,
+    pub(super) roles: Vec<String>,
+}
+
+/// What a token says of tenants and roles.
+#[derive(Debug, Default)]
+pub(super) struct Bindings {
+    /// Each tenant once.
+    pub(super) held: Vec<Binding>,
+    /// Why they are fewer than one would think, for the log.
+    pub(super) remark: Option<&'static str>,
+}
+
+impl Bindings {
+    fn none(remark: &'static str) -> Self {
+        Self { held: Vec::new(), remark: Some(remark) }
+    }
+}
+
+/// What these claims say, as far as the provider may speak for it.
+pub(super) fn bindings(claims: &Claims, provider: &Provider) -> Bindings {
+    let map = provider.claims();
+    let mut said = match &map.bindings {
+        Some(path) => of_each(path.find(claims)),
+        None => flat(claims, provider),
+    };
+    if let Some(allowed) = provider.tenants() {
+        let before = said.held.len();
+        said.held.retain(|binding| allowed.contains(&binding.tenant));
+        if said.held.len() < before {
+            said.remark = Some("it names a tenant that its provider does not speak for");
+        }
+    }
+    said
+}
+
+/// One tenant, and the list of roles.
+fn flat(claims: &Claims, provider: &Provider) -> Bindings {
+    let map = provider.claims();
+    let mut tenants = match &map.tenant {
+        None => Vec::new(),
+        Some(TenantSource::Fixed(tenant)) => vec![tenant.clone()],
+        Some(TenantSource::Claim(path)) => match tenants(path.find(claims), provider.preset()) {
+            Some(tenants) => tenants,
+            None => return Bindings::none("it names several tenants, and one list of roles"),
+        },
+    };
+    let Some(tenant) = tenants.pop() else { return Bindings::default() };
+    let (roles, remark) = match &map.roles {
+        Some(path) if is_elsewhere(path, claims, provider.preset()) => {
+            (Vec::new(), Some("it has too many groups to name them (`_claim_names`, `hasgroups`), so it proves no role"))
+        }
+        Some(path) => (roles(path.find(claims)), None),
+        None => (Vec::new(), None),
+    };
+    Bindings { held: vec![Binding { tenant, roles }], remark }
+}
+
+/// The one tenant of a claim, or none; `None` where there are several.
+fn tenants(claim: Option<&Value>, preset: Preset) -> Option<Vec<TenantId>> {
+    let named: Vec<&str> = match claim {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+            list.iter().filter_map(Value::as_str).collect()
+        }
+        // Keycloak's organisations, where their ids or attributes are asked for too.
+        Some(Value::Object(all)) if preset == Preset::Keycloak => all.keys().map(String::as_str).collect(),
+        Some(_) | None => Vec::new(),
+    };
+    match named.as_slice() {
+        [] => Some(Vec::new()),
+        [one] => Some(TenantId::parse(one).into_iter().collect()),
+        [_, _, ..] => None,
+    }
+}
+
+/// Each tenant with its own roles: an object from tenants to roles, or a list of texts `tenant:role`.
+fn of_each(claim: Option<&Value>) -> Bindings {
+    let mut held: BTreeMap<TenantId, Vec<String>> = BTreeMap::new();
+    match claim {
+        Some(Value::Object(all)) => {
+            for (tenant, listed) in all {
+                if let Some(tenant) = TenantId::parse(tenant) {
+                    held.insert(tenant, roles(Some(listed)));
+                }
+            }
+        }
+        Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+            for text in list.iter().filter_map(Value::as_str) {
+                // A tenant may hold a colon, a role written so may not.
+                let Some((tenant, role)) = text.rsplit_once(':') else { continue };
+                let Some(tenant) = TenantId::parse(tenant).filter(|_| is_role(role)) else { continue };
+                let roles = held.entry(tenant).or_default();
+                if !roles.iter().any(|one| one == role) {
+                    roles.push(role.to_owned());
+                }
+            }
+        }
+        Some(_) | None => {}
+    }
+    if held.len() > MAX_TENANTS {
+        return Bindings::none("it names more than 64 tenants");
+    }
+    Bindings { held: held.into_iter().map(|(tenant, roles)| Binding { tenant, roles }).collect(), remark: None }
+}
+
+/// Whether Entra says that the claim is too large for the token, and stands somewhere else.
+fn is_elsewhere(path: &ClaimPath, claims: &Claims, preset: Preset) -> bool {
+    let top = path.top();
+    let named = claims.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(&top));
+    let has_groups = top == "groups" && claims.get("hasgroups").is_some_and(|has| *has != Value::Bool(false));
+    preset == Preset::Entra && (named || has_groups)
+}
+
+/// Roles in the token's order, each once. A list that holds anything but strings is no list of roles. A name that could
+/// not stand alone in a header (empty, too long, with a comma or control characters) is left out: it can grant nothing.
+fn roles(claim: Option<&Value>) -> Vec<String> {
+    let listed: Vec<&str> = match claim {
+        Some(Value::String(one)) => vec![one],
+        Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
+            list.iter().filter_map(Value::as_str).collect()
+        }
+        Some(_) | None => Vec::new(),
+    };
+    let mut seen = HashSet::new();
+    listed.into_iter().filter(|role| is_role(role) && seen.insert(*role)).map(ToOwned::to_owned).collect()
+}
+
+/// Whether a role could stand alone in a header.
+pub(crate) fn is_role(role: &str) -> bool {
+    !role.is_empty() && role.len() <= MAX_ROLE && !role.chars().any(|one| one == ',' || one.is_control())
+}

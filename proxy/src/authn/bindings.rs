@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use policy::TenantId;
+use policy::{Binding, Bindings, TenantId};
 use serde_json::{Map, Value};
 
 use super::preset::Preset;
@@ -19,65 +19,60 @@ const MAX_TENANTS: usize = 64;
 
 type Claims = Map<String, Value>;
 
-/// A tenant, and what the caller is there.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Binding {
-    pub(super) tenant: TenantId,
-    pub(super) roles: Vec<String>,
-}
-
 /// What a token says of tenants and roles.
 #[derive(Debug, Default)]
-pub(super) struct Bindings {
-    /// Each tenant once.
-    pub(super) held: Vec<Binding>,
+pub(super) struct Said {
+    /// Each tenant once, with the roles held in it.
+    pub(super) bindings: Bindings,
     /// Why they are fewer than one would think, for the log.
     pub(super) remark: Option<&'static str>,
 }
 
-impl Bindings {
-    fn none(remark: &'static str) -> Self {
-        Self { held: Vec::new(), remark: Some(remark) }
+impl Said {
+    fn nothing(remark: &'static str) -> Self {
+        Self { bindings: Bindings::none(), remark: Some(remark) }
     }
 }
 
 /// What these claims say, as far as the provider may speak for it.
-pub(super) fn bindings(claims: &Claims, provider: &Provider) -> Bindings {
+pub(super) fn bindings(claims: &Claims, provider: &Provider) -> Said {
     let map = provider.claims();
-    let mut said = match &map.bindings {
+    let said = match &map.bindings {
         Some(path) => of_each(path.find(claims)),
         None => flat(claims, provider),
     };
-    if let Some(allowed) = provider.tenants() {
-        let before = said.held.len();
-        said.held.retain(|binding| allowed.contains(&binding.tenant));
-        if said.held.len() < before {
-            said.remark = Some("it names a tenant that its provider does not speak for");
-        }
+    let Some(allowed) = provider.tenants() else { return said };
+    let speaks_for = |binding: &&Binding| allowed.contains(binding.tenant());
+    let kept: Vec<Binding> = said.bindings.iter().filter(speaks_for).cloned().collect();
+    if kept.len() == said.bindings.iter().len() {
+        return said;
     }
-    said
+    // INVARIANT: a part of what stood there once stands there once.
+    let bindings = Bindings::of(kept).unwrap_or_default();
+    Said { bindings, remark: Some("it names a tenant that its provider does not speak for") }
 }
 
 /// One tenant, and the list of roles.
-fn flat(claims: &Claims, provider: &Provider) -> Bindings {
+fn flat(claims: &Claims, provider: &Provider) -> Said {
     let map = provider.claims();
     let mut tenants = match &map.tenant {
         None => Vec::new(),
         Some(TenantSource::Fixed(tenant)) => vec![tenant.clone()],
         Some(TenantSource::Claim(path)) => match tenants(path.find(claims), provider.preset()) {
             Some(tenants) => tenants,
-            None => return Bindings::none("it names several tenants, and one list of roles"),
+            None => return Said::nothing("it names several tenants, and one list of roles"),
         },
     };
-    let Some(tenant) = tenants.pop() else { return Bindings::default() };
+    let Some(tenant) = tenants.pop() else { return Said::default() };
     let (roles, remark) = match &map.roles {
-        Some(path) if is_elsewhere(path, claims, provider.preset()) => {
-            (Vec::new(), Some("it has too many groups to name them (`_claim_names`, `hasgroups`), so it proves no role"))
-        }
+        Some(path) if is_elsewhere(path, claims, provider.preset()) => (
+            Vec::new(),
+            Some("it has too many groups to name them (`_claim_names`, `hasgroups`), so it proves no role"),
+        ),
         Some(path) => (roles(path.find(claims)), None),
         None => (Vec::new(), None),
     };
-    Bindings { held: vec![Binding { tenant, roles }], remark }
+    Said { bindings: Bindings::one(Some(tenant), roles), remark }
 }
 
 /// The one tenant of a claim, or none; `None` where there are several.
@@ -99,7 +94,7 @@ fn tenants(claim: Option<&Value>, preset: Preset) -> Option<Vec<TenantId>> {
 }
 
 /// Each tenant with its own roles: an object from tenants to roles, or a list of texts `tenant:role`.
-fn of_each(claim: Option<&Value>) -> Bindings {
+fn of_each(claim: Option<&Value>) -> Said {
     let mut held: BTreeMap<TenantId, Vec<String>> = BTreeMap::new();
     match claim {
         Some(Value::Object(all)) => {
@@ -123,9 +118,11 @@ fn of_each(claim: Option<&Value>) -> Bindings {
         Some(_) | None => {}
     }
     if held.len() > MAX_TENANTS {
-        return Bindings::none("it names more than 64 tenants");
+        return Said::nothing("it names more than 64 tenants");
     }
-    Bindings { held: held.into_iter().map(|(tenant, roles)| Binding { tenant, roles }).collect(), remark: None }
+    // INVARIANT: a map holds each tenant once.
+    let held = held.into_iter().map(|(tenant, roles)| Binding::new(tenant, roles)).collect();
+    Said { bindings: Bindings::of(held).unwrap_or_default(), remark: None }
 }
 
 /// Whether Entra says that the claim is too large for the token, and stands somewhere else.

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use policy::{Claim, Principal, SignIn};
 use serde_json::{Map, Value};
 
-use super::bindings::{Bindings, bindings};
+use super::bindings::bindings;
 use super::fault::TokenFault;
 use super::jwt::Verified;
 use super::provider::{ClaimPath, Provider, SessionSource};
@@ -43,26 +43,16 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
         credential: map.credential.find(claims).and_then(name),
         expires: claims.get("exp").and_then(Value::as_u64),
     };
-    let (tenant, roles) = the_one(bindings(claims, provider));
     Ok(Principal {
         issuer: provider.issuer().to_owned(),
         provider: provider.name().to_owned(),
         subject,
         client: client(claims, provider),
-        tenant,
-        roles,
+        bindings: bindings(claims, provider).bindings,
         claims: extra(&map.extra, claims),
         factors: proof.factors,
         sign_in,
     })
-}
-
-/// The tenant and roles of a caller who has one tenant; several are none, since which one is meant cannot be known.
-fn the_one(mut said: Bindings) -> (Option<policy::TenantId>, Vec<String>) {
-    match (said.held.pop(), said.held.is_empty()) {
-        (Some(binding), true) => (Some(binding.tenant), binding.roles),
-        (Some(_), false) | (None, _) => (None, Vec::new()),
-    }
 }
 
 /// A string that can stand in a header and a record.
@@ -109,7 +99,7 @@ fn claim(value: &Value) -> Option<Claim> {
 
 #[cfg(test)]
 mod tests {
-    use policy::TenantId;
+    use policy::{Bindings, TenantId};
     use serde_json::json;
 
     use super::*;
@@ -129,14 +119,17 @@ mod tests {
         read_with(settings(), changes)
     }
 
+    fn tenant_of(caller: &Principal) -> Option<TenantId> {
+        caller.bindings.only().map(|binding| binding.tenant().clone())
+    }
+
     #[test]
     fn a_caller_has_what_the_token_says() {
         let caller = read(json!({ "azp": "web", "client_id": "other", "amr": ["pwd", "otp"], "auth_time": NOW - 5 }));
         let caller = caller.unwrap();
         assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), (ISSUER, "clinic"));
         assert_eq!((caller.subject.as_str(), caller.client.as_deref()), ("user|1", Some("web")));
-        assert_eq!(caller.tenant, TenantId::parse("clinic-a"));
-        assert_eq!(caller.roles, ["provider"]);
+        assert_eq!(caller.bindings, Bindings::one(TenantId::parse("clinic-a"), vec!["provider".to_owned()]));
         assert!(caller.claims.is_empty());
         assert_eq!(
             (caller.factors.methods, caller.factors.at),
@@ -211,7 +204,7 @@ mod tests {
     #[test]
     fn a_tenant_is_one_or_none() {
         for org in [json!("clinic-a"), json!(["clinic-a"])] {
-            assert_eq!(read(json!({ "org": org })).unwrap().tenant, TenantId::parse("clinic-a"), "{org}");
+            assert_eq!(tenant_of(&read(json!({ "org": org })).unwrap()), TenantId::parse("clinic-a"), "{org}");
         }
         let none = [
             json!(null),
@@ -229,12 +222,12 @@ mod tests {
             json!("x".repeat(129)),
         ];
         for org in none {
-            assert_eq!(read(json!({ "org": org })).unwrap().tenant, None, "{org}");
+            assert_eq!(tenant_of(&read(json!({ "org": org })).unwrap()), None, "{org}");
         }
         let fixed = TenantId::parse("only").unwrap();
         let mut settings = settings();
         settings.claims.tenant = Some(TenantSource::Fixed(fixed.clone()));
-        assert_eq!(read_with(settings, json!({ "org": "other" })).unwrap().tenant, Some(fixed));
+        assert_eq!(tenant_of(&read_with(settings, json!({ "org": "other" })).unwrap()), Some(fixed));
     }
 
     #[test]
@@ -245,12 +238,15 @@ mod tests {
         claims["org"] = Value::Null;
         let token = maker.token_of(r#"{"alg":"EdDSA","kid":"e"}"#, &claims.to_string());
         let verified = verify(&token, &provider, &set_of(&[maker.jwk("e")]), NOW).unwrap();
-        assert_eq!(principal(&verified, &provider).unwrap().tenant, None);
+        assert_eq!(tenant_of(&principal(&verified, &provider).unwrap()), None);
     }
 
     #[test]
     fn roles_are_a_list_of_strings_or_one_string() {
-        let roles = |value: Value| read(json!({ "roles": value })).unwrap().roles;
+        let roles = |value: Value| {
+            let caller = read(json!({ "roles": value })).unwrap();
+            caller.bindings.only().unwrap().roles().to_vec()
+        };
         assert_eq!(roles(json!(["a", "b", "a"])), ["a", "b"]);
         assert_eq!(roles(json!("a")), ["a"]);
         assert_eq!(roles(json!("a b")), ["a b"], "one string is one role");

@@ -23,19 +23,19 @@ mod remember;
 mod store;
 
 pub use algorithm::Algorithm;
-pub use certificate::{Callers, CertificateFault, Grant, NamePattern, Presented};
-pub use claims::principal;
 pub(crate) use bindings::is_role;
+pub use certificate::{Callers, CertificateFault, Grant, NamePattern, Presented};
 pub(crate) use claims::assumed;
+pub use claims::principal;
 pub use factors::FactorRule;
 pub use fault::{TokenFault, TokenPart};
 pub use fetch::{FetchFault, Source, SourceFault};
 pub use json::JsonFault;
+pub(crate) use json::object;
 pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, fetch_once, keep_fresh};
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
-pub(crate) use json::object;
 pub use preset::{KnownAudience, KnownClients, KnownCookie, Preset, Profile, TokenKind};
 pub use provider::{
     ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, SessionSource, TenantSource,

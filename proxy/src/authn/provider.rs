@@ -335,7 +335,11 @@ impl Provider {
 
     pub(super) fn allows_type(&self, typ: Option<&str>) -> bool {
         let typ = typ.map_or_else(|| "jwt".to_owned(), bare_type);
-        if self.settings.types.is_empty() { matches!(typ.as_str(), "jwt" | "at+jwt") } else { self.settings.types.contains(&typ) }
+        if self.settings.types.is_empty() {
+            matches!(typ.as_str(), "jwt" | "at+jwt")
+        } else {
+            self.settings.types.contains(&typ)
+        }
     }
 
     /// The contexts that prove something.

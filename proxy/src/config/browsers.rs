@@ -113,8 +113,10 @@ fn renamed(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<Renamed> {
             let message = format!("some readers take `{}` and `{}` for one cookie", other.app, one.app);
             faults.at(name.span, "cookie", message, "give one of them another name in the application");
         }
-        let places =
-            config.providers.iter().flat_map(|(id, one)| one.token.iter().flatten().map(move |place| (id, &place.value)));
+        let places = config
+            .providers
+            .iter()
+            .flat_map(|(id, one)| one.token.iter().flatten().map(move |place| (id, &place.value)));
         let cookie = |place: &RawPlace| match place {
             RawPlace::Header(_) => false,
             RawPlace::Cookie(name) | RawPlace::CookieChunks(name) => *name == one.browser,

@@ -96,7 +96,8 @@ fn one(
     let places = places(raw, identity, faults);
     let map = claims::claims(raw, faults);
     let tenants = claims::tenants(raw, faults);
-    let leeway = raw.leeway.as_ref().and_then(|leeway| period(leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults));
+    let leeway =
+        raw.leeway.as_ref().and_then(|leeway| period(leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults));
     let contexts = authn::Contexts {
         two_factors: contexts(raw.acr.iter().flat_map(|acr| &acr.mfa), profile, faults),
         phishing_resistant: contexts(raw.acr.iter().flat_map(|acr| &acr.phishing_resistant), profile, faults),

@@ -56,7 +56,9 @@ pub(super) fn plain(headers: &HeaderMap, name: &str) -> Result<Option<String>, R
         }
     }
     if found.is_none() && in_pieces {
-        return Err(fault("the cookie stands in pieces: as those of Auth0 and NextAuth, it is encrypted for the application"));
+        return Err(fault(
+            "the cookie stands in pieces: as those of Auth0 and NextAuth, it is encrypted for the application",
+        ));
     }
     Ok(found)
 }
@@ -100,7 +102,8 @@ pub(super) fn chunks(headers: &HeaderMap, name: &str) -> Result<Option<String>, 
 fn token(text: String) -> Result<String, Rejection> {
     let Some(encoded) = text.strip_prefix(ENCODED) else { return Ok(text) };
     let decoded = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| fault("the session is not canonical base64url"))?;
-    let session = authn::object(&decoded, MAX_VALUES).map_err(|_| fault("the session is not an acceptable JSON object"))?;
+    let session =
+        authn::object(&decoded, MAX_VALUES).map_err(|_| fault("the session is not an acceptable JSON object"))?;
     match session.get("access_token") {
         Some(Value::String(token)) if !token.is_empty() => Ok(token.clone()),
         Some(_) | None => Err(fault("the session holds no access token")),
@@ -195,7 +198,15 @@ mod tests {
             ENCODED.to_owned(),
         ];
         let odd: Vec<String> = odd.iter().map(|value| format!("sb={value}")).collect();
-        let gaps = ["sb.1=a", "sb.0=a; sb.2=b", "sb.00=a", "sb.0=a; sb.01=b", "sb.0=a; sb.0=a", "sb__0=a", "sb.99999999999999999999=a"];
+        let gaps = [
+            "sb.1=a",
+            "sb.0=a; sb.2=b",
+            "sb.00=a",
+            "sb.0=a; sb.01=b",
+            "sb.0=a; sb.0=a",
+            "sb__0=a",
+            "sb.99999999999999999999=a",
+        ];
         let all = [many.as_str(), &twice, &mixed, &long, &deep].into_iter().chain(odd.iter().map(String::as_str));
         for line in all.chain(gaps) {
             let refused = read(&[line]);

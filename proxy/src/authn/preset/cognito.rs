@@ -42,12 +42,13 @@ pub(super) const PROFILE: Profile = Profile {
 };
 
 fn check_issuer(issuer: &str) -> Result<(), &'static str> {
-    let form = "write `https://cognito-idp.REGION.amazonaws.com/POOL`, or the pool's other issuer with `issuer-cognito-idp`";
+    let form =
+        "write `https://cognito-idp.REGION.amazonaws.com/POOL`, or the pool's other issuer with `issuer-cognito-idp`";
     let parts = issuer::public(issuer).ok_or(form)?;
     let host = parts.host.strip_prefix("issuer-").unwrap_or(parts.host);
-    let region = host.strip_prefix("cognito-idp.").and_then(|rest| {
-        rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn"))
-    });
+    let region = host
+        .strip_prefix("cognito-idp.")
+        .and_then(|rest| rest.strip_suffix(".amazonaws.com").or_else(|| rest.strip_suffix(".amazonaws.com.cn")));
     let pool = parts.path.strip_prefix('/').filter(|pool| !pool.contains('/'));
     match (region, pool.and_then(|pool| pool.split_once('_'))) {
         (Some(region), Some((of, name))) if !region.contains('.') && of == region && !name.is_empty() => Ok(()),

@@ -42,7 +42,8 @@ pub(super) const PROFILE: Profile = Profile {
 };
 
 fn check_issuer(issuer: &str) -> Result<(), &'static str> {
-    let form = "write `https://HOST/realms/REALM`, without a slash at its end; before Keycloak 17 it was `/auth/realms/REALM`";
+    let form =
+        "write `https://HOST/realms/REALM`, without a slash at its end; before Keycloak 17 it was `/auth/realms/REALM`";
     let realm = issuer::parts(issuer).and_then(|parts| parts.path.rsplit_once("/realms/"));
     realm.filter(|(_, realm)| !realm.is_empty() && !realm.contains('/')).map(|_| ()).ok_or(form)
 }

@@ -7,12 +7,23 @@ const ISSUERS: [(Preset, &[&str], &[&str]); 9] = [
     (
         Preset::Auth0,
         &["https://clinic.eu.auth0.com/", "https://login.clinic.example/"],
-        &["https://clinic.eu.auth0.com", "http://clinic.eu.auth0.com/", "https://clinic.eu.auth0.com/x/", "clinic.eu.auth0.com/", ""],
+        &[
+            "https://clinic.eu.auth0.com",
+            "http://clinic.eu.auth0.com/",
+            "https://clinic.eu.auth0.com/x/",
+            "clinic.eu.auth0.com/",
+            "",
+        ],
     ),
     (
         Preset::Clerk,
         &["https://clerk.clinic.example", "https://happy-otter-1.clerk.accounts.dev"],
-        &["https://clerk.clinic.example/", "http://clerk.clinic.example", "https://clerk.clinic.example/v1", "clerk.clinic.example"],
+        &[
+            "https://clerk.clinic.example/",
+            "http://clerk.clinic.example",
+            "https://clerk.clinic.example/v1",
+            "clerk.clinic.example",
+        ],
     ),
     (
         Preset::Cognito,
@@ -47,21 +58,43 @@ const ISSUERS: [(Preset, &[&str], &[&str]); 9] = [
     (
         Preset::Firebase,
         &["https://securetoken.google.com/clinic-1"],
-        &["https://securetoken.google.com/", "https://securetoken.google.com/clinic-1/", "https://session.firebase.google.com/clinic-1"],
+        &[
+            "https://securetoken.google.com/",
+            "https://securetoken.google.com/clinic-1/",
+            "https://session.firebase.google.com/clinic-1",
+        ],
     ),
     (
         Preset::Keycloak,
-        &["https://id.clinic.example/realms/clinic", "https://id.clinic.example/auth/realms/clinic", "http://localhost:8080/realms/dev"],
-        &["https://id.clinic.example/realms/clinic/", "https://id.clinic.example/realms/", "https://id.clinic.example", "https://id.clinic.example/realms/a/b"],
+        &[
+            "https://id.clinic.example/realms/clinic",
+            "https://id.clinic.example/auth/realms/clinic",
+            "http://localhost:8080/realms/dev",
+        ],
+        &[
+            "https://id.clinic.example/realms/clinic/",
+            "https://id.clinic.example/realms/",
+            "https://id.clinic.example",
+            "https://id.clinic.example/realms/a/b",
+        ],
     ),
     (
         Preset::Okta,
         &["https://clinic.okta.com/oauth2/default", "https://login.clinic.example/oauth2/aus1a2b3c"],
-        &["https://clinic.okta.com", "https://clinic.okta.com/oauth2", "https://clinic.okta.com/oauth2/default/", "http://clinic.okta.com/oauth2/default"],
+        &[
+            "https://clinic.okta.com",
+            "https://clinic.okta.com/oauth2",
+            "https://clinic.okta.com/oauth2/default/",
+            "http://clinic.okta.com/oauth2/default",
+        ],
     ),
     (
         Preset::Supabase,
-        &["https://abcdefghij.supabase.co/auth/v1", "https://db.clinic.example/auth/v1", "http://127.0.0.1:54321/auth/v1"],
+        &[
+            "https://abcdefghij.supabase.co/auth/v1",
+            "https://db.clinic.example/auth/v1",
+            "http://127.0.0.1:54321/auth/v1",
+        ],
         &["https://abcdefghij.supabase.co", "https://abcdefghij.supabase.co/auth/v1/", "supabase", "supabase-demo"],
     ),
     (Preset::Generic, &["https://issuer.example", "urn:issuer", "anything"], &[]),
@@ -73,7 +106,8 @@ fn an_issuer_has_the_form_of_its_kind() {
         for issuer in right {
             assert_eq!((preset.profile().check_issuer)(issuer), Ok(()), "{preset:?}: {issuer}");
         }
-        let more = ["https://user@clinic.example/", "https://clinic.example/?a", "https:///realms/x", "https://a b/realms/x"];
+        let more =
+            ["https://user@clinic.example/", "https://clinic.example/?a", "https:///realms/x", "https://a b/realms/x"];
         for issuer in wrong.iter().chain(more.iter().filter(|_| preset != Preset::Generic)) {
             assert!((preset.profile().check_issuer)(issuer).is_err(), "{preset:?}: {issuer}");
         }

@@ -10,16 +10,8 @@ use super::raw::RawProvider;
 use crate::authn::{ClaimMap, ClaimPath, SessionSource, TenantSource};
 
 /// Names that a provider gives to somebody else one day, or lets people choose.
-const CHANGING: [&str; 8] = [
-    "email",
-    "emails",
-    "upn",
-    "preferred_username",
-    "unique_name",
-    "nickname",
-    "phone_number",
-    "name",
-];
+const CHANGING: [&str; 8] =
+    ["email", "emails", "upn", "preferred_username", "unique_name", "nickname", "phone_number", "name"];
 /// The most tenants that a provider may list.
 const MOST_TENANTS: usize = 1_024;
 
@@ -80,7 +72,12 @@ fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) 
     let last = path.steps().pop().unwrap_or_default();
     if CHANGING.contains(&last.as_str()) {
         let message = format!("`{last}` can be somebody else's one day, so it identifies nobody");
-        faults.at(written.span, "claim", message, "leave it out for `sub`, or name the provider's own id, such as `oid`");
+        faults.at(
+            written.span,
+            "claim",
+            message,
+            "leave it out for `sub`, or name the provider's own id, such as `oid`",
+        );
     }
     path
 }

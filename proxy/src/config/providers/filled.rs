@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use policy::units::Period;
 use policy::Spanned;
+use policy::units::Period;
 
 use super::raw::{RawContexts, RawJwks, RawPlace, RawProvider};
 use crate::authn::{KnownAudience, KnownCookie, Profile};

@@ -22,17 +22,33 @@ fn believed() -> Proved {
 fn auth0_is_believed_for_what_it_says() {
     Row::new(KEYS, good()).holds(vec![
         ("an access token without `amr` shows no factor", json!({}), Proves(believed())),
-        ("`acr` proves nothing until it is listed", json!({ "acr": "http://schemas.openid.net/pape/policies/2007/06/multi-factor" }), Proves(believed())),
+        (
+            "`acr` proves nothing until it is listed",
+            json!({ "acr": "http://schemas.openid.net/pape/policies/2007/06/multi-factor" }),
+            Proves(believed()),
+        ),
         ("one method is one factor", json!({ "amr": ["pwd"] }), Proves(believed())),
         ("a text is no list of methods", json!({ "amr": "mfa" }), Proves(believed())),
-        ("`mfa` in `amr` is two factors of unknown age", json!({ "amr": ["mfa"] }), Proves(Proved { two: Some(None), ..believed() })),
+        (
+            "`mfa` in `amr` is two factors of unknown age",
+            json!({ "amr": ["mfa"] }),
+            Proves(Proved { two: Some(None), ..believed() }),
+        ),
         (
             "`mfa` with `auth_time`",
             json!({ "amr": ["mfa"], "auth_time": NOW - 60, "sid": "s1" }),
             Proves(Proved { two: Some(Some(NOW - 60)), signed_in: Some(NOW - 60), session: Some("s1"), ..believed() }),
         ),
-        ("the organisation's name is no tenant", json!({ "org_id": null, "org_name": "clinic-a" }), Proves(Proved { tenant: None, roles: vec![], ..believed() })),
-        ("what people write themselves is no role", json!({ "permissions": null, "user_metadata": { "permissions": ["admin"] } }), Proves(Proved { roles: vec![], ..believed() })),
+        (
+            "the organisation's name is no tenant",
+            json!({ "org_id": null, "org_name": "clinic-a" }),
+            Proves(Proved { tenant: None, roles: vec![], ..believed() }),
+        ),
+        (
+            "what people write themselves is no role",
+            json!({ "permissions": null, "user_metadata": { "permissions": ["admin"] } }),
+            Proves(Proved { roles: vec![], ..believed() }),
+        ),
         ("an ID token, by its nonce", json!({ "nonce": "n" }), Refused("ID token")),
         ("an ID token, by its hash", json!({ "at_hash": "h" }), Refused("ID token")),
         ("an ID token, by its audience", json!({ "aud": "web" }), Refused("`aud`")),
@@ -45,7 +61,9 @@ fn auth0_is_believed_for_what_it_says() {
 
 #[test]
 fn auth0_shows_factors_in_a_claim_of_an_action() {
-    let keys = format!("{KEYS}\nclients: [web]\nclaims: {{ amr: \"https://clinic.example/amr\", auth_time: \"https://clinic.example/at\" }}");
+    let keys = format!(
+        "{KEYS}\nclients: [web]\nclaims: {{ amr: \"https://clinic.example/amr\", auth_time: \"https://clinic.example/at\" }}"
+    );
     Row::new(&keys, good()).holds(vec![
         (
             "the claim that is named",

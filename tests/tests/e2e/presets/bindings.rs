@@ -25,7 +25,16 @@ fn each_tenant_has_its_own_roles() {
         ("roles of another form", clinics(json!({ "a": { "admin": true } })), Proves(of("a", &[]))),
         ("roles that are not all texts", clinics(json!({ "a": ["admin", 1] })), Proves(of("a", &[]))),
         ("a tenant of no name", clinics(json!({ "a b": ["admin"], "a": ["lab"] })), Proves(of("a", &["lab"]))),
-        ("several", clinics(json!({ "a": ["admin"], "b": ["lab"] })), Proves(Proved::default())),
+        (
+            "several",
+            clinics(json!({ "a": ["admin"], "b": ["lab"] })),
+            Proves(Proved { besides: vec![("b", vec!["lab"])], ..of("a", &["admin"]) }),
+        ),
+        (
+            "too many",
+            clinics((0..65).map(|at| (format!("t{at}"), json!([]))).collect::<serde_json::Map<_, _>>().into()),
+            Proves(Proved::default()),
+        ),
         ("none", clinics(json!({})), Proves(Proved::default())),
         ("not there", json!({}), Proves(Proved::default())),
         ("pairs", clinics(json!(["a:admin", "a:lab", "a:lab", "other"])), Proves(of("a", &["admin", "lab"]))),

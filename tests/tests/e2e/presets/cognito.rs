@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\nclients: [web]";
+const KEYS: &str =
+    "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\nclients: [web]";
 
 fn good() -> Value {
     json!({
@@ -30,19 +31,47 @@ fn cognito_is_believed_for_what_it_says() {
         ("an access token has no audience", json!({}), Proves(believed())),
         ("it shows no factor", json!({ "amr": null, "acr": null }), Proves(believed())),
         ("a level proves nothing until it is listed", json!({ "acr": "urn:cognito:loa:3" }), Proves(believed())),
-        ("methods that a trigger has added", json!({ "amr": ["pwd", "otp", "mfa"] }), Proves(Proved { two: Some(Some(NOW - 60)), ..believed() })),
-        ("an ID token in its place", json!({ "token_use": "id", "aud": "web", "client_id": null }), Refused("ID token")),
+        (
+            "methods that a trigger has added",
+            json!({ "amr": ["pwd", "otp", "mfa"] }),
+            Proves(Proved { two: Some(Some(NOW - 60)), ..believed() }),
+        ),
+        (
+            "an ID token in its place",
+            json!({ "token_use": "id", "aud": "web", "client_id": null }),
+            Refused("ID token"),
+        ),
         ("an ID token that names a client too", json!({ "token_use": "id", "aud": "web" }), Refused("ID token")),
         ("a token of no kind", json!({ "token_use": null }), Refused("neither")),
         ("a refresh token", json!({ "token_use": "refresh" }), Refused("neither")),
         ("another app client of the pool", json!({ "client_id": "other" }), Refused("`clients`")),
         ("no app client", json!({ "client_id": null }), Refused("`clients`")),
         ("an audience in its place", json!({ "client_id": null, "aud": "web" }), Refused("`clients`")),
-        ("another pool", json!({ "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_other" }), Refused("`iss`")),
-        ("the pool's other issuer", json!({ "iss": "https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE" }), Refused("`iss`")),
-        ("groups that name no clinic", json!({ "cognito:groups": ["provider"] }), Proves(Proved { tenant: None, roles: vec![], ..believed() })),
-        ("groups of two clinics", json!({ "cognito:groups": ["clinic-a:provider", "clinic-b:admin"] }), Proves(Proved { tenant: None, roles: vec![], ..believed() })),
-        ("an attribute is no tenant", json!({ "cognito:groups": null, "custom:tenant": "clinic-a" }), Proves(Proved { tenant: None, roles: vec![], ..believed() })),
+        (
+            "another pool",
+            json!({ "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_other" }),
+            Refused("`iss`"),
+        ),
+        (
+            "the pool's other issuer",
+            json!({ "iss": "https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE" }),
+            Refused("`iss`"),
+        ),
+        (
+            "groups that name no clinic",
+            json!({ "cognito:groups": ["provider"] }),
+            Proves(Proved { tenant: None, roles: vec![], ..believed() }),
+        ),
+        (
+            "groups of two clinics",
+            json!({ "cognito:groups": ["clinic-a:provider", "clinic-b:admin"] }),
+            Proves(Proved { roles: vec!["provider"], besides: vec![("clinic-b", vec!["admin"])], ..believed() }),
+        ),
+        (
+            "an attribute is no tenant",
+            json!({ "cognito:groups": null, "custom:tenant": "clinic-a" }),
+            Proves(Proved { tenant: None, roles: vec![], ..believed() }),
+        ),
     ]);
 }
 
@@ -56,7 +85,11 @@ fn cognito_shows_factors_in_id_tokens() {
     let believed = || Proved { roles: vec!["provider"], ..believed() };
     Row::new(&keys, id).holds(vec![
         ("an ID token", json!({}), Proves(believed())),
-        ("a level that is listed", json!({ "acr": "urn:cognito:loa:3" }), Proves(Proved { two: Some(Some(NOW - 60)), ..believed() })),
+        (
+            "a level that is listed",
+            json!({ "acr": "urn:cognito:loa:3" }),
+            Proves(Proved { two: Some(Some(NOW - 60)), ..believed() }),
+        ),
         ("a level below", json!({ "acr": "urn:cognito:loa:2" }), Proves(believed())),
         ("an ID token for another client", json!({ "aud": "other" }), Refused("`clients`")),
         ("an ID token for several", json!({ "aud": ["web"] }), Refused("`clients`")),

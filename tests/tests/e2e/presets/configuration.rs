@@ -24,10 +24,10 @@ const AUTH0: &str = "preset: auth0\nissuer: https://clinic.eu.auth0.com/\naudien
 const CLERK: &str = "preset: clerk\nissuer: https://clerk.clinic.example\nclients: [https://clinic.example]";
 const KEYCLOAK: &str = "preset: keycloak\nissuer: https://id.clinic.example/realms/clinic";
 const OKTA: &str = "preset: okta\nissuer: https://clinic.okta.com/oauth2/default\naudience: [\"api://default\"]";
-const COGNITO: &str = "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\nclients: [web]";
+const COGNITO: &str =
+    "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\nclients: [web]";
 const FIREBASE: &str = "preset: firebase\nissuer: https://securetoken.google.com/clinic-1";
-const ENTRA: &str =
-    "preset: entra\nissuer: https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0\naudience: [api]";
+const ENTRA: &str = "preset: entra\nissuer: https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0\naudience: [api]";
 const GENERIC: &str = "issuer: https://issuer.example\njwks: { file: jwks.json }";
 
 #[test]
@@ -66,10 +66,20 @@ fn what_a_preset_cannot_know_has_to_be_written() {
             format!("{OKTA}\ntenant: a\nacr: {{ mfa: [\"urn:okta:loa:2fa:any:ifpossible\"] }}"),
             "proves no second factor",
         ),
-        ("preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\ntenant: a".to_owned(), "list the app clients"),
+        (
+            "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\ntenant: a"
+                .to_owned(),
+            "list the app clients",
+        ),
         (COGNITO.to_owned(), "cognito:groups"),
-        ("preset: entra\nissuer: https://login.microsoftonline.com/common/v2.0\naudience: [api]".to_owned(), "nobody's issuer"),
-        ("preset: firebase\nissuer: https://session.firebase.google.com/clinic-1".to_owned(), "published as certificates"),
+        (
+            "preset: entra\nissuer: https://login.microsoftonline.com/common/v2.0\naudience: [api]".to_owned(),
+            "nobody's issuer",
+        ),
+        (
+            "preset: firebase\nissuer: https://session.firebase.google.com/clinic-1".to_owned(),
+            "published as certificates",
+        ),
         (SUPABASE.to_owned(), "/app_metadata/clinic"),
         (format!("{SUPABASE}\nclaims: {{ tenant: /user_metadata/clinic }}"), "write about themselves"),
         (format!("{SUPABASE}\nclaims: {{ tenant: a, npi: /user_metadata/npi }}"), "write about themselves"),
@@ -89,7 +99,10 @@ fn what_a_preset_cannot_know_has_to_be_written() {
         (format!("{GENERIC}\naudience: [a]\ntenants: [\"b c\"]\nclaims: {{ tenant: t }}"), "no name for a tenant"),
         (format!("{GENERIC}\naudience: [a]\nclaims: {{ bindings: b, roles: r }}"), "exclude each other"),
         (format!("{GENERIC}\naudience: [a]\ntenant: a\nclaims: {{ bindings: b }}"), "exclude each other"),
-        (format!("{GENERIC}\naudience: [a]\ntenant: a\ntoken: [{{ cookie_chunks: \"a b\" }}]"), "no token can be in this place"),
+        (
+            format!("{GENERIC}\naudience: [a]\ntenant: a\ntoken: [{{ cookie_chunks: \"a b\" }}]"),
+            "no token can be in this place",
+        ),
     ] {
         let shown = faults(&files(&keys).path("config.yaml"));
         assert!(shown.contains(said), "{keys}\n{said}\n{shown}");

@@ -33,24 +33,44 @@ fn entra_is_believed_for_what_it_says() {
         ("an access token of version 2", json!({}), Proves(believed())),
         ("a context that was met", json!({ "acrs": ["c1"] }), Proves(two())),
         ("one of several contexts", json!({ "acrs": ["c9", "c1"] }), Proves(two())),
-        ("the stricter of two contexts", json!({ "acrs": ["c1", "c2"] }), Proves(Proved { unphishable: true, ..two() })),
+        (
+            "the stricter of two contexts",
+            json!({ "acrs": ["c1", "c2"] }),
+            Proves(Proved { unphishable: true, ..two() }),
+        ),
         ("a context that is not listed", json!({ "acrs": ["c9"] }), Proves(believed())),
         ("contexts that are no list", json!({ "acrs": "c1" }), Proves(believed())),
         ("contexts that are not all texts", json!({ "acrs": ["c1", 1] }), Proves(believed())),
         ("`acr` of 1 is no second factor", json!({ "acr": "1" }), Proves(believed())),
         ("what the client can do is no factor", json!({ "xms_cc": ["cp1"] }), Proves(believed())),
-        ("a time that is asked for", json!({ "acrs": ["c1"], "auth_time": NOW - 9 }), Proves(Proved { two: Some(Some(NOW - 9)), signed_in: Some(NOW - 9), ..believed() })),
+        (
+            "a time that is asked for",
+            json!({ "acrs": ["c1"], "auth_time": NOW - 9 }),
+            Proves(Proved { two: Some(Some(NOW - 9)), signed_in: Some(NOW - 9), ..believed() }),
+        ),
         ("an ID token: no `scp`", json!({ "scp": null, "azpacr": null }), Refused("ID token")),
         ("an ID token, by its nonce", json!({ "nonce": "n" }), Refused("ID token")),
         ("another directory, signed by the same keys", json!({ "tid": OTHER }), Refused("`tid`")),
-        ("another directory's issuer", json!({ "iss": format!("https://login.microsoftonline.com/{OTHER}/v2.0"), "tid": OTHER }), Refused("`iss`")),
+        (
+            "another directory's issuer",
+            json!({ "iss": format!("https://login.microsoftonline.com/{OTHER}/v2.0"), "tid": OTHER }),
+            Refused("`iss`"),
+        ),
         ("version 1 under the issuer of version 2", json!({ "ver": "1.0" }), Refused("`ver`")),
-        ("the issuer of version 1", json!({ "iss": format!("https://sts.windows.net/{DIRECTORY}/"), "ver": "1.0" }), Refused("`iss`")),
+        (
+            "the issuer of version 1",
+            json!({ "iss": format!("https://sts.windows.net/{DIRECTORY}/"), "ver": "1.0" }),
+            Refused("`iss`"),
+        ),
         ("no version", json!({ "ver": null }), Refused("`ver`")),
         ("another API", json!({ "aud": "00000003-0000-0000-c000-000000000000" }), Refused("`aud`")),
         ("a token for a key of its own", json!({ "cnf": { "kid": "k" } }), Refused("`cnf`")),
         ("a name that changes is nobody", json!({ "sub": null, "upn": "ada@clinic.example" }), Refused("`sub`")),
-        ("groups are no roles where `roles` are", json!({ "roles": null, "groups": ["g1"] }), Proves(Proved { roles: vec![], ..believed() })),
+        (
+            "groups are no roles where `roles` are",
+            json!({ "roles": null, "groups": ["g1"] }),
+            Proves(Proved { roles: vec![], ..believed() }),
+        ),
     ]);
 }
 
@@ -61,10 +81,22 @@ fn entra_proves_no_role_by_groups_that_stand_elsewhere() {
     let none = || Proved { roles: vec![], ..believed() };
     row.holds(vec![
         ("groups that fit", json!({ "groups": ["g1"] }), Proves(groups)),
-        ("too many, said by a place", json!({ "_claim_names": { "groups": "src1" }, "_claim_sources": { "src1": {} } }), Proves(none())),
-        ("too many, and some all the same", json!({ "groups": ["g1"], "_claim_names": { "groups": "src1" } }), Proves(none())),
+        (
+            "too many, said by a place",
+            json!({ "_claim_names": { "groups": "src1" }, "_claim_sources": { "src1": {} } }),
+            Proves(none()),
+        ),
+        (
+            "too many, and some all the same",
+            json!({ "groups": ["g1"], "_claim_names": { "groups": "src1" } }),
+            Proves(none()),
+        ),
         ("too many, said by a word", json!({ "groups": ["g1"], "hasgroups": true }), Proves(none())),
-        ("too many, said by a word of the wrong form", json!({ "groups": ["g1"], "hasgroups": "true" }), Proves(none())),
+        (
+            "too many, said by a word of the wrong form",
+            json!({ "groups": ["g1"], "hasgroups": "true" }),
+            Proves(none()),
+        ),
     ]);
 }
 

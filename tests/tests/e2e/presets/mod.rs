@@ -35,6 +35,8 @@ struct Row {
 struct Proved {
     tenant: Option<&'static str>,
     roles: Vec<&'static str>,
+    /// More tenants, each with its roles.
+    besides: Vec<(&'static str, Vec<&'static str>)>,
     /// Whether there are two factors, and when they were shown.
     two: Option<Option<u64>>,
     unphishable: bool,
@@ -56,7 +58,8 @@ impl Row {
     /// The provider `keys` (YAML, one key a line), and the claims of a good token.
     fn new(keys: &str, good: Value) -> Self {
         let keys = format!("{keys}\n{OURS}");
-        let lines: Vec<String> = keys.lines().filter(|line| !line.is_empty()).map(|line| format!("    {line}")).collect();
+        let lines: Vec<String> =
+            keys.lines().filter(|line| !line.is_empty()).map(|line| format!("    {line}")).collect();
         let provider = format!("tenant: a\n  row:\n{}", lines.join("\n"));
         let files = Files::write(&Setup { provider, ..Setup::default() }, "127.0.0.1:9".parse().unwrap());
         let plan = anteroom::config::prepare(&files.path("config.yaml"))
@@ -104,12 +107,12 @@ impl Row {
 const OURS: &str = "jwks: { file: jwks.json }\nalgorithms: [ES256]";
 
 /// What a principal proves, as text, in the order of [`Proved`].
-fn proved(principal: &Principal) -> [String; 6] {
+fn proved(principal: &Principal) -> [String; 5] {
     let factors = &principal.factors;
     let two = factors.are_two().then_some(factors.at);
+    let bindings: Vec<_> = principal.bindings.iter().map(|one| (one.tenant().as_str(), one.roles())).collect();
     [
-        format!("{:?}", principal.tenant.as_ref().map(policy::TenantId::as_str)),
-        format!("{:?}", principal.roles),
+        format!("{bindings:?}"),
         format!("{two:?}"),
         factors.resist_phishing().to_string(),
         format!("{:?}", principal.sign_in.at),
@@ -117,10 +120,11 @@ fn proved(principal: &Principal) -> [String; 6] {
     ]
 }
 
-fn shown(expected: &Proved) -> [String; 6] {
+fn shown(expected: &Proved) -> [String; 5] {
+    let mut bindings: Vec<_> = expected.tenant.map(|tenant| (tenant, expected.roles.clone())).into_iter().collect();
+    bindings.extend(expected.besides.clone());
     [
-        format!("{:?}", expected.tenant),
-        format!("{:?}", expected.roles),
+        format!("{bindings:?}"),
         format!("{:?}", expected.two),
         expected.unphishable.to_string(),
         format!("{:?}", expected.signed_in),

@@ -58,7 +58,8 @@ fn clerk(gate: &Gate, subject: &str) -> String {
 #[tokio::test]
 async fn a_session_of_supabase_in_pieces_is_believed_and_goes_no_further() {
     let gate = gate(&format!("{SUPABASE}\n{OURS}"));
-    let session = json!({ "access_token": supabase(&gate), "refresh_token": "secret", "user": { "id": "ada.example" } });
+    let session =
+        json!({ "access_token": supabase(&gate), "refresh_token": "secret", "user": { "id": "ada.example" } });
     let value = format!("base64-{}", URL_SAFE_NO_PAD.encode(session.to_string()));
     let pieces: Vec<&str> = value.as_bytes().chunks(3_180).map(|piece| std::str::from_utf8(piece).unwrap()).collect();
     assert!(pieces.len() > 1);

@@ -9,8 +9,9 @@ use std::collections::{BTreeMap, HashSet};
 use policy::{Binding, Bindings, TenantId};
 use serde_json::{Map, Value};
 
+use super::claim_map::{ClaimPath, TenantSource};
 use super::preset::Preset;
-use super::provider::{ClaimPath, Provider, TenantSource};
+use super::provider::Provider;
 
 /// The longest role, in bytes.
 const MAX_ROLE: usize = 128;
@@ -150,4 +151,57 @@ fn roles(claim: Option<&Value>) -> Vec<String> {
 /// Whether a role could stand alone in a header.
 pub(crate) fn is_role(role: &str) -> bool {
     !role.is_empty() && role.len() <= MAX_ROLE && !role.chars().any(|one| one == ',' || one.is_control())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::authn::signing::settings;
+    use crate::authn::{ClaimMap, ProviderSettings};
+
+    fn said(changed: ProviderSettings, claims: Value) -> Said {
+        bindings(claims.as_object().unwrap(), &Provider::new(changed).unwrap())
+    }
+
+    #[test]
+    fn what_counts_for_nothing_is_said_in_the_log() {
+        let mut entra = ProviderSettings { preset: Preset::Entra, ..settings() };
+        entra.claims.roles = ClaimPath::parse("groups");
+        let elsewhere = said(entra.clone(), json!({ "org": "a", "groups": ["g"], "hasgroups": true }));
+        assert!(elsewhere.remark.is_some_and(|remark| remark.contains("hasgroups")), "{elsewhere:?}");
+        assert_eq!(elsewhere.bindings, Bindings::one(TenantId::parse("a"), Vec::new()));
+        assert_eq!(said(entra, json!({ "org": "a", "groups": ["g"] })).remark, None);
+
+        let several = said(settings(), json!({ "org": ["a", "b"], "roles": ["admin"] }));
+        assert!(several.remark.is_some() && several.bindings.is_empty(), "{several:?}");
+
+        let own = ProviderSettings { tenants: Some(TenantId::parse("a").into_iter().collect()), ..settings() };
+        let foreign = said(own.clone(), json!({ "org": "b", "roles": ["admin"] }));
+        assert!(foreign.remark.is_some() && foreign.bindings.is_empty(), "{foreign:?}");
+        assert_eq!(said(own, json!({ "org": "a" })).remark, None);
+
+        let claims = ClaimMap { bindings: ClaimPath::parse("clinics"), ..ClaimMap::default() };
+        let many: Map<String, Value> = (0..=MAX_TENANTS).map(|at| (format!("t{at}"), json!([]))).collect();
+        let many = said(ProviderSettings { claims, ..settings() }, json!({ "clinics": many }));
+        assert!(many.remark.is_some() && many.bindings.is_empty());
+    }
+
+    #[test]
+    fn only_entra_and_keycloak_have_forms_of_their_own() {
+        let roles = ProviderSettings {
+            claims: ClaimMap { roles: ClaimPath::parse("groups"), ..settings().claims },
+            ..settings()
+        };
+        let kept =
+            said(roles, json!({ "org": "a", "groups": ["g"], "hasgroups": true, "_claim_names": { "groups": "x" } }));
+        assert_eq!((kept.bindings, kept.remark), (Bindings::one(TenantId::parse("a"), vec!["g".to_owned()]), None));
+        assert!(said(settings(), json!({ "org": { "a": {} } })).bindings.is_empty());
+        let keycloak = ProviderSettings { preset: Preset::Keycloak, ..settings() };
+        assert_eq!(
+            said(keycloak, json!({ "org": { "a": {} } })).bindings,
+            Bindings::one(TenantId::parse("a"), Vec::new())
+        );
+    }
 }

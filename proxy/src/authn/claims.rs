@@ -9,9 +9,10 @@ use policy::{Claim, Principal, SignIn};
 use serde_json::{Map, Value};
 
 use super::bindings::bindings;
+use super::claim_map::{ClaimPath, SessionSource};
 use super::fault::TokenFault;
 use super::jwt::Verified;
-use super::provider::{ClaimPath, Provider, SessionSource};
+use super::provider::Provider;
 
 /// The longest subject or client, in bytes.
 const MAX_NAME: usize = 256;
@@ -103,8 +104,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::authn::TenantSource;
     use crate::authn::factors::MAX_METHODS;
-    use crate::authn::provider::TenantSource;
     use crate::authn::signing::{ISSUER, Maker, NOW, set_of, settings};
     use crate::authn::{Contexts, ProviderSettings, verify};
 

@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::claim_map::ClaimPath;
 use super::claims::name;
-use super::provider::{ClaimPath, Provider};
+use super::provider::Provider;
 
 /// The most methods or contexts that are read; RFC 8176 names about twenty.
 pub(super) const MAX_METHODS: usize = 32;

@@ -18,7 +18,7 @@ pub(super) const PROFILE: Profile = Profile {
     issuers: "`https://securetoken.google.com/PROJECT`",
     check_issuer,
     keys: |_| {
-        Some("https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com".to_owned())
+        Some("https://www.googleapis.com/service_accounts/v1/jwk/securetoken%40system.gserviceaccount.com".to_owned())
     },
     audience: KnownAudience::OfIssuer(|issuer| project(issuer).map(ToOwned::to_owned)),
     clients: KnownClients::Untold,

@@ -136,7 +136,8 @@ pub struct Profile {
     pub leeway_s: u64,
     /// The cookie that the token may be in, beside the header.
     pub cookie: fn(&str) -> Option<KnownCookie>,
-    /// Further cookies begin with this, and hold tokens too: the application never gets them.
+    /// The cookie of this name, and those that add `_` and more to it, hold tokens too: nobody judges them, so they go no
+    /// further.
     pub siblings: Option<&'static str>,
     /// Where the tenant stands.
     pub tenant: Option<&'static str>,

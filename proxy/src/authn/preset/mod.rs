@@ -219,7 +219,8 @@ pub(super) fn check(claims: &Claims, provider: &Provider) -> Result<(), TokenFau
     if claims.contains_key("cnf") {
         return Err(TokenFault::Rule("it is bound to a key (`cnf`), and no proof of that key is checked here"));
     }
-    if provider.is_login() {
+    // What the gate has fetched itself for a client of its own is no stranger's.
+    if !provider.is_shown() {
         return Ok(());
     }
     let profile = provider.preset().profile();

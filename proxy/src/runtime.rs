@@ -16,7 +16,7 @@ use policy::{Policy, RouteCache, TenantId};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
-use crate::authn::{self, Callers, Contexts, KeyStore};
+use crate::authn::{self, Callers, Contexts, KeyStore, MetadataStore};
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
 use crate::network::Networks;
@@ -122,6 +122,8 @@ pub struct Provider {
     pub authn: authn::Provider,
     /// Its keys as they are now.
     pub keys: Arc<KeyStore>,
+    /// Its metadata as it is now; `None` where it is not fetched.
+    pub metadata: Option<Arc<MetadataStore>>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
     /// The family of cookies that hold tokens of it as well ([`is_of_family`]): nobody judges them, and they go no further.

@@ -275,16 +275,18 @@ fn fetch_keys(plan: &Plan, now: u64) -> Vec<String> {
         Ok(runtime) => runtime,
         Err(error) => return vec![format!("warning: no keys were fetched: {error}")],
     };
-    let fetched = runtime.block_on(tokio::time::timeout(PATIENCE, async {
+    let all = async {
         let mut notes = Vec::new();
         for source in &plan.key_sources {
-            if let Err(fault) = authn::fetch_once(&source.store, &source.source, now).await {
+            if let Err(fault) = authn::fetch_once(&source.source, now).await {
                 notes
                     .push(format!("warning: the keys of provider `{}` could not be fetched: {fault}", source.provider));
             }
         }
         notes
-    }));
+    };
+    // The time limit is made on the runtime: outside of one there is no clock for it.
+    let fetched = runtime.block_on(async { tokio::time::timeout(PATIENCE, all).await });
     fetched.unwrap_or_else(|_| vec![format!("warning: not all keys were fetched within {} s", PATIENCE.as_secs())])
 }
 

@@ -29,7 +29,7 @@ pub(in crate::config) fn fill(raw: &mut RawProvider) {
     }
     // A secret is for algorithms of its own, whatever the preset's keys are for.
     if raw.secret.is_none() {
-        if raw.jwks.is_none() {
+        if raw.jwks.is_none() && raw.discovery.is_none() {
             raw.jwks = (profile.keys)(&issuer)
                 .map(|url| Spanned { value: RawJwks { url: Some(at(url)), ..RawJwks::default() }, span });
         }

@@ -105,7 +105,15 @@ pub(super) fn run(args: &ExplainArgs) -> Exit {
             complain(&note);
         }
     }
-    let explained = explain(runtime, asked);
+    // A directory may be behind an address.
+    let waiting = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(waiting) => waiting,
+        Err(error) => {
+            complain(&format!("error: {error}"));
+            return Exit::Failed;
+        }
+    };
+    let explained = waiting.block_on(explain(runtime, asked));
     let text = match args.format {
         Format::Human => human(&args.request, &explained),
         Format::Json => format!("{}\n", in_json(&args.request, &explained)),
@@ -226,7 +234,7 @@ fn claimed<'r>(args: &ExplainArgs, runtime: &'r Runtime, claims: &str) -> Result
         (Some(_), _) | (None, None) => the_provider(args, runtime)?,
     };
     let principal = authn::assumed(&claims, &provider.authn).map_err(|fault| fault.detail())?;
-    Ok(Assumed { principal, provider })
+    Ok(Assumed { principal, provider, by_token: true })
 }
 
 /// What someone who is taken for proved is in which tenant; `None` where nobody is.
@@ -263,7 +271,7 @@ fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, bindings: Bindings, now
         factors: Factors { methods: args.amr.clone(), at, ..Factors::default() },
         sign_in: SignIn { at, ..SignIn::default() },
     };
-    Ok(Assumed { principal, provider })
+    Ok(Assumed { principal, provider, by_token: false })
 }
 
 /// Fetches the keys that are behind an address, once; gives a line for each that could not be had.

@@ -3,6 +3,7 @@
 //! Names follow the semantic conventions of OpenTelemetry where they have one. No label can be made to grow by a client:
 //! methods, codes, statuses, rules and templates are all closed lists of the configuration or of this program.
 
+mod directory;
 mod list;
 mod providers;
 
@@ -245,6 +246,7 @@ impl Metrics {
         let counted = seen(&gate, |gate, out| out.observe(gate.denials.counted(), &[]));
         let _counted = meter.u64_observable_counter("anteroom.record.denials_counted").with_callback(counted).build();
         providers::observe(&meter, &gate);
+        directory::show(&meter, &gate);
         let expiry = seen(&gate, |gate, out| {
             for (number, certificate) in (1_i64..).zip(&gate.shown.load().certificates) {
                 out.observe(certificate.not_after, &[KeyValue::new("certificate", number)]);

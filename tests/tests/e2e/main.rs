@@ -25,6 +25,7 @@ mod crash;
 mod csp;
 mod decide;
 mod demo;
+mod directory;
 mod drain;
 mod examples;
 mod explain;

@@ -160,8 +160,10 @@ async fn an_access_token_of_cognito_needs_no_audience() {
 
 #[tokio::test]
 async fn a_provider_that_is_down_does_not_touch_the_other() {
-    // Nothing listens at port 1, and the address is not one that keys are fetched from unless it is listed.
-    let gate = gate(&format!("{CLERK}\njwks: {{ url: \"https://127.0.0.1:1/keys\" }}\nalgorithms: [ES256]"));
+    // Nothing listens at port 1.
+    let gate = gate(&format!(
+        "{CLERK}\njwks: {{ url: \"https://127.0.0.1:1/keys\", private: [127.0.0.0/8] }}\nalgorithms: [ES256]"
+    ));
     let mut client = Client::open(&gate, Protocol::Http1).await;
     for _ in 0..3 {
         assert_eq!(client.get("/me", &gate.issuer().ada()).await.status, 200);

@@ -136,6 +136,8 @@ pub struct Provider {
     pub metadata: Option<Arc<MetadataStore>>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
+    /// The family of cookies that hold tokens of it as well ([`is_of_family`]): nobody judges them, and they go no further.
+    pub siblings: Option<&'static str>,
 }
 
 /// Whose word on a client's address counts.
@@ -189,11 +191,11 @@ impl<'r> Voucher<'r> {
         }
     }
 
-    /// The places of credentials that the application may read too.
-    pub fn forwarded(self) -> &'r [Place] {
+    /// Whether the application may read the credential too.
+    pub fn forwards(self) -> bool {
         match self {
-            Voucher::Token(provider) if provider.authn.forwards_credential() => &provider.places,
-            Voucher::Token(_) | Voucher::Certificate | Voucher::AppSession(_) => &[],
+            Voucher::Token(provider) => provider.authn.forwards_credential(),
+            Voucher::Certificate | Voucher::AppSession(_) => false,
         }
     }
 
@@ -213,8 +215,25 @@ impl<'r> Voucher<'r> {
 pub enum Place {
     /// A request header.
     Header(HeaderName),
-    /// A cookie.
+    /// A cookie that holds the token.
     Cookie(String),
+    /// A cookie, whole or in pieces, that holds the token or a session around it.
+    CookieChunks(String),
+}
+
+impl Place {
+    /// Whether it is a cookie of this family.
+    pub fn is_cookie_of(&self, family: &str) -> bool {
+        match self {
+            Place::Header(_) => false,
+            Place::Cookie(name) | Place::CookieChunks(name) => is_of_family(name, family),
+        }
+    }
+}
+
+/// Whether a cookie is of a family: of its name, or of one that adds `_` and more to it.
+pub fn is_of_family(name: &str, family: &str) -> bool {
+    name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 /// The names under which the application is told who is asking.

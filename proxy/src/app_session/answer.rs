@@ -58,7 +58,7 @@ impl Reads {
                     TenantFrom::Fixed(tenant) => Some(tenant.clone()),
                     TenantFrom::Place(path) => path.find(answer).and_then(tenant),
                 },
-                self.roles.as_ref().map_or_else(Vec::new, |path| authn::roles(path, answer)),
+                self.roles.as_ref().map_or_else(Vec::new, |path| authn::roles(path.find(answer))),
             ),
             claims: authn::extra(&self.extra, answer),
             factors: Factors::default(),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::browsers::is_cookie_name;
 use super::compile::{Faulty, period};
-use super::providers::is_identifier;
+use super::providers::claims::is_identifier;
 use super::providers::raw::{RawClaims, RawPlace};
 use super::raw::{RawConfig, seconds};
 use crate::app_session::{AppSession, LONGEST, MOST_COOKIES, PROVIDER, Reads, TenantFrom, Whoami};
@@ -98,10 +98,14 @@ fn cookies(config: &RawConfig, raw: &RawAppSession, faults: &mut Faulty<'_>) -> 
                 "name it as the application does: the prefix is the browser's alone",
             );
         }
-        let reads = |place: &&Spanned<RawPlace>| matches!(&place.value, RawPlace::Cookie(one) if *one == name.value);
-        if let Some((provider, _)) =
-            config.providers.iter().find(|(_, one)| one.token.iter().any(|place| reads(&place)))
-        {
+        let reads = |place: &Spanned<RawPlace>| match &place.value {
+            RawPlace::Cookie(one) | RawPlace::CookieChunks(one) => {
+                let rest = name.value.strip_prefix(one.as_str());
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', '.']))
+            }
+            RawPlace::Header(_) => false,
+        };
+        if let Some((provider, _)) = config.providers.iter().find(|(_, one)| one.token.iter().flatten().any(reads)) {
             let message = format!("provider `{provider}` reads its token from `{}`", name.value);
             let hint = "name the cookies that the application sets for its own session, not the ones that hold tokens";
             faults.at(name.span, "cookie", message, hint);

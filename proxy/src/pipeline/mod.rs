@@ -29,6 +29,7 @@ mod reports;
 mod security_txt;
 mod session;
 mod step_up;
+mod token_cookies;
 mod trail;
 mod websocket;
 

@@ -24,7 +24,7 @@ use super::reports;
 use super::session;
 use super::trail::Trail;
 use crate::rejection::Rejection;
-use crate::runtime::{Place, Runtime};
+use crate::runtime::{Place, Runtime, is_of_family};
 use crate::server::Connection;
 use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
@@ -189,13 +189,13 @@ fn token_cookies(runtime: &Runtime, headers: &HeaderMap) -> Vec<String> {
     let places = runtime.providers.iter().flat_map(|provider| &provider.places);
     let named: Vec<&str> = places
         .filter_map(|place| match place {
-            Place::Cookie(name) => Some(name.as_str()),
+            Place::Cookie(name) | Place::CookieChunks(name) => Some(name.as_str()),
             Place::Header(_) => None,
         })
         .collect();
     let is_one = |name: &str| {
-        let of = |one: &&str| name.strip_prefix(*one).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-        named.iter().any(of)
+        let is_piece = |one: &str| name.strip_prefix(one).is_some_and(|rest| rest.starts_with('.'));
+        named.iter().any(|one| is_of_family(name, one) || is_piece(one))
     };
     let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     let names =

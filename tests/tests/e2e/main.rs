@@ -55,6 +55,7 @@ mod one_reading;
 mod open_streams;
 mod path;
 mod policy_tests;
+mod presets;
 mod record;
 mod redirect;
 mod reload;

@@ -15,6 +15,7 @@ mod jwk;
 mod jwks;
 mod jwt;
 mod keys;
+mod outline;
 mod provider;
 mod remember;
 mod store;
@@ -30,6 +31,7 @@ pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, fetch_once, keep_fresh};
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
+pub use outline::{Check, Outline};
 pub use provider::{
     ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource,
 };

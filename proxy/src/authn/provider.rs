@@ -190,6 +190,21 @@ impl Provider {
         self.0.generation
     }
 
+    /// The audiences of which a token must name one.
+    pub fn audience(&self) -> &[String] {
+        &self.0.audience
+    }
+
+    /// The types that are allowed, as they are compared; empty: `jwt` and `at+jwt`.
+    pub fn types(&self) -> &[String] {
+        &self.0.types
+    }
+
+    /// The algorithms that are allowed; empty: whatever the key is for.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.0.algorithms
+    }
+
     pub(super) fn is_audience(&self, name: &str) -> bool {
         self.0.audience.iter().any(|one| one == name)
     }

@@ -29,6 +29,7 @@ mod demo;
 mod drain;
 mod examples;
 mod explain;
+mod explain_token;
 mod exposed;
 mod floods;
 mod forged;

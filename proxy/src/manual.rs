@@ -3,6 +3,8 @@
 //! Decides their form. It never says what is not so: every row is made of the types that do the work, and a test holds
 //! the committed pages against it.
 
+mod presets;
+
 use policy::RawPolicy;
 use serde_json::{Map, Value};
 
@@ -17,8 +19,13 @@ const MADE: &str = "<!-- Made from the code by `cargo run -p e2e --bin manual`. 
 const DEEPEST: usize = 12;
 
 /// Every page: its name under `docs/`, and its text.
-pub fn pages() -> [(&'static str, String); 3] {
-    [("codes.md", codes()), ("configuration.md", configuration()), ("metrics.md", metrics())]
+pub fn pages() -> [(&'static str, String); 4] {
+    [
+        ("codes.md", codes()),
+        ("configuration.md", configuration()),
+        ("metrics.md", metrics()),
+        ("presets.md", presets::page(MADE)),
+    ]
 }
 
 /// The reason codes.

@@ -124,6 +124,8 @@ pub struct Provider {
     pub keys: Arc<KeyStore>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
+    /// Cookies whose names begin with this hold tokens of it as well: nobody judges them, and they go no further.
+    pub siblings: Option<&'static str>,
 }
 
 /// Whose word on a client's address counts.
@@ -175,11 +177,11 @@ impl<'r> Voucher<'r> {
         }
     }
 
-    /// The places of credentials that the application may read too.
-    pub fn forwarded(self) -> &'r [Place] {
+    /// Whether the application may read the credential too.
+    pub fn forwards(self) -> bool {
         match self {
-            Voucher::Token(provider) if provider.authn.forwards_credential() => &provider.places,
-            Voucher::Token(_) | Voucher::Certificate => &[],
+            Voucher::Token(provider) => provider.authn.forwards_credential(),
+            Voucher::Certificate => false,
         }
     }
 
@@ -194,8 +196,22 @@ impl<'r> Voucher<'r> {
 pub enum Place {
     /// A request header.
     Header(HeaderName),
-    /// A cookie.
+    /// A cookie that holds the token.
     Cookie(String),
+    /// A cookie, whole or in pieces, that holds the token or a session around it.
+    CookieChunks(String),
+}
+
+impl Place {
+    /// Whether it is a cookie of this family: of a name that the family's begin with, or such a name without its end.
+    pub fn is_cookie_of(&self, family: &str) -> bool {
+        match self {
+            Place::Header(_) => false,
+            Place::Cookie(name) | Place::CookieChunks(name) => {
+                name.starts_with(family) || Some(name.as_str()) == family.strip_suffix('_')
+            }
+        }
+    }
 }
 
 /// The names under which the application is told who is asking.

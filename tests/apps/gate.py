@@ -149,7 +149,8 @@ class Gate:
         if workers:
             text += f"workers: {workers}\n"
         self.issuer = re.search(r"(?m)^    issuer: (\S+)", text)[1]
-        self.audience = re.search(r"(?m)^    audience: \[(\S+)\]", text)[1]
+        audience = re.search(r"(?m)^    audience: \[(\S+)\]", text)
+        self.audience = audience[1] if audience else "anybody"  # some providers name none
         with open(self.config, "w") as file:
             file.write(text)
         self.command("dev", "certs", "--out", f"{self.folder}/tls", host, "127.0.0.1")

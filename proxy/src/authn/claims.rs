@@ -3,21 +3,19 @@
 //! Decides who the caller is, for which tenant and with which roles. What is missing or of another form than the mapping
 //! says is never guessed: no tenant, no role, no claim. Only a subject that cannot be used makes the token invalid.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 
-use policy::{Bindings, Claim, Factors, Principal, SignIn, TenantId, Vouched};
+use policy::{Claim, Principal, SignIn};
 use serde_json::{Map, Value};
 
+use super::bindings::bindings;
+use super::claim_map::{ClaimPath, SessionSource};
 use super::fault::TokenFault;
 use super::jwt::Verified;
-use super::provider::{ClaimMap, ClaimPath, Provider, TenantSource};
+use super::provider::Provider;
 
 /// The longest subject or client, in bytes.
 const MAX_NAME: usize = 256;
-/// The longest role, in bytes.
-const MAX_ROLE: usize = 128;
-/// The most authentication methods (`amr`) that are kept; RFC 8176 names about twenty.
-const MAX_METHODS: usize = 32;
 
 /// The caller of a verified token.
 ///
@@ -30,6 +28,11 @@ pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, Tok
     Ok(principal)
 }
 
+/// Why a verified token proves less than one would think, for the log; `None` where it does not.
+pub(crate) fn remark(token: &Verified, provider: &Provider) -> Option<&'static str> {
+    bindings(token.claims(), provider).remark
+}
+
 /// The caller that a token of `provider` with these claims would name. Proves nothing: it is for asking what would be.
 ///
 /// # Errors
@@ -37,70 +40,46 @@ pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, Tok
 pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Result<Principal, TokenFault> {
     let map = provider.claims();
     let subject = map.subject.find(claims).and_then(name).ok_or(TokenFault::Claim("sub"))?;
+    let proof = provider.factor_rule().read(claims, provider);
+    let sign_in = SignIn {
+        session: session(&map.session, &subject, proof.at, claims),
+        at: proof.at,
+        credential: map.credential.find(claims).and_then(name),
+        expires: claims.get("exp").and_then(Value::as_u64),
+    };
     Ok(Principal {
         issuer: provider.issuer().to_owned(),
         provider: provider.name().to_owned(),
         subject,
-        client: client(claims),
-        bindings: bindings(map, claims),
+        client: client(claims, provider),
+        bindings: bindings(claims, provider).bindings,
         claims: extra(&map.extra, claims),
-        factors: factors(claims, provider),
-        sign_in: sign_in(claims),
+        factors: proof.factors,
+        sign_in,
     })
 }
 
 /// A string that can stand in a header and a record.
-fn name(value: &Value) -> Option<String> {
+pub(super) fn name(value: &Value) -> Option<String> {
     let text = value.as_str()?;
     // Spaces at an end are lost on the way to the application, which would then see another name.
     let fine = !text.is_empty() && text.len() <= MAX_NAME && text.trim() == text && !text.chars().any(char::is_control);
     fine.then(|| text.to_owned())
 }
 
-/// The program: `azp` (OpenID Connect) before `client_id` (RFC 9068).
-fn client(claims: &Map<String, Value>) -> Option<String> {
-    claims.get("azp").or_else(|| claims.get("client_id")).and_then(name)
+/// The program: the first of the claims in which such a provider says it.
+fn client(claims: &Map<String, Value>, provider: &Provider) -> Option<String> {
+    let told = provider.preset().profile().clients.claims();
+    told.iter().find_map(|claim| claims.get(*claim)).and_then(name)
 }
 
-/// One tenant with the roles held in it, or none.
-fn bindings(map: &ClaimMap, claims: &Map<String, Value>) -> Bindings {
-    let tenant = map.tenant.as_ref().and_then(|source| tenant(source, claims));
-    Bindings::one(tenant, map.roles.as_ref().map_or_else(Vec::new, |path| roles(path, claims)))
-}
-
-/// One tenant or none. A list of several is none, since which one is meant cannot be known.
-fn tenant(source: &TenantSource, claims: &Map<String, Value>) -> Option<TenantId> {
-    let path = match source {
-        TenantSource::Fixed(tenant) => return Some(tenant.clone()),
-        TenantSource::Claim(path) => path,
-    };
-    match path.find(claims)? {
-        Value::String(one) => TenantId::parse(one),
-        Value::Array(list) => match list.as_slice() {
-            [Value::String(one)] => TenantId::parse(one),
-            _ => None,
-        },
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => None,
+/// The session that the token is of.
+fn session(source: &SessionSource, subject: &str, at: Option<u64>, claims: &Map<String, Value>) -> Option<String> {
+    match source {
+        SessionSource::Untold => None,
+        SessionSource::Claim(path) => path.find(claims).and_then(name),
+        SessionSource::SignIn => at.map(|at| format!("{subject} {at}")),
     }
-}
-
-/// Roles in the token's order, each once. A list that holds anything but strings is no list of roles. A name that could
-/// not stand alone in a header (empty, too long, with a comma or control characters) is left out: it can grant nothing.
-fn roles(path: &ClaimPath, claims: &Map<String, Value>) -> Vec<String> {
-    let listed: Vec<&str> = match path.find(claims) {
-        Some(Value::String(one)) => vec![one],
-        Some(Value::Array(list)) if list.iter().all(Value::is_string) => {
-            list.iter().filter_map(Value::as_str).collect()
-        }
-        Some(_) | None => Vec::new(),
-    };
-    let mut seen = HashSet::new();
-    listed.into_iter().filter(|role| is_role(role) && seen.insert(*role)).map(ToOwned::to_owned).collect()
-}
-
-/// Whether a role could stand alone in a header.
-pub(crate) fn is_role(role: &str) -> bool {
-    !role.is_empty() && role.len() <= MAX_ROLE && !role.chars().any(|one| one == ',' || one.is_control())
 }
 
 /// The mapped claims that are there in a form that a condition can read.
@@ -122,39 +101,14 @@ fn claim(value: &Value) -> Option<Claim> {
     }
 }
 
-/// `sid` (OpenID Connect Front-Channel Logout, 3), `auth_time` and `jti`, where they have their standard form.
-fn sign_in(claims: &Map<String, Value>) -> SignIn {
-    SignIn {
-        session: claims.get("sid").and_then(name),
-        at: claims.get("auth_time").and_then(Value::as_u64),
-        credential: claims.get("jti").and_then(name),
-        expires: claims.get("exp").and_then(Value::as_u64),
-    }
-}
-
-/// `amr` (RFC 8176), `acr` and `auth_time` (OpenID Connect Core, 2), where they have their standard form. When a token
-/// was issued (`iat`) says nothing about when its owner proved anything, so it is not looked at.
-fn factors(claims: &Map<String, Value>, provider: &Provider) -> Factors {
-    let methods = match claims.get("amr") {
-        Some(Value::Array(list)) if list.len() <= MAX_METHODS => {
-            list.iter().map(name).collect::<Option<Vec<String>>>().unwrap_or_default()
-        }
-        Some(_) | None => Vec::new(),
-    };
-    let context = claims.get("acr").and_then(Value::as_str);
-    Factors {
-        methods,
-        at: claims.get("auth_time").and_then(Value::as_u64),
-        vouched: context.map_or(Vouched::Nothing, |context| provider.contexts().vouch(context)),
-        leeway_s: provider.leeway_s(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use policy::{Bindings, TenantId};
     use serde_json::json;
 
     use super::*;
+    use crate::authn::TenantSource;
+    use crate::authn::factors::MAX_METHODS;
     use crate::authn::signing::{ISSUER, Maker, NOW, set_of, settings};
     use crate::authn::{Contexts, ProviderSettings, verify};
 

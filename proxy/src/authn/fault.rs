@@ -66,6 +66,10 @@ pub enum TokenFault {
     Audience,
     /// A claim that is needed is missing, of the wrong type or out of range.
     Claim(&'static str),
+    /// A rule of the provider's kind; the text is for the log, and holds nothing of the token.
+    Rule(&'static str),
+    /// The cookies that hold the token do not make one; the text is for the log.
+    Cookies(&'static str),
     /// `exp` has passed.
     Expired,
     /// `nbf` lies in the future.
@@ -108,6 +112,8 @@ impl TokenFault {
             | TokenFault::Issuer
             | TokenFault::Audience
             | TokenFault::Claim(_)
+            | TokenFault::Rule(_)
+            | TokenFault::Cookies(_)
             | TokenFault::NotYet
             | TokenFault::IssuedLater
             | TokenFault::Certificate(_) => Class::Invalid,
@@ -207,6 +213,7 @@ impl fmt::Display for TokenFault {
             TokenFault::Issuer => f.write_str("`iss` is not the provider's issuer"),
             TokenFault::Audience => f.write_str("`aud` names none of the provider's audiences"),
             TokenFault::Claim(name) => write!(f, "claim `{name}` is missing, of the wrong type or out of range"),
+            TokenFault::Rule(reason) | TokenFault::Cookies(reason) => f.write_str(reason),
             TokenFault::Expired => f.write_str("`exp` has passed"),
             TokenFault::NotYet => f.write_str("`nbf` lies in the future"),
             TokenFault::IssuedLater => f.write_str("`iat` lies in the future"),

@@ -12,6 +12,7 @@ use super::algorithm::Algorithm;
 use super::fault::{TokenFault, TokenPart};
 use super::json;
 use super::keys::{Key, KeyId, KeySet, MAX_KID};
+use super::preset;
 use super::provider::Provider;
 
 /// The longest token that is read, in bytes.
@@ -99,6 +100,7 @@ pub(crate) fn judge(token: &str, provider: &Provider, keys: &KeySet, now: u64) -
         .map_err(|fault| TokenFault::Json(TokenPart::Payload, fault))?;
     check_issuer(&claims, provider)?;
     check_audience(&claims, provider)?;
+    preset::check(&claims, provider)?;
     let lifetime = lifetime(&claims, provider, now)?;
     lifetime.check(now, provider.leeway_s())?;
     Ok(Verified { claims, lifetime, key: opened.key })
@@ -224,8 +226,12 @@ fn check_issuer(claims: &Map<String, Value>, provider: &Provider) -> Result<(), 
     }
 }
 
-/// `aud` is a string or an array of strings only, and one of them is ours.
+/// `aud` is a string or an array of strings only, and one of them is ours. Where a provider's tokens name none, the client is
+/// checked in its place.
 fn check_audience(claims: &Map<String, Value>, provider: &Provider) -> Result<(), TokenFault> {
+    if !provider.demands_audience() {
+        return Ok(());
+    }
     let ours = match claims.get("aud") {
         Some(Value::String(one)) => provider.is_audience(one),
         Some(Value::Array(many)) if many.iter().all(Value::is_string) => {

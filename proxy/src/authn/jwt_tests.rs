@@ -3,10 +3,10 @@
 use serde_json::json;
 
 use super::*;
-use crate::authn::Provider;
 use crate::authn::signing::{
     AUDIENCE, ISSUER, Maker, NOW, SECRET, b64, claims, der_signature, provider, set_of, settings,
 };
+use crate::authn::{Preset, Provider, ProviderSettings, TokenKind};
 
 fn fault(token: &str, keys: &KeySet) -> TokenFault {
     verify(token, &provider(), keys, NOW).expect_err(token)
@@ -353,4 +353,21 @@ fn the_issuer_that_a_token_claims_can_be_read() {
     for token in ["", "a", "a.b.c", "e30.e30.AA", "..", &"x".repeat(MAX_TOKEN + 1)] {
         assert_eq!(unverified_issuer(token), None, "{token}");
     }
+}
+
+#[test]
+fn a_token_fetched_by_the_gate_itself_is_not_one_that_anybody_shows() {
+    let maker = Maker::ed25519();
+    let keys = set_of(&[maker.jwk("e")]);
+    let shown = ProviderSettings { preset: Preset::Auth0, kinds: vec![TokenKind::Access], ..settings() };
+    let shown = Provider::new(shown).unwrap();
+    let fetched = shown.of_login("web");
+    let id = maker.token("EdDSA", "e", json!({ "aud": "web", "nonce": "n" }));
+    assert!(verify(&id, &fetched, &keys, NOW).is_ok());
+    assert_eq!(verify(&id, &shown, &keys, NOW).err(), Some(TokenFault::Audience));
+    let access = maker.token("EdDSA", "e", json!({}));
+    assert_eq!(verify(&access, &fetched, &keys, NOW).err(), Some(TokenFault::Audience));
+    assert_ne!(shown.generation(), fetched.generation(), "what is remembered of one is not of the other");
+    let bound = maker.token("EdDSA", "e", json!({ "aud": "web", "cnf": {} }));
+    assert!(matches!(verify(&bound, &fetched, &keys, NOW), Err(TokenFault::Rule(_))));
 }

@@ -3,11 +3,14 @@
 //! Decides whether a credential proves an identity, by the provider's keys and settings and at a time that is an argument:
 //! [`Remembered`] is what the pipeline asks; [`verify`] and [`principal`] are what it does with a token not seen before. All
 //! of it is synchronous and does no IO; [`keep_fresh`] alone fetches keys, in a task of its own, and hands them over
-//! through a [`KeyStore`]. Never decides what the caller may do, and never reads a credential out of a request.
+//! through a [`KeyStore`]. A [`Preset`] says what is true of one kind of provider. Never decides what the caller may do, and never reads a credential out of a request.
 
 mod algorithm;
+mod bindings;
 mod certificate;
+mod claim_map;
 mod claims;
+mod factors;
 mod fault;
 mod fetch;
 mod json;
@@ -16,25 +19,29 @@ mod jwks;
 mod jwt;
 mod keys;
 mod outline;
+mod preset;
 mod provider;
 mod remember;
 mod store;
 
 pub use algorithm::Algorithm;
+pub(crate) use bindings::is_role;
 pub use certificate::{Callers, CertificateFault, Grant, NamePattern, Presented};
+pub use claim_map::{ClaimMap, ClaimPath, SessionSource, TenantSource};
+pub(crate) use claims::assumed;
 pub use claims::principal;
-pub(crate) use claims::{assumed, is_role};
+pub use factors::FactorRule;
 pub use fault::{TokenFault, TokenPart};
 pub use fetch::{FetchFault, Source, SourceFault};
 pub use json::JsonFault;
+pub(crate) use json::object;
 pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, fetch_once, keep_fresh};
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
 pub use outline::{Check, Outline};
-pub use provider::{
-    ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource,
-};
+pub use preset::{KnownAudience, KnownClients, KnownCookie, Preset, Profile, TokenKind};
+pub use provider::{Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings};
 pub use remember::Remembered;
 pub use store::{KeyStatus, KeyStore, LAST_GOOD_S};
 

@@ -36,6 +36,8 @@ pub enum Check {
     Issuer,
     /// `aud`.
     Audience,
+    /// What is demanded of the tokens of this kind of provider.
+    Rules,
     /// `exp`, `nbf` and `iat`.
     Times,
     /// The claim that names the caller, and whatever else has to be there.
@@ -44,7 +46,7 @@ pub enum Check {
 
 impl Check {
     /// All of them, in order.
-    pub const ALL: [Check; 13] = [
+    pub const ALL: [Check; 14] = [
         Check::Keys,
         Check::Form,
         Check::Header,
@@ -56,6 +58,7 @@ impl Check {
         Check::Payload,
         Check::Issuer,
         Check::Audience,
+        Check::Rules,
         Check::Times,
         Check::Claims,
     ];
@@ -74,6 +77,7 @@ impl Check {
             Check::Payload => "payload",
             Check::Issuer => "issuer",
             Check::Audience => "audience",
+            Check::Rules => "rules",
             Check::Times => "times",
             Check::Claims => "claims",
         }
@@ -83,7 +87,7 @@ impl Check {
     pub fn of(fault: TokenFault) -> Option<Self> {
         Some(match fault {
             TokenFault::NoKeys => Check::Keys,
-            TokenFault::TooLong | TokenFault::Encrypted | TokenFault::Parts => Check::Form,
+            TokenFault::TooLong | TokenFault::Encrypted | TokenFault::Parts | TokenFault::Cookies(_) => Check::Form,
             TokenFault::Encoding(TokenPart::Header)
             | TokenFault::Json(TokenPart::Header | TokenPart::Signature, _)
             | TokenFault::Header(_)
@@ -96,6 +100,7 @@ impl Check {
             TokenFault::Json(TokenPart::Payload, _) => Check::Payload,
             TokenFault::Issuer => Check::Issuer,
             TokenFault::Audience => Check::Audience,
+            TokenFault::Rule(_) => Check::Rules,
             TokenFault::Expired
             | TokenFault::NotYet
             | TokenFault::IssuedLater

@@ -2,63 +2,17 @@
 //!
 //! Decides whether such settings make sense. Never holds keys: those change while the settings stay.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use policy::{TenantId, Vouched};
-use serde_json::{Map, Value};
 
 use super::algorithm::Algorithm;
+use super::claim_map::ClaimMap;
+use super::factors::FactorRule;
+use super::preset::{KnownAudience, Preset, TokenKind};
 
 /// The longest leeway, in seconds.
 pub const MAX_LEEWAY_S: u64 = 300;
-
-/// Where in a token's claims a fact stands: a leading `/` makes it a JSON Pointer (RFC 6901), anything else is the literal
-/// name of a top-level claim, dots, colons and slashes included.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ClaimPath(String);
-
-impl ClaimPath {
-    /// Reads a path; `None` when it is empty or a pointer with an escape other than `~0` and `~1`.
-    pub fn parse(text: &str) -> Option<Self> {
-        let escapes = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-        let fine = if text.starts_with('/') { escapes } else { !text.is_empty() };
-        fine.then(|| Self(text.to_owned()))
-    }
-
-    /// The value at this place.
-    pub(crate) fn find<'a>(&self, claims: &'a Map<String, Value>) -> Option<&'a Value> {
-        let Some(pointer) = self.0.strip_prefix('/') else { return claims.get(&self.0) };
-        let (first, rest) = match pointer.split_once('/') {
-            Some((first, rest)) => (first, format!("/{rest}")),
-            None => (pointer, String::new()),
-        };
-        // RFC 6901, 4: `~1` before `~0`, so that `~01` is `~1`.
-        claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(&rest)
-    }
-}
-
-/// Where a caller's tenant comes from.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum TenantSource {
-    /// A claim.
-    Claim(ClaimPath),
-    /// Every token of the provider is of this one tenant.
-    Fixed(TenantId),
-}
-
-/// Which claims say what.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ClaimMap {
-    /// The tenant; without a source nobody has one.
-    pub tenant: Option<TenantSource>,
-    /// The roles: an array of strings, or one string that is one role. Without a path nobody has any.
-    pub roles: Option<ClaimPath>,
-    /// The subject, usually `sub`: a string.
-    pub subject: ClaimPath,
-    /// Further claims for conditions, by the name that conditions use.
-    pub extra: BTreeMap<String, ClaimPath>,
-}
 
 /// Authentication contexts (`acr`) of a provider, by what they prove, each list in the order of preference.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -88,8 +42,20 @@ pub struct ProviderSettings {
     pub name: String,
     /// The exact `iss` of its tokens.
     pub issuer: String,
-    /// `aud` must name at least one of these.
+    /// What kind of provider it is.
+    pub preset: Preset,
+    /// `aud` must name at least one of these. Empty only where the clients take its place.
     pub audience: Vec<String>,
+    /// Who may have asked for its tokens; empty: anybody.
+    pub clients: Vec<String>,
+    /// Which of its tokens count, where it tells kinds apart.
+    pub kinds: Vec<TokenKind>,
+    /// Whether people may come who signed in without proving anything.
+    pub allow_anonymous: bool,
+    /// The tenants that it may speak for; `None`: all that its tokens name.
+    pub tenants: Option<Vec<TenantId>>,
+    /// How its tokens show factors.
+    pub factors: FactorRule,
     /// The algorithms that are allowed; empty: whatever the key is for.
     pub algorithms: Vec<Algorithm>,
     /// The `typ` values that are allowed (letter case and a leading `application/` do not matter); a token without `typ`
@@ -143,7 +109,10 @@ impl std::error::Error for ProviderFault {}
 
 /// Settings that were checked.
 #[derive(Clone, Debug)]
-pub struct Provider(ProviderSettings);
+pub struct Provider {
+    settings: ProviderSettings,
+    is_login: bool,
+}
 
 impl Provider {
     /// Checks the settings.
@@ -154,7 +123,9 @@ impl Provider {
         if settings.issuer.is_empty() {
             return Err(ProviderFault::NoIssuer);
         }
-        if settings.audience.is_empty() || settings.audience.iter().any(String::is_empty) {
+        let by_client = matches!(settings.preset.profile().audience, KnownAudience::OfClient);
+        let named = !settings.audience.is_empty() || (by_client && !settings.clients.is_empty());
+        if !named || settings.audience.iter().chain(&settings.clients).any(String::is_empty) {
             return Err(ProviderFault::NoAudience);
         }
         let mut symmetric = settings.algorithms.iter().map(|one| one.is_symmetric());
@@ -167,68 +138,122 @@ impl Provider {
             return Err(ProviderFault::Leeway);
         }
         let types = settings.types.iter().map(|one| bare_type(one)).collect();
-        Ok(Self(ProviderSettings { types, ..settings }))
+        Ok(Self { settings: ProviderSettings { types, ..settings }, is_login: false })
     }
 
     /// Its name in the configuration.
     pub fn name(&self) -> &str {
-        &self.0.name
+        &self.settings.name
     }
 
     /// The exact `iss` of its tokens.
     pub fn issuer(&self) -> &str {
-        &self.0.issuer
+        &self.settings.issuer
     }
 
     /// Whether the app gets the token too.
     pub fn forwards_credential(&self) -> bool {
-        self.0.forward_credential
+        self.settings.forward_credential
     }
 
     /// The number of these settings.
     pub fn generation(&self) -> u64 {
-        self.0.generation
+        self.settings.generation
+    }
+
+    /// The same provider as the judge of ID tokens that `client` fetched from it itself: what keeps tokens of other kinds and
+    /// other programs away does not apply to them, and their claims mean the same.
+    #[must_use]
+    pub fn of_login(&self, client: &str) -> Self {
+        let settings = &self.settings;
+        let settings = ProviderSettings {
+            audience: vec![client.to_owned()],
+            types: vec!["jwt".to_owned()],
+            // A token that is remembered for one of the two is not remembered for the other.
+            generation: !settings.generation,
+            ..settings.clone()
+        };
+        Self { settings, is_login: true }
+    }
+
+    /// Whether it judges ID tokens that were fetched from it.
+    pub(super) fn is_login(&self) -> bool {
+        self.is_login
+    }
+
+    /// What kind of provider it is.
+    pub(crate) fn preset(&self) -> Preset {
+        self.settings.preset
+    }
+
+    pub(super) fn clients(&self) -> &[String] {
+        &self.settings.clients
+    }
+
+    pub(super) fn kinds(&self) -> &[TokenKind] {
+        &self.settings.kinds
+    }
+
+    pub(super) fn allows_anonymous(&self) -> bool {
+        self.settings.allow_anonymous
+    }
+
+    pub(super) fn tenants(&self) -> Option<&[TenantId]> {
+        self.settings.tenants.as_deref()
+    }
+
+    pub(super) fn factor_rule(&self) -> FactorRule {
+        self.settings.factors
+    }
+
+    /// Whether its tokens have to name an audience; if not, a client takes its place.
+    pub(super) fn demands_audience(&self) -> bool {
+        !self.settings.audience.is_empty()
     }
 
     /// The audiences of which a token must name one.
     pub fn audience(&self) -> &[String] {
-        &self.0.audience
+        &self.settings.audience
     }
 
     /// The types that are allowed, as they are compared; empty: `jwt` and `at+jwt`.
     pub fn types(&self) -> &[String] {
-        &self.0.types
+        &self.settings.types
     }
 
     /// The algorithms that are allowed; empty: whatever the key is for.
     pub fn algorithms(&self) -> &[Algorithm] {
-        &self.0.algorithms
+        &self.settings.algorithms
     }
 
     pub(super) fn is_audience(&self, name: &str) -> bool {
-        self.0.audience.iter().any(|one| one == name)
+        self.settings.audience.iter().any(|one| one == name)
     }
 
     pub(super) fn allows(&self, algorithm: Algorithm) -> bool {
-        self.0.algorithms.is_empty() || self.0.algorithms.contains(&algorithm)
+        self.settings.algorithms.is_empty() || self.settings.algorithms.contains(&algorithm)
     }
 
     pub(super) fn allows_type(&self, typ: Option<&str>) -> bool {
         let typ = typ.map_or_else(|| "jwt".to_owned(), bare_type);
-        if self.0.types.is_empty() { matches!(typ.as_str(), "jwt" | "at+jwt") } else { self.0.types.contains(&typ) }
+        if self.settings.types.is_empty() {
+            matches!(typ.as_str(), "jwt" | "at+jwt")
+        } else {
+            self.settings.types.contains(&typ)
+        }
     }
 
     /// The contexts that prove something.
     pub fn contexts(&self) -> &Contexts {
-        &self.0.contexts
+        &self.settings.contexts
     }
 
     pub(super) fn leeway_s(&self) -> u64 {
-        self.0.leeway_s
+        self.settings.leeway_s
     }
 
     pub(super) fn claims(&self) -> &ClaimMap {
-        &self.0.claims
+        &self.settings.claims
     }
 }
 
@@ -240,36 +265,8 @@ fn bare_type(typ: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::authn::signing::settings;
-
-    #[test]
-    fn a_path_is_a_pointer_or_a_literal_name() {
-        let claims = json!({
-            "org": "a", "https://clinic.example/roles": "b", "realm_access": { "roles": ["c"] }, "a/b": "d", "~x": "e",
-            "realm_access.roles": "f", "": "g", "deep": [{ "x": "h" }],
-        });
-        let claims = claims.as_object().unwrap();
-        let found = |path: &str| ClaimPath::parse(path).unwrap().find(claims).cloned();
-        assert_eq!(found("org"), Some(json!("a")));
-        assert_eq!(found("https://clinic.example/roles"), Some(json!("b")));
-        assert_eq!(found("/realm_access/roles"), Some(json!(["c"])));
-        assert_eq!(found("/realm_access/roles/0"), Some(json!("c")));
-        assert_eq!(found("realm_access.roles"), Some(json!("f")));
-        assert_eq!(found("/a~1b"), Some(json!("d")));
-        assert_eq!(found("a/b"), Some(json!("d")));
-        assert_eq!(found("/~0x"), Some(json!("e")));
-        assert_eq!(found("/"), Some(json!("g")));
-        assert_eq!(found("/deep/0/x"), Some(json!("h")));
-        for absent in ["missing", "/missing", "/realm_access/missing", "/org/x", "/deep/1", "/deep/-", "/deep/00"] {
-            assert_eq!(found(absent), None, "{absent}");
-        }
-        for bad in ["", "/~", "/~2", "/a~"] {
-            assert_eq!(ClaimPath::parse(bad), None, "{bad}");
-        }
-    }
 
     #[test]
     fn settings_that_could_let_a_stranger_in_are_refused() {

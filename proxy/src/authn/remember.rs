@@ -128,6 +128,9 @@ impl Remembered {
 fn judge(token: &str, provider: &Provider, keys: &KeySet, now: u64) -> Result<Entry, Refused> {
     let verified = jwt::judge(token, provider, keys, now)?;
     let principal = Arc::new(claims::principal(&verified, provider)?);
+    if let Some(detail) = claims::remark(&verified, provider) {
+        tracing::info!(provider = provider.name(), detail, "a token proves less than it says");
+    }
     Ok(Entry { principal, lifetime: verified.lifetime(), key: verified.key() })
 }
 

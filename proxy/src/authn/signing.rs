@@ -1,7 +1,5 @@
 //! Test support: keys made on the spot, the key sets that publish them, and tokens that they sign.
 
-use std::collections::BTreeMap;
-
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -136,7 +134,13 @@ pub(super) fn settings() -> ProviderSettings {
     ProviderSettings {
         name: "clinic".to_owned(),
         issuer: ISSUER.to_owned(),
+        preset: Preset::Generic,
         audience: vec![AUDIENCE.to_owned()],
+        clients: Vec::new(),
+        kinds: Vec::new(),
+        allow_anonymous: false,
+        tenants: None,
+        factors: FactorRule::Standard,
         algorithms: Vec::new(),
         types: Vec::new(),
         leeway_s: 30,
@@ -144,8 +148,7 @@ pub(super) fn settings() -> ProviderSettings {
         claims: ClaimMap {
             tenant: Some(TenantSource::Claim(ClaimPath::parse("org").unwrap())),
             roles: Some(ClaimPath::parse("roles").unwrap()),
-            subject: ClaimPath::parse("sub").unwrap(),
-            extra: BTreeMap::new(),
+            ..ClaimMap::default()
         },
         forward_credential: false,
         generation: 1,

@@ -212,7 +212,7 @@ fn presented(path: &Path) -> Result<Presented, String> {
 /// Puts a token where its provider looks first.
 fn carry(token: &str, provider: &Provider, parts: &mut Parts) -> Result<(), String> {
     let (name, text) = match provider.places.first() {
-        Some(Place::Cookie(name)) => (COOKIE, format!("{name}={token}")),
+        Some(Place::Cookie(name) | Place::CookieChunks(name)) => (COOKIE, format!("{name}={token}")),
         Some(Place::Header(name)) if *name != AUTHORIZATION => (name.clone(), token.to_owned()),
         Some(Place::Header(_)) | None => (AUTHORIZATION, format!("Bearer {token}")),
     };

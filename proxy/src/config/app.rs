@@ -133,7 +133,7 @@ pub(super) fn trailer_rules(
     let set = answers.replaced.iter().map(|(name, _)| name);
     let credentials = providers.iter().flat_map(|provider| &provider.places).filter_map(|place| match place {
         Place::Header(name) => Some(name),
-        Place::Cookie(_) => None,
+        Place::Cookie(_) | Place::CookieChunks(_) => None,
     });
     let judged = policy.routes().flat_map(policy::Route::headers).filter_map(|name| HeaderName::try_from(name).ok());
     TrailerRules::new(ours.into_iter().chain(set).chain(credentials).cloned().chain(judged))

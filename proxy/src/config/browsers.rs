@@ -113,11 +113,15 @@ fn renamed(config: &RawConfig, faults: &mut Faulty<'_>) -> Vec<Renamed> {
             let message = format!("some readers take `{}` and `{}` for one cookie", other.app, one.app);
             faults.at(name.span, "cookie", message, "give one of them another name in the application");
         }
-        let places =
-            config.providers.iter().flat_map(|(id, provider)| provider.token.iter().map(move |place| (id, place)));
-        for (id, _) in
-            places.filter(|(_, place)| matches!(&place.value, RawPlace::Cookie(name) if *name == one.browser))
-        {
+        let places = config
+            .providers
+            .iter()
+            .flat_map(|(id, one)| one.token.iter().flatten().map(move |place| (id, &place.value)));
+        let cookie = |place: &RawPlace| match place {
+            RawPlace::Header(_) => false,
+            RawPlace::Cookie(name) | RawPlace::CookieChunks(name) => *name == one.browser,
+        };
+        for (id, _) in places.filter(|(_, place)| cookie(place)) {
             let message = format!("provider `{id}` reads `{}`, which nobody sees behind the gate", one.browser);
             let hint = "name the cookie by the application's name there: the prefix is the browser's alone";
             faults.at(name.span, "cookie", message, hint);

@@ -16,6 +16,7 @@ use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 
 use super::files::FileSet;
 use super::pod::{self, RawPod};
+use super::providers::filled;
 use super::providers::raw::{RawJwks, RawProvider};
 use super::raw::RawConfig;
 
@@ -92,6 +93,11 @@ fn load_once(path: &Path, set: &mut FileSet) -> Result<Loaded, Faults> {
     };
     let file = sources.add(path.display().to_string(), text);
     let config = policy::read::<RawConfig>(&sources, file).map_err(|found| faults.extend(found)).ok();
+    let config = config.map(|mut config| {
+        // ORDER: before anything looks at the providers, so that what judges and `config --effective` see the same.
+        config.providers.values_mut().for_each(filled::fill);
+        config
+    });
     // The policies are read even where the configuration has faults, so that one run shows the faults of both.
     let named = policy::parse_tree(&sources, file).ok().as_ref().and_then(named_policies);
     let policies = named.map(|(folder, span)| {

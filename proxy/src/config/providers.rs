@@ -3,7 +3,10 @@
 //! Decides what makes a provider unsafe (no audience, a short secret, keys from an unverified address) and refuses it.
 //! It fetches nothing: where keys come from an address, it leaves the source for the fetcher.
 
+mod claims;
+pub(super) mod filled;
 pub(super) mod raw;
+mod rules;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,11 +14,11 @@ use std::time::Duration;
 
 use aws_lc_rs::digest;
 use http::HeaderName;
-use policy::{Span, Spanned, TenantId};
+use policy::{Span, Spanned};
 
 use super::compile::{Faulty, period};
 use super::raw::RawConfig;
-use crate::authn::{self, ClaimMap, ClaimPath, KeySet, KeyStore, ProviderSettings, Source, SourceFault, TenantSource};
+use crate::authn::{self, KeySet, KeyStore, Profile, ProviderSettings, Source, SourceFault};
 use crate::runtime::{IdentityHeaders, Place, Provider};
 use raw::{RawJwks, RawPlace, RawProvider};
 
@@ -87,37 +90,56 @@ fn one(
     identity: Option<&IdentityHeaders>,
     faults: &mut Faulty<'_>,
 ) -> (Option<Provider>, Option<KeySource>) {
+    let before = faults.found.len();
+    rules::check(raw, faults);
+    let profile = raw.preset.profile();
     let places = places(raw, identity, faults);
-    let claims = claims(raw, faults);
-    let leeway = period(&raw.leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults);
+    let map = claims::claims(raw, faults);
+    let tenants = claims::tenants(raw, faults);
+    let leeway =
+        raw.leeway.as_ref().and_then(|leeway| period(leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults));
+    let contexts = authn::Contexts {
+        two_factors: contexts(raw.acr.iter().flat_map(|acr| &acr.mfa), profile, faults),
+        phishing_resistant: contexts(raw.acr.iter().flat_map(|acr| &acr.phishing_resistant), profile, faults),
+    };
     let (store, source) = keys(name, raw, faults);
-    let (Some(places), Some(claims), Some(leeway)) = (places, claims, leeway) else { return (None, None) };
+    let (Some(places), Some(map), Some(tenants), Some(leeway)) = (places, map, tenants, leeway) else {
+        return (None, None);
+    };
     let mut settings = ProviderSettings {
         name: name.to_owned(),
         issuer: raw.issuer.value.clone(),
-        audience: raw.audience.value.clone(),
-        algorithms: raw.algorithms.iter().flat_map(|list| &list.value).copied().collect(),
-        types: raw.types.as_ref().map(|types| types.value.clone()).unwrap_or_default(),
+        preset: raw.preset,
+        audience: listed(raw.audience.as_ref()),
+        clients: listed(raw.clients.as_ref()),
+        kinds: listed(raw.kinds.as_ref()),
+        allow_anonymous: raw.allow_anonymous,
+        tenants,
+        factors: raw.factors.unwrap_or(profile.factors),
+        algorithms: listed(raw.algorithms.as_ref()),
+        types: listed(raw.types.as_ref()),
         leeway_s: leeway.as_secs(),
-        claims,
-        contexts: authn::Contexts {
-            two_factors: contexts(&raw.acr.mfa, faults),
-            phishing_resistant: contexts(&raw.acr.phishing_resistant, faults),
-        },
+        claims: map,
+        contexts,
         forward_credential: raw.forward_credential,
         generation: 0,
     };
     settings.generation = generation(&settings);
+    let siblings = profile.siblings.filter(|family| places.iter().any(|place| place.is_cookie_of(family)));
     match authn::Provider::new(settings) {
-        Ok(authn) => (store.map(|keys| Provider { authn, keys, places }), source),
+        Ok(authn) => (store.map(|keys| Provider { authn, keys, places, siblings }), source),
+        // What is wrong has been said already, at its place and with a hint.
+        Err(_) if faults.found.len() > before => (None, None),
         Err(fault) => {
             let span = match fault {
                 authn::ProviderFault::NoIssuer => raw.issuer.span,
-                authn::ProviderFault::NoAudience => raw.audience.span,
+                authn::ProviderFault::NoAudience => {
+                    raw.audience.as_ref().map_or(raw.issuer.span, |audience| audience.span)
+                }
                 authn::ProviderFault::MixedAlgorithms => {
                     raw.algorithms.as_ref().map_or(raw.issuer.span, |algorithms| algorithms.span)
                 }
-                authn::ProviderFault::Leeway => raw.leeway.span,
+                authn::ProviderFault::Leeway => raw.leeway.as_ref().map_or(raw.issuer.span, |leeway| leeway.span),
             };
             faults.at(span, "provider", fault.to_string(), "see the providers page of the manual");
             (None, None)
@@ -125,24 +147,38 @@ fn one(
     }
 }
 
+/// A list, which is empty where nothing is written.
+fn listed<T: Clone>(written: Option<&Spanned<Vec<T>>>) -> Vec<T> {
+    written.map(|list| list.value.clone()).unwrap_or_default()
+}
+
 /// The most contexts of one kind, and the longest, in bytes: all of them stand in one header.
 const MOST_CONTEXTS: usize = 16;
 const LONGEST_CONTEXT: usize = 128;
 
 /// Contexts as they stand in a challenge (RFC 9470, 3): with spaces between, in quotes.
-fn contexts(raw: &[Spanned<String>], faults: &mut Faulty<'_>) -> Vec<String> {
-    if let Some(one) = raw.get(MOST_CONTEXTS) {
+fn contexts<'w>(
+    written: impl Iterator<Item = &'w Spanned<String>>,
+    profile: &Profile,
+    faults: &mut Faulty<'_>,
+) -> Vec<String> {
+    let written: Vec<&Spanned<String>> = written.collect();
+    if let Some(one) = written.get(MOST_CONTEXTS) {
         let message = format!("more than {MOST_CONTEXTS} values of `acr`");
         faults.at(one.span, "provider", message, "list those that the provider really issues");
     }
-    for one in raw {
+    for one in &written {
         let plain = |byte: u8| byte.is_ascii_graphic() && byte != b'"' && byte != b'\\';
         if one.value.is_empty() || one.value.len() > LONGEST_CONTEXT || !one.value.bytes().all(plain) {
             let hint = "one value of 1 to 128 visible ASCII characters, without quotes and backslashes";
             faults.at(one.span, "provider", format!("`{}` is no value of `acr`", one.value), hint);
         }
+        if profile.empty_contexts.contains(&one.value.as_str()) {
+            let message = format!("`{}` of {} proves no second factor", one.value, profile.title);
+            faults.at(one.span, "provider", message, "list a value that is met by two factors alone");
+        }
     }
-    raw.iter().map(|one| one.value.clone()).collect()
+    written.into_iter().map(|one| one.value.clone()).collect()
 }
 
 /// The number of these settings: a digest, so that a reload that changes nothing of a provider keeps what is remembered of
@@ -154,12 +190,13 @@ fn generation(settings: &ProviderSettings) -> u64 {
 }
 
 fn places(raw: &RawProvider, identity: Option<&IdentityHeaders>, faults: &mut Faulty<'_>) -> Option<Vec<Place>> {
-    if raw.token.is_empty() {
+    let written = raw.token.as_deref().unwrap_or_default();
+    if written.is_empty() {
         let hint = "leave it out for the `Authorization` header";
         faults.at(raw.issuer.span, "provider", "`token` lists no place, so nobody could ever sign in", hint);
         return None;
     }
-    raw.token.iter().map(|written| place(written, identity, faults)).collect()
+    written.iter().map(|written| place(written, identity, faults)).collect()
 }
 
 fn place(written: &Spanned<RawPlace>, identity: Option<&IdentityHeaders>, faults: &mut Faulty<'_>) -> Option<Place> {
@@ -170,63 +207,20 @@ fn place(written: &Spanned<RawPlace>, identity: Option<&IdentityHeaders>, faults
             .filter(|name| !NO_TOKEN_HEADERS.contains(&name.as_str()))
             .filter(|name| identity.is_none_or(|identity| !identity.is_reserved(name.as_str())))
             .map(Place::Header),
-        RawPlace::Cookie(name) => Some(Place::Cookie(name.clone()))
-            .filter(|_| !name.is_empty() && name.len() <= 128 && name.bytes().all(token)),
+        RawPlace::Cookie(name) => Some(Place::Cookie(name.clone())),
+        RawPlace::CookieChunks(name) => Some(Place::CookieChunks(name.clone())),
     };
+    let place = place.filter(|place| match place {
+        Place::Header(_) => true,
+        Place::Cookie(name) | Place::CookieChunks(name) => {
+            !name.is_empty() && name.len() <= 128 && name.bytes().all(token)
+        }
+    });
     if place.is_none() {
         let hint = "write `{ header: authorization }` or `{ cookie: __session }`";
         faults.at(written.span, "provider", "no token can be in this place", hint);
     }
     place
-}
-
-fn claims(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
-    let mut extra = BTreeMap::new();
-    let (mut tenant, mut roles, mut subject) = (None, None, ClaimPath::parse("sub"));
-    for (name, written) in &raw.claims {
-        let path = ClaimPath::parse(&written.value);
-        if path.is_none() {
-            let hint = "write a name at the top of the token, or a JSON Pointer such as `/realm_access/roles`";
-            faults.at(written.span, "claim", format!("`{}` names no claim", written.value), hint);
-        }
-        match name.as_str() {
-            "tenant" => tenant = path,
-            "roles" => roles = path,
-            "subject" => subject = path,
-            _ if !is_identifier(name) => {
-                let hint = "conditions read it as `principal.claims.NAME`: use letters, digits and `_`";
-                faults.at(written.span, "claim", format!("`{name}` is no name for a claim"), hint);
-            }
-            _ => extra.extend(path.map(|path| (name.clone(), path))),
-        }
-    }
-    let tenant = match (tenant, &raw.tenant) {
-        (claim, None) => claim.map(TenantSource::Claim),
-        (None, Some(fixed)) => match TenantId::parse(&fixed.value) {
-            Some(fixed) => Some(TenantSource::Fixed(fixed)),
-            None => {
-                let hint = "use 1 to 128 letters, digits and `- . _ : @ |`";
-                faults.at(fixed.span, "tenant", format!("`{}` is no name for a tenant", fixed.value), hint);
-                None
-            }
-        },
-        (Some(_), Some(fixed)) => {
-            faults.at(fixed.span, "tenant", "the tenant is said twice", "keep either `tenant` or `claims.tenant`");
-            None
-        }
-    };
-    if tenant.is_none() && raw.tenant.is_none() && !raw.claims.contains_key("tenant") {
-        let hint = "add `claims: { tenant: org_id }`, or `tenant: clinic-a` where the issuer serves one clinic";
-        faults.at(raw.issuer.span, "tenant", "nothing says which tenant a caller belongs to", hint);
-    }
-    Some(ClaimMap { tenant, roles, subject: subject?, extra })
-}
-
-fn is_identifier(name: &str) -> bool {
-    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-    name.len() <= 64
-        && name.bytes().all(word)
-        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
 }
 
 fn keys(name: &str, raw: &RawProvider, faults: &mut Faulty<'_>) -> (Option<Arc<KeyStore>>, Option<KeySource>) {

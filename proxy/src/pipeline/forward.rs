@@ -13,6 +13,7 @@ use super::cors;
 use super::identify::Caller;
 use super::observe;
 use super::record::Recorded;
+use super::token_cookies;
 use super::trail::Trail;
 use super::websocket;
 use crate::rejection::{Oversize, Rejection};
@@ -201,25 +202,35 @@ pub(crate) fn speaks_for_a_gate(name: &str) -> bool {
         || CERTIFICATES.iter().any(|family| name.starts_with(family))
 }
 
-/// Takes credentials out: a token that the gate has judged is no business of the application, unless the provider says so.
+/// Takes credentials out: a token that the gate has judged is no business of the application, unless the provider says so. One
+/// that was not judged never gets there, whoever it belongs to: the application would obey somebody else than the gate.
 fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<&Caller<'_>>) -> Result<(), Rejection> {
-    let kept = caller.map_or(&[][..], |caller| caller.voucher.forwarded());
-    for place in runtime.providers.iter().flat_map(|provider| &provider.places).filter(|place| !kept.contains(place)) {
-        match place {
-            Place::Header(name) => drop(headers.remove(name)),
-            Place::Cookie(name) => remove_cookie(headers, name)?,
+    let kept = caller.filter(|caller| caller.voucher.forwards()).and_then(|caller| caller.place);
+    let is_kept = |key: &str| kept.is_some_and(|kept| token_cookies::is_judged(key, kept));
+    for provider in &runtime.providers {
+        for place in &provider.places {
+            match place {
+                Place::Header(_) if Some(place) == kept => {}
+                Place::Header(name) => drop(headers.remove(name)),
+                Place::Cookie(_) | Place::CookieChunks(_) => {
+                    remove_cookies(headers, |key| token_cookies::belongs(key, place) && !is_kept(key))?;
+                }
+            }
+        }
+        if let Some(family) = provider.siblings {
+            remove_cookies(headers, |key| key.starts_with(family) && !is_kept(key))?;
         }
     }
     join_cookies(headers)
 }
 
-fn remove_cookie(headers: &mut HeaderMap, name: &str) -> Result<(), Rejection> {
+fn remove_cookies(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) -> Result<(), Rejection> {
     let unreadable = |_| Rejection::BadHeader("`Cookie` is not text");
     let mut kept = Vec::new();
     let mut found = false;
     for value in headers.get_all(COOKIE) {
         for pair in value.to_str().map_err(unreadable)?.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
-            if pair.split_once('=').map_or(pair, |(key, _)| key).trim() == name {
+            if goes(pair.split_once('=').map_or(pair, |(key, _)| key).trim()) {
                 found = true;
             } else {
                 kept.push(pair.to_owned());

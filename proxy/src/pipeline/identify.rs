@@ -8,11 +8,12 @@ use std::sync::Arc;
 
 use certs::{ClientFault, ClientTrust};
 use http::HeaderMap;
-use http::header::{AUTHORIZATION, COOKIE, HeaderName};
+use http::header::{AUTHORIZATION, HeaderName};
 use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
 use super::observe;
+use super::token_cookies;
 use super::trail::Trail;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
@@ -188,7 +189,8 @@ fn first_present<'r>(provider: &'r Provider, headers: &HeaderMap) -> Result<Opti
     for place in &provider.places {
         let token = match place {
             Place::Header(name) => from_header(headers, name)?,
-            Place::Cookie(name) => from_cookie(headers, name)?,
+            Place::Cookie(name) => token_cookies::plain(headers, name)?,
+            Place::CookieChunks(name) => token_cookies::chunks(headers, name)?,
         };
         if let Some(token) = token {
             return Ok(Some((place, token)));
@@ -214,23 +216,4 @@ fn from_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>,
         (_, true) => Err(malformed),
         (_, false) => Ok(Some(text.to_owned())),
     }
-}
-
-/// The value of a cookie. HTTP/2 may send the cookies in several pieces (RFC 9113, section 8.2.3).
-fn from_cookie(headers: &HeaderMap, name: &str) -> Result<Option<String>, Rejection> {
-    let mut found = None;
-    for header in headers.get_all(COOKIE) {
-        let Ok(text) = header.to_str() else { return Err(Rejection::BadHeader("`Cookie` is not text")) };
-        for (key, value) in text.split(';').filter_map(|pair| pair.trim().split_once('=')) {
-            if key != name {
-                continue;
-            }
-            // Two cookies of one name come from two paths or hosts; which one counts differs between readers.
-            let value = value.strip_prefix('"').and_then(|inner| inner.strip_suffix('"')).unwrap_or(value);
-            if found.replace(value.to_owned()).is_some() {
-                return Err(Rejection::Token(TokenFault::Parts));
-            }
-        }
-    }
-    Ok(found)
 }

@@ -23,6 +23,7 @@ mod rename;
 mod reports;
 mod security_txt;
 mod step_up;
+mod token_cookies;
 mod trail;
 mod websocket;
 

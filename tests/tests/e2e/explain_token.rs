@@ -47,8 +47,7 @@ fn a_good_token_is_told_step_by_step() {
         "  issuer      `iss` is `https://issuer.example/`, exactly",
         "  audience    `aud` is `https://api.clinic.example`",
         "  lifetime    59 min 50 s more",
-        "  tenant      `a`",
-        "  roles       `provider`",
+        "  tenants     `a` as `provider`",
         "  factors     two, none that cannot be phished: `pwd` is something known, `otp` is something had, `geo` counts for \
          nothing; no listed context; 5 min 10 s ago",
         "  sign-in     its session has a name; the token has an id",
@@ -61,10 +60,11 @@ fn a_good_token_is_told_step_by_step() {
 #[test]
 fn what_it_does_not_prove_is_told_too() {
     let files = files();
-    let token = files.issuer.changed(json!({ "org_id": null, "roles": null }));
-    let said = explained(&files, &token, &[]);
+    let said = explained(&files, &files.issuer.changed(json!({ "roles": null })), &[]);
+    assert!(said.out.contains("\n  tenants     `a` without a role\n"), "{}", said.out);
+    let said = explained(&files, &files.issuer.changed(json!({ "org_id": null })), &[]);
     assert_eq!(said.code, Some(0), "{said:?}");
-    for part in ["`NO_TENANT`", "roles       none", "not two: no method is named", "when is not said", "has no name"] {
+    for part in ["`NO_TENANT`", "not two: no method is named", "when is not said", "has no name"] {
         assert!(said.out.contains(part), "no {part:?} in:\n{}", said.out);
     }
 }
@@ -94,6 +94,7 @@ fn each_fault_is_told_in_words_with_what_it_looked_at() {
         (issuer.changed(json!({ "exp": now * 1_000 })), "times", "000"),
         (issuer.changed(json!({ "nbf": now + 600 })), "times", "10 min ahead"),
         (issuer.changed(json!({ "sub": 7 })), "claims", "claim `sub`"),
+        (issuer.changed(json!({ "cnf": { "jkt": "x" } })), "rules", "it is bound to a key"),
         (format!("Bearer {good}"), "header", "the header is not canonical base64url"),
         (format!("{good}.x.y"), "form", "encrypted"),
         ("x".repeat(20_000), "form", "more than 16384 bytes"),

@@ -52,6 +52,7 @@ mod newcomers;
 mod one_reading;
 mod path;
 mod policy_tests;
+mod presets;
 mod record;
 mod redirect;
 mod reload;

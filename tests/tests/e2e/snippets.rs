@@ -144,10 +144,14 @@ fn every_yaml_snippet_compiles() {
                 policies += 1;
                 faults(SMALL_CONFIG, &block.text)
             }
+            "yaml provider" => {
+                let lines = block.text.lines().map(|line| format!("    {line}\n")).collect::<String>();
+                faults(&format!("{SMALL_CONFIG}providers:\n  one:\n{lines}"), SMALL_POLICY)
+            }
             "yaml injection" => injection_faults(&block.text),
             "yaml fragment" => None,
             word if word.contains("yaml") || word.contains("yml") => Some(format!(
-                "say what it is: `yaml config`, `yaml policy`, `yaml injection` or `yaml fragment`, not `{word}`"
+                "say what it is: `yaml config`, `yaml policy`, `yaml provider`, `yaml injection` or `yaml fragment`, not `{word}`"
             )),
             _ => None,
         };

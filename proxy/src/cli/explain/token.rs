@@ -118,6 +118,7 @@ impl Seen<'_> {
             Check::Payload => "one JSON object, with no name twice".to_owned(),
             Check::Issuer => format!("`iss` is {}, exactly", outline.claim("iss")),
             Check::Audience => format!("`aud` is {}", outline.claim("aud")),
+            Check::Rules => "what is demanded of this kind of provider's tokens holds".to_owned(),
             Check::Times => {
                 let from = outline.time("nbf").or(outline.time("iat")).map(|from| format!("from {} ", clock(from)));
                 let until = outline.time("exp").map(|until| format!("until {}", clock(until)));
@@ -169,6 +170,8 @@ impl Seen<'_> {
             | TokenFault::Header(_)
             | TokenFault::Critical
             | TokenFault::Claim(_)
+            | TokenFault::Rule(_)
+            | TokenFault::Cookies(_)
             | TokenFault::NoKeys
             | TokenFault::Certificate(_) => return None,
         })
@@ -211,18 +214,22 @@ impl Seen<'_> {
 
 /// What a believed token proves.
 fn proved(principal: &Principal, expires: u64, now: u64) -> Vec<Told> {
-    let tenant = principal
-        .tenant
-        .as_ref()
-        .map_or_else(|| "none, so whatever needs one is `NO_TENANT`".to_owned(), |tenant| format!("`{tenant}`"));
-    let roles = if principal.roles.is_empty() { "none".to_owned() } else { quoted(&principal.roles) };
+    let tenants: Vec<String> = principal
+        .bindings
+        .iter()
+        .map(|one| match one.roles() {
+            [] => format!("`{}` without a role", one.tenant()),
+            roles => format!("`{}` as {}", one.tenant(), quoted(roles)),
+        })
+        .collect();
+    let tenants =
+        if tenants.is_empty() { "none, so whatever needs one is `NO_TENANT`".to_owned() } else { tenants.join("; ") };
     let sign_in = &principal.sign_in;
     let session = if sign_in.session.is_some() { "its session has a name" } else { "its session has no name" };
     let id = if sign_in.credential.is_some() { "the token has an id" } else { "the token has no id" };
     vec![
         step("lifetime", format!("{} more", span(expires.saturating_sub(now)))),
-        step("tenant", tenant),
-        step("roles", roles),
+        step("tenants", tenants),
         step("factors", factors(&principal.factors, now)),
         step("sign-in", format!("{session}; {id}")),
     ]

@@ -1,0 +1,128 @@
+//! `claims`, `tenant` and `tenants` of a provider as written to the mapping that tokens are read by.
+//!
+//! Decides that nobody is identified by a name that can pass to somebody else, and that nothing counts that people write about
+//! themselves.
+
+use policy::{Spanned, TenantId};
+
+use super::Faulty;
+use super::raw::RawProvider;
+use crate::authn::{ClaimMap, ClaimPath, SessionSource, TenantSource};
+
+/// Names that a provider gives to somebody else one day, or lets people choose.
+const CHANGING: [&str; 8] =
+    ["email", "emails", "upn", "preferred_username", "unique_name", "nickname", "phone_number", "name"];
+/// The most tenants that a provider may list.
+const MOST_TENANTS: usize = 1_024;
+
+pub(super) fn claims(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
+    let profile = raw.preset.profile();
+    let mut map = ClaimMap {
+        credential: ClaimPath::at_the_top(profile.credential),
+        session: if profile.session.is_none() { SessionSource::SignIn } else { SessionSource::Untold },
+        ..ClaimMap::default()
+    };
+    let mut tenant = None;
+    let before = faults.found.len();
+    for (name, written) in &raw.claims {
+        let Some(path) = ClaimPath::parse(&written.value) else {
+            let hint = "write a name at the top of the token, or a JSON Pointer such as `/realm_access/roles`";
+            faults.at(written.span, "claim", format!("`{}` names no claim", written.value), hint);
+            continue;
+        };
+        if let Some(own) = path.steps().iter().find(|step| profile.own_words.contains(&step.as_str())) {
+            let message = format!("`{own}` is what people write about themselves at {}", profile.title);
+            let hint = "take it from a place that only you can write, such as `app_metadata`";
+            faults.at(written.span, "claim", message, hint);
+        }
+        match name.as_str() {
+            "tenant" => tenant = Some(path),
+            "roles" => map.roles = Some(path),
+            "bindings" => map.bindings = Some(path),
+            "subject" => map.subject = subject(path, written, faults),
+            "session" => map.session = SessionSource::Claim(path),
+            "amr" => map.amr = path,
+            "acr" => map.acr = path,
+            "auth_time" => map.auth_time = path,
+            _ if !is_identifier(name) => {
+                let hint = "conditions read it as `principal.claims.NAME`: use letters, digits and `_`";
+                faults.at(written.span, "claim", format!("`{name}` is no name for a claim"), hint);
+            }
+            _ => drop(map.extra.insert(name.clone(), path)),
+        }
+    }
+    map.tenant = one_tenant(raw, tenant, faults);
+    let says_tenant = raw.tenant.is_some() || raw.claims.contains_key("tenant");
+    match raw.claims.get("bindings") {
+        Some(bindings) if says_tenant || raw.claims.contains_key("roles") => {
+            let hint = "keep `bindings` alone: it says both";
+            faults.at(bindings.span, "claim", "`bindings` and `tenant` or `roles` exclude each other", hint);
+        }
+        None if !says_tenant => {
+            let what = "nothing says which tenant a caller belongs to";
+            faults.at(raw.issuer.span, "tenant", what, profile.tenant_hint);
+        }
+        Some(_) | None => {}
+    }
+    (faults.found.len() == before).then_some(map)
+}
+
+/// Identity is the issuer and a subject that stays.
+fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) -> ClaimPath {
+    let last = path.steps().pop().unwrap_or_default();
+    if CHANGING.contains(&last.as_str()) {
+        let message = format!("`{last}` can be somebody else's one day, so it identifies nobody");
+        faults.at(
+            written.span,
+            "claim",
+            message,
+            "leave it out for `sub`, or name the provider's own id, such as `oid`",
+        );
+    }
+    path
+}
+
+fn one_tenant(raw: &RawProvider, claim: Option<ClaimPath>, faults: &mut Faulty<'_>) -> Option<TenantSource> {
+    match (claim, &raw.tenant) {
+        (claim, None) => claim.map(TenantSource::Claim),
+        (None, Some(fixed)) => named(fixed, faults).map(TenantSource::Fixed),
+        (Some(_), Some(fixed)) => {
+            faults.at(fixed.span, "tenant", "the tenant is said twice", "keep either `tenant` or `claims.tenant`");
+            None
+        }
+    }
+}
+
+/// The tenants that the provider may speak for; `Some(None)` where nothing is said of it.
+pub(super) fn tenants(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<Option<Vec<TenantId>>> {
+    let Some(written) = &raw.tenants else { return Some(None) };
+    if written.is_empty() || written.len() > MOST_TENANTS {
+        let message = format!("`tenants` has {} entries, and may have 1 to {MOST_TENANTS}", written.len());
+        faults.at(raw.issuer.span, "tenant", message, "leave it out where the provider speaks for all that it names");
+        return None;
+    }
+    let listed: Option<Vec<TenantId>> = written.iter().map(|one| named(one, faults)).collect();
+    let listed = listed?;
+    if let Some(fixed) = raw.tenant.as_ref().filter(|fixed| !listed.iter().any(|one| one.as_str() == fixed.value)) {
+        let hint = "add it there, or take `tenants` out";
+        faults.at(fixed.span, "tenant", format!("`{}` is not one of `tenants`", fixed.value), hint);
+        return None;
+    }
+    Some(Some(listed))
+}
+
+fn named(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<TenantId> {
+    let tenant = TenantId::parse(&written.value);
+    if tenant.is_none() {
+        let hint = "use 1 to 128 letters, digits and `- . _ : @ |`";
+        faults.at(written.span, "tenant", format!("`{}` is no name for a tenant", written.value), hint);
+    }
+    tenant
+}
+
+fn is_identifier(name: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    name.len() <= 64
+        && name.bytes().all(word)
+        && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+}

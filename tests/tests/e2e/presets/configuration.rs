@@ -1,0 +1,162 @@
+//! What a preset demands, what it fills in, and that everything written wins.
+
+use std::path::Path;
+
+use e2e::gate::{Files, Setup};
+
+/// The files of a gate with the provider `keys` beside another.
+fn files(keys: &str) -> Files {
+    let lines: Vec<String> = keys.lines().filter(|line| !line.is_empty()).map(|line| format!("    {line}")).collect();
+    let provider = format!("tenant: a\n  row:\n{}", lines.join("\n"));
+    Files::write(&Setup { provider, ..Setup::default() }, "127.0.0.1:9".parse().unwrap())
+}
+
+/// What is wrong with a configuration, as a person sees it; empty where nothing is.
+fn faults(config: &Path) -> String {
+    match anteroom::config::prepare(config) {
+        Ok(_) => String::new(),
+        Err(faults) => policy::render(&faults.diagnostics, &faults.sources, false),
+    }
+}
+
+const SUPABASE: &str = "preset: supabase\nissuer: https://abcdefghij.supabase.co/auth/v1";
+const AUTH0: &str = "preset: auth0\nissuer: https://clinic.eu.auth0.com/\naudience: [api]";
+const CLERK: &str = "preset: clerk\nissuer: https://clerk.clinic.example\nclients: [https://clinic.example]";
+const KEYCLOAK: &str = "preset: keycloak\nissuer: https://id.clinic.example/realms/clinic";
+const OKTA: &str = "preset: okta\nissuer: https://clinic.okta.com/oauth2/default\naudience: [\"api://default\"]";
+const COGNITO: &str =
+    "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\nclients: [web]";
+const FIREBASE: &str = "preset: firebase\nissuer: https://securetoken.google.com/clinic-1";
+const ENTRA: &str = "preset: entra\nissuer: https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0\naudience: [api]";
+const GENERIC: &str = "issuer: https://issuer.example\njwks: { file: jwks.json }";
+
+#[test]
+fn naming_a_provider_is_nearly_enough() {
+    for keys in [
+        AUTH0.to_owned(),
+        CLERK.to_owned(),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]"),
+        format!("{OKTA}\nclaims: {{ tenant: clinic }}"),
+        ENTRA.to_owned(),
+        format!("{COGNITO}\ntenant: clinic-a"),
+        FIREBASE.to_owned(),
+        format!("{SUPABASE}\nclaims: {{ tenant: /app_metadata/clinic }}"),
+    ] {
+        assert_eq!(faults(&files(&keys).path("config.yaml")), "", "{keys}");
+    }
+}
+
+#[test]
+fn what_a_preset_cannot_know_has_to_be_written() {
+    for (keys, said) in [
+        ("preset: auth0\nissuer: https://clinic.eu.auth0.com/".to_owned(), "the identifier of the API at Auth0"),
+        ("preset: auth0\nissuer: https://clinic.eu.auth0.com\naudience: [api]".to_owned(), "with the slash at its end"),
+        ("preset: clerk\nissuer: https://clerk.clinic.example".to_owned(), "list the origins of your pages"),
+        (format!("{CLERK}x\nclients: []").replace("\nclients: [https://clinic.example]x", ""), "`clients` needs 1 to"),
+        (format!("{KEYCLOAK}\naudience: [clinic-api]"), "list the realm's clients"),
+        (format!("{KEYCLOAK}\nclients: [web]"), "the audience that a mapper of the realm"),
+        (format!("{KEYCLOAK}\nclients: [web]\naudience: [account]"), "every token of the realm has the audience"),
+        (
+            format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]\nacr: {{ mfa: [\"0\"] }}"),
+            "`0` of Keycloak proves no second factor",
+        ),
+        (OKTA.to_owned(), "add a claim to the authorization server"),
+        ("preset: okta\nissuer: https://clinic.okta.com\naudience: [x]\ntenant: a".to_owned(), "for Okta alone"),
+        (
+            format!("{OKTA}\ntenant: a\nacr: {{ mfa: [\"urn:okta:loa:2fa:any:ifpossible\"] }}"),
+            "proves no second factor",
+        ),
+        (
+            "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\ntenant: a"
+                .to_owned(),
+            "list the app clients",
+        ),
+        (COGNITO.to_owned(), "cognito:groups"),
+        (
+            "preset: entra\nissuer: https://login.microsoftonline.com/common/v2.0\naudience: [api]".to_owned(),
+            "nobody's issuer",
+        ),
+        (
+            "preset: firebase\nissuer: https://session.firebase.google.com/clinic-1".to_owned(),
+            "published as certificates",
+        ),
+        (SUPABASE.to_owned(), "/app_metadata/clinic"),
+        (format!("{SUPABASE}\nclaims: {{ tenant: /user_metadata/clinic }}"), "write about themselves"),
+        (format!("{SUPABASE}\nclaims: {{ tenant: a, npi: /user_metadata/npi }}"), "write about themselves"),
+        (format!("{CLERK}\nclaims: {{ roles: /unsafe_metadata/roles }}"), "write about themselves"),
+        (format!("{ENTRA}\nclaims: {{ subject: upn }}"), "somebody else's one day"),
+        (format!("{AUTH0}\nclaims: {{ subject: email }}"), "somebody else's one day"),
+        (format!("{GENERIC}\ntenant: a"), "the name by which the issuer knows your API"),
+        (format!("{GENERIC}\naudience: []\ntenant: a"), "`audience` needs 1 to"),
+        (format!("{GENERIC}\naudience: [a]"), "nothing says which tenant"),
+        (format!("{GENERIC}\naudience: [a]\ntenant: a\nkinds: [access]"), "nothing tells kinds of tokens"),
+        (format!("{AUTH0}\nkinds: [id]"), "only some kinds"),
+        (format!("{AUTH0}\nkinds: []"), "only some kinds"),
+        (format!("{AUTH0}\nallow_anonymous: true"), "`supabase` and `firebase`"),
+        (format!("{FIREBASE}\nclients: [web]"), "do not say who asked"),
+        (format!("{GENERIC}\naudience: [a]\ntenants: []\ntenant: a"), "`tenants` has 0 entries"),
+        (format!("{GENERIC}\naudience: [a]\ntenants: [b]\ntenant: a"), "not one of `tenants`"),
+        (format!("{GENERIC}\naudience: [a]\ntenants: [\"b c\"]\nclaims: {{ tenant: t }}"), "no name for a tenant"),
+        (format!("{GENERIC}\naudience: [a]\nclaims: {{ bindings: b, roles: r }}"), "exclude each other"),
+        (format!("{GENERIC}\naudience: [a]\ntenant: a\nclaims: {{ bindings: b }}"), "exclude each other"),
+        (
+            format!("{GENERIC}\naudience: [a]\ntenant: a\ntoken: [{{ cookie_chunks: \"a b\" }}]"),
+            "no token can be in this place",
+        ),
+    ] {
+        let shown = faults(&files(&keys).path("config.yaml"));
+        assert!(shown.contains(said), "{keys}\n{said}\n{shown}");
+    }
+}
+
+/// The provider `row` of `config --effective`.
+fn effective(keys: &str) -> String {
+    let files = files(keys);
+    let loaded = anteroom::config::load(&files.path("config.yaml")).unwrap();
+    policy::to_yaml(&loaded.config.providers["row"]).unwrap()
+}
+
+#[test]
+fn everything_that_is_filled_in_can_be_seen() {
+    let shown = effective(&format!("{SUPABASE}\nclaims: {{ tenant: /app_metadata/clinic }}"));
+    for part in [
+        "preset: supabase",
+        "authenticated",
+        "sb-abcdefghij-auth-token",
+        "cookie_chunks",
+        "https://abcdefghij.supabase.co/auth/v1/.well-known/jwks.json",
+        "ES256",
+        "RS256",
+        "factors: supabase",
+        "session: session_id",
+        "roles: /app_metadata/roles",
+        "subject: sub",
+        "leeway: 30s",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert!(effective(CLERK).contains("leeway: 5s"));
+    assert!(effective(&format!("{OKTA}\ntenant: a")).contains("urn:okta:loa:2fa:any"));
+}
+
+#[test]
+fn what_is_written_wins() {
+    let more = "claims: { tenant: /app_metadata/clinic, roles: /app_metadata/kind, session: sid }
+secret: { file: pseudonym.key }
+audience: [mine]
+leeway: 1s
+token: [{ header: authorization }]
+factors: none
+types: [at+jwt]";
+    let shown = effective(&format!("{SUPABASE}\n{more}"));
+    for part in ["/app_metadata/kind", "session: sid", "mine", "leeway: 1s", "factors: none", "at+jwt"] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    for part in ["jwks", "ES256", "cookie", "authenticated", "session_id"] {
+        assert!(!shown.contains(part), "{part}\n{shown}");
+    }
+    let fixed = effective(&format!("{AUTH0}\ntenant: a"));
+    assert!(!fixed.contains("org_id") && fixed.contains("permissions"), "{fixed}");
+    let each = effective(&format!("{COGNITO}\nclaims: {{ bindings: \"cognito:groups\" }}"));
+    assert!(!each.contains("roles:"), "{each}");
+}

@@ -124,7 +124,7 @@ pub struct Provider {
     pub keys: Arc<KeyStore>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
-    /// Cookies whose names begin with this hold tokens of it as well: nobody judges them, and they go no further.
+    /// The family of cookies that hold tokens of it as well ([`is_of_family`]): nobody judges them, and they go no further.
     pub siblings: Option<&'static str>,
 }
 
@@ -203,15 +203,18 @@ pub enum Place {
 }
 
 impl Place {
-    /// Whether it is a cookie of this family: of a name that the family's begin with, or such a name without its end.
+    /// Whether it is a cookie of this family.
     pub fn is_cookie_of(&self, family: &str) -> bool {
         match self {
             Place::Header(_) => false,
-            Place::Cookie(name) | Place::CookieChunks(name) => {
-                name.starts_with(family) || Some(name.as_str()) == family.strip_suffix('_')
-            }
+            Place::Cookie(name) | Place::CookieChunks(name) => is_of_family(name, family),
         }
     }
+}
+
+/// Whether a cookie is of a family: of its name, or of one that adds `_` and more to it.
+pub fn is_of_family(name: &str, family: &str) -> bool {
+    name.strip_prefix(family).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
 }
 
 /// The names under which the application is told who is asking.

@@ -111,7 +111,7 @@ impl std::error::Error for ProviderFault {}
 #[derive(Clone, Debug)]
 pub struct Provider {
     settings: ProviderSettings,
-    is_login: bool,
+    is_shown: bool,
 }
 
 impl Provider {
@@ -138,7 +138,7 @@ impl Provider {
             return Err(ProviderFault::Leeway);
         }
         let types = settings.types.iter().map(|one| bare_type(one)).collect();
-        Ok(Self { settings: ProviderSettings { types, ..settings }, is_login: false })
+        Ok(Self { settings: ProviderSettings { types, ..settings }, is_shown: true })
     }
 
     /// Its name in the configuration.
@@ -173,12 +173,12 @@ impl Provider {
             generation: !settings.generation,
             ..settings.clone()
         };
-        Self { settings, is_login: true }
+        Self { settings, is_shown: false }
     }
 
-    /// Whether it judges ID tokens that were fetched from it.
-    pub(super) fn is_login(&self) -> bool {
-        self.is_login
+    /// Whether its tokens are shown by whoever asks; if not, the gate has fetched them itself.
+    pub(super) fn is_shown(&self) -> bool {
+        self.is_shown
     }
 
     /// What kind of provider it is.

@@ -17,7 +17,7 @@ use super::token_cookies;
 use super::trail::Trail;
 use super::websocket;
 use crate::rejection::{Oversize, Rejection};
-use crate::runtime::{Place, Rollout, Runtime};
+use crate::runtime::{Place, Rollout, Runtime, is_of_family};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::telemetry::trace::{self, AppCall};
@@ -218,7 +218,7 @@ fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<
             }
         }
         if let Some(family) = provider.siblings {
-            remove_cookies(headers, |key| key.starts_with(family) && !is_kept(key))?;
+            remove_cookies(headers, |key| is_of_family(key, family) && !is_kept(key))?;
         }
     }
     join_cookies(headers)

@@ -99,7 +99,7 @@ const MALFORMED: [Row; 89] = [
     ("no folder of certificates", CONFIG, "directory: tls }", "directory: nowhere }", "file", "nowhere", "relative to the configuration file"),
     ("no certificates", CONFIG, "[{ directory: tls }]", "[]", "certificate", "http://127", "tls.crt"),
     ("one certificate twice", CONFIG, "[{ directory: tls }]", "[{ directory: tls }, { directory: tls }]", "certificate", "tls }]", "one certificate"),
-    ("no audience", CONFIG, "[https://api.clinic.example]", "[]", "provider", "[", "manual"),
+    ("no audience", CONFIG, "[https://api.clinic.example]", "[]", "provider", "[", "letter by letter"),
     ("no issuer", CONFIG, "https://issuer.example/", "''", "provider", "''", "manual"),
     ("no keys", CONFIG, "    jwks: { file: keys/jwks.json }\n", "", "provider", "https://issuer", "add `jwks"),
     ("keys from two places", CONFIG, "{ file: keys/jwks.json }", "{ file: keys/jwks.json, url: 'https://keys.example/' }", "provider", "{ file", "keep one"),

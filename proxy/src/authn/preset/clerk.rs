@@ -27,7 +27,7 @@ pub(super) const PROFILE: Profile = Profile {
     types: &["JWT"],
     leeway_s: 5,
     cookie: |_| Some(KnownCookie::Plain("__session".to_owned())),
-    siblings: Some("__session_"),
+    siblings: Some("__session"),
     tenant: Some("/o/id"),
     tenant_hint: "",
     roles: Some("/o/rol"),

@@ -136,7 +136,8 @@ pub struct Profile {
     pub leeway_s: u64,
     /// The cookie that the token may be in, beside the header.
     pub cookie: fn(&str) -> Option<KnownCookie>,
-    /// Further cookies begin with this, and hold tokens too: the application never gets them.
+    /// The cookie of this name, and those that add `_` and more to it, hold tokens too: nobody judges them, so they go no
+    /// further.
     pub siblings: Option<&'static str>,
     /// Where the tenant stands.
     pub tenant: Option<&'static str>,
@@ -218,7 +219,8 @@ pub(super) fn check(claims: &Claims, provider: &Provider) -> Result<(), TokenFau
     if claims.contains_key("cnf") {
         return Err(TokenFault::Rule("it is bound to a key (`cnf`), and no proof of that key is checked here"));
     }
-    if provider.is_login() {
+    // What the gate has fetched itself for a client of its own is no stranger's.
+    if !provider.is_shown() {
         return Ok(());
     }
     let profile = provider.preset().profile();

@@ -105,6 +105,20 @@ async fn the_cookie_of_clerk_is_believed_and_its_siblings_go_no_further() {
 }
 
 #[tokio::test]
+async fn a_cookie_of_clerk_with_a_suffix_can_be_the_one_that_counts() {
+    let place = "token: [{ cookie: __session_aB3dE5gH }]\nforward_credential: true";
+    let gate = gate(&format!("{CLERK}\n{OURS}\n{place}"));
+    let (ada, eve) = (clerk(&gate, "ada.example"), clerk(&gate, "eve.example"));
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    let cookie = format!("__session={eve}; __session_aB3dE5gH={ada}; __session_other={eve}; __sessions=1");
+    let answer = client.ask("GET", "/me", &[("cookie", &cookie)]).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let seen = gate.app.last();
+    assert_eq!(seen.header("x-user-id"), Some("ada.example"));
+    assert_eq!(seen.header("cookie"), Some(format!("__session_aB3dE5gH={ada}; __sessions=1").as_str()));
+}
+
+#[tokio::test]
 async fn what_was_not_judged_never_reaches_the_application() {
     let gate = gate(&format!("{CLERK}\n{OURS}\nforward_credential: true"));
     let (ada, eve) = (clerk(&gate, "ada.example"), clerk(&gate, "eve.example"));

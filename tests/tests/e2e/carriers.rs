@@ -54,7 +54,6 @@ async fn a_token_in_another_header_is_not_looked_at() {
             ("www-authenticate", &bearer),
             ("cookie", &format!("session={token}")),
             ("cookie", &format!("__SESSION={token}")),
-            ("cookie", &format!("__session.0={token}")),
             ("cookie", &format!("__session_x={token}")),
             ("cookie", &format!("%5F_session={token}")),
             ("set-cookie", &format!("__session={token}")),

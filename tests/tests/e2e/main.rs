@@ -26,6 +26,7 @@ mod crash;
 mod csp;
 mod decide;
 mod demo;
+mod dev_token;
 mod drain;
 mod examples;
 mod explain;

@@ -178,17 +178,16 @@ fn tenant<'a>(
 ) -> Result<&'a Binding, Denial> {
     let bindings = &principal.bindings;
     watch.saw(Look::Bindings(bindings));
-    // Whoever is of one tenant alone is known to be, even where the request names another.
-    if let Some(only) = bindings.only() {
-        proved.acts_by(only);
-    }
     let active = tenant::active(bindings, found, facts);
+    // Whoever is of one tenant alone is known to be, even where the request names another.
+    if let Some(known) = active.as_ref().ok().copied().or_else(|| bindings.only()) {
+        proved.acts_by(known);
+    }
     if !bindings.is_empty() {
         watch.saw(Look::Places(found.route().tenant_places(), bindings, &active));
     }
     match active {
         Ok(active) => {
-            proved.acts_by(active);
             proved.basis.tenant_fact = TenantFact::Same;
             proved.identity = Some(Identity::of(principal, active));
             Ok(active)

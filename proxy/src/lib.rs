@@ -23,6 +23,7 @@ pub mod config;
 pub mod demo;
 pub mod denials;
 pub mod dev_key;
+pub mod directory;
 mod expiry;
 pub mod exposed;
 pub mod framing;

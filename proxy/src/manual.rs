@@ -8,6 +8,7 @@ mod presets;
 use policy::RawPolicy;
 use serde_json::{Map, Value};
 
+use crate::config::RawPeople;
 use crate::config::raw::RawConfig;
 use crate::rejection;
 use crate::telemetry::metrics::METRICS;
@@ -64,8 +65,8 @@ pub fn metrics() -> String {
 /// Every key of the configuration and of a policy file.
 pub fn configuration() -> String {
     let mut page = format!(
-        "{MADE}# Every key\n\nTwo kinds of files: `config.yaml` says how the gate is wired, policy files say who may do \
-         what. A key that is not here\ndoes not exist, and writing it is an error. `anteroom schema config` and `anteroom \
+        "{MADE}# Every key\n\n`config.yaml` says how the gate is wired, policy files say who may do what, and the file of a \
+         directory, where there is one, who is what in which tenant. A key that is not here\ndoes not exist, and writing it is an error. `anteroom schema config` and `anteroom \
          schema policy` print the same for\neditors, `anteroom config --effective` a configuration with every default \
          filled in.\n\n`NAME` stands for a name of your choice, `[]` for each entry of a list. A *duration* is `250ms`, \
          `30s`, `15m`, `12h`, `7d`\nor `1y`; a *size* is `512B`, `64KiB` or `10MiB`; a *rate* is `5/s`, `60/m` or \
@@ -73,6 +74,7 @@ pub fn configuration() -> String {
     );
     section(&mut page, "The configuration", &policy::schema_of::<RawConfig>());
     section(&mut page, "A policy file", &policy::schema_of::<RawPolicy>());
+    section(&mut page, "The file of a directory", &policy::schema_of::<RawPeople>());
     page
 }
 

@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode};
 use policy::Denial;
 
 use crate::authn::TokenFault;
+use crate::directory::Down;
 use crate::limits::Full;
 
 /// Why a request was refused, or why its answer was withheld.
@@ -29,6 +30,8 @@ pub enum Rejection {
     MethodNotAllowed(String),
     /// The credential does not prove who is asking.
     Token(TokenFault),
+    /// What the caller is in which tenant cannot be asked for at the moment.
+    DirectoryDown(Down),
     /// The policy says no.
     Denied(Denial),
     /// The policy demands stronger or more recent factors; holds its denial and the challenge.
@@ -90,6 +93,7 @@ impl Rejection {
             Rejection::NoRoute => "NO_ROUTE",
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Rejection::Token(fault) => fault.code(),
+            Rejection::DirectoryDown(_) => TokenFault::NoKeys.code(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
             Rejection::CrossSite(_) => "CROSS_SITE",
             Rejection::Limited(_) => "LIMITED",
@@ -120,7 +124,9 @@ impl Rejection {
             }
             Rejection::CrossSite(_) => StatusCode::FORBIDDEN,
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
-            Rejection::Overloaded | Rejection::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
+            Rejection::DirectoryDown(_) | Rejection::Overloaded | Rejection::NotRecorded => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Rejection::AppDown(_) | Rejection::AppInvalid(_) => StatusCode::BAD_GATEWAY,
             Rejection::AppTimeout => StatusCode::GATEWAY_TIMEOUT,
             Rejection::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -131,6 +137,7 @@ impl Rejection {
     pub fn public(&self) -> &'static str {
         match self {
             Rejection::Token(fault) => fault.public(),
+            Rejection::DirectoryDown(_) => TokenFault::NoKeys.public(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
             Rejection::BadFraming(_) => "where the request ends cannot be read in one way only",
             Rejection::BadPath(_) => "the address of the request cannot be read in one way only",
@@ -166,6 +173,7 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
             Rejection::TooLarge(Oversize::Lines) => "more than 100 headers".to_owned(),
             Rejection::Token(fault) => fault.detail(),
+            Rejection::DirectoryDown(down) => format!("the directory of subjects: {down}"),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
             Rejection::Limited(full) => format!("limit `{}`", full.limit),
             Rejection::Misdirected
@@ -218,7 +226,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::Misdirected => Rejection::NoRoute,
         Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
-        Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
+        Rejection::Token(_) => Rejection::DirectoryDown(Down::Busy),
+        Rejection::DirectoryDown(_) => Rejection::Denied(Denial::NoCredential),
         Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
         Rejection::StepUp(..) => Rejection::CrossSite(""),
         Rejection::CrossSite(_) => Rejection::Limited(Full::sample()),
@@ -240,6 +249,8 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
             let faults = [TokenFault::Parts, TokenFault::Expired, TokenFault::NoKeys];
             return faults.map(|fault| entry(&Rejection::Token(fault), fault.remedy())).to_vec();
         }
+        // Its code is one of those of tokens.
+        Rejection::DirectoryDown(_) => return Vec::new(),
         Rejection::Denied(_) => {
             return policy::codes()
                 .map(|code| CodeEntry {

@@ -175,6 +175,9 @@ impl Reloader {
 
     fn swap(&mut self, mut plan: Plan) {
         self.keys.adopt(&mut plan);
+        if let Some(directory) = plan.runtime.directory.as_mut().and_then(Arc::get_mut) {
+            directory.adopt(self.shared.runtime.load().directory.as_deref());
+        }
         let Plan { runtime, shown, key_sources, warnings, telemetry, .. } = plan;
         let policy = runtime.policy_digest.to_string();
         // INVARIANT: each of the two is swapped whole; a request loads the one once, a handshake the other.

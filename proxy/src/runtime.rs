@@ -16,7 +16,8 @@ use policy::{Policy, RouteCache, TenantId};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
-use crate::authn::{self, Callers, Contexts, KeyStore};
+use crate::authn::{self, Callers, Contexts, KeyStore, MetadataStore};
+use crate::directory::Directory;
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
 use crate::network::Networks;
@@ -34,7 +35,7 @@ pub struct Runtime {
     pub policy: Policy,
     /// `sha256:` and 64 hexadecimal digits over the policy files: what the record says it was judged by.
     pub policy_digest: Arc<str>,
-    /// 48 bits made of the configuration and the policies, not of the keys and certificates that they name: replicas of the
+    /// 48 bits made of the configuration, the policies and the file of a directory, not of the keys and certificates that they name: replicas of the
     /// same number go by the same rules.
     pub number: u64,
     /// The application.
@@ -47,6 +48,8 @@ pub struct Runtime {
     pub providers: Vec<Provider>,
     /// Who is who by the certificate of a connection; `None` where certificates prove nobody.
     pub callers: Option<Callers>,
+    /// Who is what in which tenant; `None` where tokens say it.
+    pub directory: Option<Arc<Directory>>,
     /// The headers that tell the application who is asking.
     pub identity: IdentityHeaders,
     /// The headers of every answer.
@@ -122,6 +125,8 @@ pub struct Provider {
     pub authn: authn::Provider,
     /// Its keys as they are now.
     pub keys: Arc<KeyStore>,
+    /// Its metadata as it is now; `None` where it is not fetched.
+    pub metadata: Option<Arc<MetadataStore>>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
     /// The family of cookies that hold tokens of it as well ([`is_of_family`]): nobody judges them, and they go no further.

@@ -2,11 +2,12 @@
 //!
 //! It outlives every change of configuration, so that no change resets a limit or forgets a key. It decides nothing.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use audit::Record;
 use http::HeaderMap;
+use tokio::runtime::Handle;
 
 use crate::authn::Remembered;
 use crate::clock::Clock;
@@ -50,6 +51,8 @@ pub struct Shared {
     pub record: Record,
     /// Refusals that it holds as a count.
     pub denials: Denials,
+    /// Where calls are made that no worker waits for by itself; set once, when the gate starts.
+    pub background: OnceLock<Handle>,
     /// Counters for `/metrics`.
     pub metrics: Metrics,
     /// Where traces go; none while nothing is exported.

@@ -18,6 +18,7 @@ pub mod collector;
 pub mod forge;
 pub mod gate;
 pub mod issuer;
+pub mod key_server;
 pub mod kube;
 pub mod process;
 pub mod raw;

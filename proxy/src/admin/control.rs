@@ -7,6 +7,8 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{About, Answer, plain};
+use crate::clock::Now;
+use crate::directory::{Directory, Source};
 use crate::expiry;
 use crate::exposed::Exposure;
 use crate::phase::Stage;
@@ -42,8 +44,18 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             let about = json!({
                 "keys": keys.keys,
                 "skipped": skipped,
-                "age_s": keys.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
-                "error": keys.last_error.map(|error| redact::text(&error).into_owned()),
+                "usable": provider.keys.current(now.unix_seconds()).is_ok(),
+                "age_s": keys.state.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
+                "failures": keys.state.failed,
+                "error": keys.state.last_error.map(|error| redact::text(&error).into_owned()),
+                "metadata": provider.metadata.as_ref().map(|metadata| {
+                    let state = metadata.state();
+                    json!({
+                        "age_s": state.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
+                        "failures": state.failed,
+                        "error": state.last_error.map(|error| redact::text(&error).into_owned()),
+                    })
+                }),
             });
             (provider.authn.name().to_owned(), about)
         })
@@ -83,6 +95,7 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             "expires": audit::rfc3339(text.expires.saturating_mul(1_000)),
         })),
         "providers": providers,
+        "directory": runtime.directory.as_ref().map(|directory| directory_status(directory, now)),
         "certificates": certificates,
         "client_certificates": clients,
         "reload": {
@@ -105,6 +118,25 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             "failed": record.failed.map(|reason| redact::text(&reason.to_string()).into_owned()),
         },
     })
+}
+
+/// How many subjects are known, and how a service is doing that is asked about them. Of nobody in particular.
+fn directory_status(directory: &Directory, now: Now) -> serde_json::Value {
+    match directory.source() {
+        Source::File(listed) => json!({ "source": "file", "subjects": listed.subjects() }),
+        Source::Service(service) => {
+            let status = service.status();
+            json!({
+                "source": "service",
+                "subjects": status.subjects,
+                "listed": status.listed,
+                "unlisted": status.unlisted,
+                "failed": status.failed,
+                "error": status.failure.map(|(down, _)| down.to_string()),
+                "error_age_s": status.failure.map(|(_, at)| now.monotone.saturating_sub(at).as_secs()),
+            })
+        }
+    }
 }
 
 /// The addresses at which the application can be reached around the gate; null where nobody has looked.

@@ -61,10 +61,13 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
 
 /// A string that can stand in a header and a record.
 pub(super) fn name(value: &Value) -> Option<String> {
-    let text = value.as_str()?;
+    value.as_str().filter(|text| is_name(text)).map(ToOwned::to_owned)
+}
+
+/// Whether a subject or a program can be called like this.
+pub(crate) fn is_name(text: &str) -> bool {
     // Spaces at an end are lost on the way to the application, which would then see another name.
-    let fine = !text.is_empty() && text.len() <= MAX_NAME && text.trim() == text && !text.chars().any(char::is_control);
-    fine.then(|| text.to_owned())
+    !text.is_empty() && text.len() <= MAX_NAME && text.trim() == text && !text.chars().any(char::is_control)
 }
 
 /// The program: the first of the claims in which such a provider says it.

@@ -158,8 +158,8 @@ impl TokenFault {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
-                "The provider's keys were never fetched or are over a day old: `anteroom status` shows the error of the \
-                 last attempt."
+                "The provider's keys were never fetched, or the last good ones are older than `last_good`; or the directory of \
+                 subjects does not answer: `anteroom status` shows the error of the last attempt."
             }
         }
     }

@@ -108,8 +108,18 @@ pub(super) fn run(args: &ExplainArgs) -> Exit {
     }
     let explained = match (&args.request, &token) {
         (None, Some(token)) => alone(args, &plan.runtime, token, now),
-        (request, token) => asked(args, request.as_deref().unwrap_or_default(), token.as_deref(), &plan, now)
-            .map(|asked| explain(&plan.runtime, asked)),
+        (request, token) => {
+            // A directory may be behind an address.
+            let waiting = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(waiting) => waiting,
+                Err(error) => {
+                    complain(&format!("error: {error}"));
+                    return Exit::Failed;
+                }
+            };
+            asked(args, request.as_deref().unwrap_or_default(), token.as_deref(), &plan, now)
+                .map(|asked| waiting.block_on(explain(&plan.runtime, asked)))
+        }
     };
     let explained = match explained {
         Ok(explained) => explained,
@@ -255,7 +265,7 @@ fn claimed<'r>(args: &ExplainArgs, runtime: &'r Runtime, claims: &str) -> Result
         (Some(_), _) | (None, None) => the_provider(args, runtime)?,
     };
     let principal = authn::assumed(&claims, &provider.authn).map_err(|fault| fault.detail())?;
-    Ok(Assumed { principal, provider })
+    Ok(Assumed { principal, provider, by_token: true })
 }
 
 /// What someone who is taken for proved is in which tenant; `None` where nobody is.
@@ -292,7 +302,7 @@ fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, bindings: Bindings, now
         factors: Factors { methods: args.amr.clone(), at, ..Factors::default() },
         sign_in: SignIn { at, ..SignIn::default() },
     };
-    Ok(Assumed { principal, provider })
+    Ok(Assumed { principal, provider, by_token: false })
 }
 
 /// Fetches the keys that are behind an address, once; gives a line for each that could not be had.
@@ -304,16 +314,18 @@ fn fetch_keys(plan: &Plan, now: u64) -> Vec<String> {
         Ok(runtime) => runtime,
         Err(error) => return vec![format!("warning: no keys were fetched: {error}")],
     };
-    let fetched = runtime.block_on(tokio::time::timeout(PATIENCE, async {
+    let all = async {
         let mut notes = Vec::new();
         for source in &plan.key_sources {
-            if let Err(fault) = authn::fetch_once(&source.store, &source.source, now).await {
+            if let Err(fault) = authn::fetch_once(&source.source, now).await {
                 notes
                     .push(format!("warning: the keys of provider `{}` could not be fetched: {fault}", source.provider));
             }
         }
         notes
-    }));
+    };
+    // The time limit is made on the runtime: outside of one there is no clock for it.
+    let fetched = runtime.block_on(async { tokio::time::timeout(PATIENCE, all).await });
     fetched.unwrap_or_else(|_| vec![format!("warning: not all keys were fetched within {} s", PATIENCE.as_secs())])
 }
 

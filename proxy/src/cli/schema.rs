@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 
 use super::{Exit, complain, print};
+use crate::config::RawPeople;
 use crate::config::raw::RawConfig;
 
 #[derive(Debug, clap::Args)]
@@ -18,6 +19,8 @@ enum File {
     Config,
     /// A policy file
     Policy,
+    /// The file of a directory of subjects
+    Directory,
     /// The settings of `inject`
     Injection,
 }
@@ -25,6 +28,7 @@ enum File {
 pub(super) fn run(args: &SchemaArgs) -> Exit {
     let schema = match args.file {
         File::Config => policy::schema_of::<RawConfig>(),
+        File::Directory => policy::schema_of::<RawPeople>(),
         File::Injection => policy::schema_of::<inject::RawInjection>(),
         File::Policy => policy::schema_of::<policy::RawPolicy>(),
     };

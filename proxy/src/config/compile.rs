@@ -18,7 +18,7 @@ use super::load::{Faults, Loaded};
 use super::pod::{self, Pod};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
-use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls, way};
+use super::{app, browsers, client_address, directory, headers, limits, listen, security_txt, telemetry, tls, way};
 use crate::made_of::MadeOf;
 use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
@@ -73,13 +73,14 @@ impl Plan {
 /// # Errors
 /// Every fault at once, each with its place.
 pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
-    let Loaded { sources, config, policies, base, files, pod } = loaded;
+    let Loaded { sources, config, policies, people, base, files, pod } = loaded;
     let mut faults = Faulty { base: &base, files: &files, found: Vec::new() };
 
     let policy = policy::compile(&policies).map_err(|found| faults.found.extend(found)).ok();
     reserved(&policies, &mut faults);
     let policy_digest = policy_digest(policies.iter().map(|(file, _)| sources.text(*file)));
-    let number = number(&config, &policy_digest);
+    let listed = people.as_ref().map_or("", |(file, _)| sources.text(*file));
+    let number = number(&config, &policy_digest, listed);
     let app = app::app_target(&config, &mut faults);
     let hosts = app::hosts(&config, &mut faults);
     let identity = headers::identity_headers(&config.headers, &mut faults);
@@ -97,6 +98,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             .ok()
     });
     let (providers, key_sources) = providers::compile(&config, identity.as_ref(), &mut faults);
+    let directory = directory::compile(&config, people.as_ref(), &mut faults);
     let shown = tls::certificates(&config, &mut faults);
     let callers = tls::callers(&config, &mut faults);
     let drain = drain_times(&config.drain, &mut faults);
@@ -126,6 +128,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             hosts,
             providers,
             callers: callers?,
+            directory,
             identity,
             answer_headers,
             browsers: browsers?,
@@ -214,10 +217,11 @@ fn policy_digest<'a>(texts: impl Iterator<Item = &'a str>) -> String {
     format!("sha256:{hex}")
 }
 
-/// 48 bits of a digest over the configuration, as it is read, and the policies. A gauge holds them exactly.
-fn number(config: &super::raw::RawConfig, policies: &str) -> u64 {
+/// 48 bits of a digest over the configuration, as it is read, the policies and the file of a directory. A gauge holds them
+/// exactly.
+fn number(config: &super::raw::RawConfig, policies: &str, people: &str) -> u64 {
     let read = serde_json::to_string(config).unwrap_or_else(|_| format!("{config:?}"));
-    MadeOf::all([&*read, policies]).iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte))
+    MadeOf::all([&*read, policies, people]).iter().take(6).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 pub(super) fn size(

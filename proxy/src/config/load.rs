@@ -15,9 +15,10 @@ use std::time::Duration;
 use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 
 use super::files::FileSet;
+use super::people::RawPeople;
 use super::pod::{self, RawPod};
 use super::providers::filled;
-use super::providers::raw::{RawJwks, RawProvider};
+use super::providers::raw::RawProvider;
 use super::raw::RawConfig;
 
 /// The largest file that is read: certificates, key sets and secrets are far smaller. (YAML files: 1 MiB, by the reader.)
@@ -37,6 +38,8 @@ pub struct Loaded {
     pub config: RawConfig,
     /// The policy files, in the order of their names.
     pub policies: Vec<(FileId, RawPolicy)>,
+    /// The file of the directory of subjects, where there is one.
+    pub people: Option<(FileId, RawPeople)>,
     /// The folder that relative paths start from.
     pub base: PathBuf,
     /// Every other file that the configuration names: its bytes, or why it could not be read.
@@ -108,11 +111,12 @@ fn load_once(path: &Path, set: &mut FileSet) -> Result<Loaded, Faults> {
             Vec::new()
         })
     });
+    let people = config.as_ref().and_then(|config| read_people(config, &base, set, &mut sources, &mut faults));
     match config {
         Some(config) if faults.iter().all(|fault| !fault.is_error()) => {
             let files = read_named_files(&config, &base, set);
             let policies = policies.unwrap_or_default();
-            Ok(Loaded { sources, config, policies, files, base, pod: read_pod() })
+            Ok(Loaded { sources, config, policies, people, files, base, pod: read_pod() })
         }
         _ => Err(Faults { sources, diagnostics: faults }),
     }
@@ -150,6 +154,23 @@ fn read_policies(
         }
     }
     Ok(found)
+}
+
+fn read_people(
+    config: &RawConfig,
+    base: &Path,
+    set: &mut FileSet,
+    sources: &mut Sources,
+    faults: &mut Vec<Diagnostic>,
+) -> Option<(FileId, RawPeople)> {
+    let name = config.directory.as_ref()?.value.file.as_ref()?;
+    let path = base.join(&name.value);
+    let text = read_text(&path, set).map_err(|reason| {
+        let message = format!("cannot read `{}`: {reason}", path.display());
+        faults.push(Diagnostic::error("file", name.span, message).help("paths are relative to the configuration file"));
+    });
+    let file = sources.add(path.display().to_string(), text.ok()?);
+    policy::read(sources, file).map_err(|more| faults.extend(more)).ok().map(|raw| (file, raw))
 }
 
 /// The policy files at `path` in the order of their names. A name that starts with a dot is none: Kubernetes keeps its
@@ -192,6 +213,10 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
             .extend([Some(&clients.ca), clients.crl.as_ref()].into_iter().flatten().map(|name| base.join(&name.value)));
     }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
+    if let Some(directory) = config.directory.as_ref().map(|directory| &directory.value) {
+        let authorization = directory.authorization.as_ref().map(|authorization| &authorization.value.file);
+        names.extend(directory.ca.iter().chain(authorization).map(|name| base.join(&name.value)));
+    }
     names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
     if let Some(telemetry) = &config.telemetry {
         let headers = telemetry.headers.as_ref().map(|headers| &headers.file);
@@ -210,13 +235,10 @@ fn read_pod() -> RawPod {
 }
 
 fn provider_files(provider: &RawProvider) -> Vec<&str> {
-    let secret = provider.secret.as_ref().map(|secret| secret.file.value.as_str());
-    let RawJwks { ca, file, .. } = match &provider.jwks {
-        Some(jwks) => &jwks.value,
-        None => return secret.into_iter().collect(),
-    };
-    let named = [ca, file].into_iter().flatten().map(|name| name.value.as_str());
-    secret.into_iter().chain(named).collect()
+    let secret = provider.secret.as_ref().map(|secret| &secret.value.file);
+    let keys = provider.jwks.iter().flat_map(|jwks| [&jwks.value.ca, &jwks.value.file]).flatten();
+    let metadata = provider.discovery.iter().filter_map(|discovery| discovery.value.ca.as_ref());
+    secret.into_iter().chain(keys).chain(metadata).map(|name| name.value.as_str()).collect()
 }
 
 fn read_text(path: &Path, set: &mut FileSet) -> Result<String, String> {

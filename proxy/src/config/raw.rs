@@ -16,6 +16,7 @@ use super::app::RawApp;
 use super::audit::{RawAudit, RawRedact};
 use super::browsers::{RawCookies, RawCors};
 use super::client_address::RawClientAddress;
+use super::directory::RawDirectory;
 use super::drain::RawDrain;
 use super::headers::RawHeaders;
 use super::limits::RawLimits;
@@ -48,6 +49,9 @@ pub struct RawConfig {
     /// Who may vouch for a caller; the key is the provider's name in the log and in `status`.
     #[serde(default)]
     pub providers: BTreeMap<String, RawProvider>,
+    /// Who is what in which tenant, instead of what tokens say. Left out: tokens say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<Spanned<RawDirectory>>,
     /// The folder of policy files (`*.yaml`, `*.yml`), or one policy file; relative to this file.
     pub policies: Spanned<String>,
     /// Headers that are set for the application and on every answer.

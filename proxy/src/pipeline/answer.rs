@@ -104,7 +104,9 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
             }
             (RETRY_AFTER, Some(HeaderValue::from(full.seconds())))
         }
-        Rejection::Overloaded | Rejection::NotRecorded => (RETRY_AFTER, Some(HeaderValue::from_static("5"))),
+        Rejection::DirectoryDown(_) | Rejection::Overloaded | Rejection::NotRecorded => {
+            (RETRY_AFTER, Some(HeaderValue::from_static("5")))
+        }
         Rejection::Token(fault) => (WWW_AUTHENTICATE, fault.challenge().map(HeaderValue::from_static)),
         Rejection::Denied(_) => {
             (WWW_AUTHENTICATE, (status == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer")))

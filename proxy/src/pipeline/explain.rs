@@ -5,14 +5,17 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use certs::ClientTrust;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Uri};
 use policy::{Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Principal, Verdict};
+use tokio::runtime::Handle;
 
 use super::admit::{self, Named};
+use super::bind;
 use super::canonical::{self, method};
 use super::cors;
 use super::cross_site;
@@ -53,6 +56,8 @@ pub(crate) struct Assumed<'r> {
     pub(crate) principal: Principal,
     /// The provider whose settings apply.
     pub(crate) provider: &'r Provider,
+    /// Whether it is what its token says of it, so that a directory may say otherwise.
+    pub(crate) by_token: bool,
 }
 
 /// How a request fared.
@@ -89,9 +94,9 @@ pub(crate) enum End {
 }
 
 /// Tells how a request would fare.
-pub(crate) fn explain(runtime: &Runtime, asked: Asked<'_>) -> Explained {
+pub(crate) async fn explain(runtime: &Runtime, asked: Asked<'_>) -> Explained {
     let mut told = Explained { steps: Vec::new(), end: End::Allowed, rule: None };
-    if let Err((name, rejection)) = live(runtime, asked, &mut told) {
+    if let Err((name, rejection)) = live(runtime, asked, &mut told).await {
         if let Some(name) = name {
             told.ended(name, rejection.detail_or_public());
         }
@@ -119,7 +124,7 @@ impl Rejection {
 /// A rejection, with the name of the step where that has not been told yet.
 type Ended = (Option<&'static str>, Rejection);
 
-fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(), Ended> {
+async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(), Ended> {
     let Asked { mut parts, form, caller, trust, certificate, peer, now } = asked;
     let Named { method, host, path, query } =
         admit::named(runtime, None, &mut parts).map_err(|rejection| (Some("request"), rejection))?;
@@ -151,8 +156,9 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
     form.passes(&found).map_err(unclear)?;
     let websocket = websocket::asked(&parts, false, RequestIds::new(0).next())
         .map_err(|rejection| (Some("websocket"), rejection))?;
+    let by_token = caller.as_ref().is_none_or(|assumed| assumed.by_token);
     let caller = match caller {
-        Some(Assumed { principal, provider }) => {
+        Some(Assumed { principal, provider, by_token: _ }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
             Some(Caller { principal: Arc::new(principal), voucher: Voucher::Token(provider), place: None })
         }
@@ -162,6 +168,7 @@ fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Result<(),
             credential(runtime, (&parts.headers, shown), &found, now, told)?
         }
     };
+    let caller = if by_token { directory(runtime, caller, &found, told).await? } else { caller };
     other_site(runtime, &parts, &host, websocket.is_some(), caller.as_ref(), told)?;
     let facts = Facts {
         method: parts.method.as_str(),
@@ -211,6 +218,32 @@ fn other_site(
         (Err(detail), Rollout::Enforce) => return Err((Some("site"), Rejection::CrossSite(detail))),
     }
     Ok(())
+}
+
+/// The caller by what the directory says, where it speaks for the caller's provider.
+async fn directory<'r>(
+    runtime: &Runtime,
+    caller: Option<Caller<'r>>,
+    found: &Match<'_>,
+    told: &mut Explained,
+) -> Result<Option<Caller<'r>>, Ended> {
+    let Some(caller) = caller else { return Ok(None) };
+    let Some(directory) = bind::speaking(runtime, &caller.principal) else { return Ok(Some(caller)) };
+    let asked = bind::told(directory, &caller.principal, Duration::ZERO, &Handle::current()).await;
+    let principal = match (asked, found.demand()) {
+        (Ok(principal), _) => {
+            told.saw("directory", "it says of which tenants the caller is, and with which roles");
+            principal
+        }
+        (Err(down), Demand::Public) => {
+            told.saw("directory", format!("{down}; on a public method the caller is of no tenant"));
+            bind::of_no_tenant(&caller.principal)
+        }
+        (Err(down), Demand::Authenticated | Demand::Act(_)) => {
+            return Err((Some("directory"), Rejection::DirectoryDown(down)));
+        }
+    };
+    Ok(Some(Caller { principal: Arc::new(principal), ..caller }))
 }
 
 /// What a policy makes of a case, read as a request is read.

@@ -43,7 +43,7 @@ pub(super) struct Caller<'r> {
 ///
 /// # Errors
 /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `PROVIDER_DOWN`, and `LIMITED` where the address has used up its refusals.
-pub(super) fn caller<'r>(
+pub(super) async fn caller<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     connection: &Connection,
@@ -51,7 +51,7 @@ pub(super) fn caller<'r>(
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), trail);
+    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), trail).await;
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -108,7 +108,7 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
 ///
 /// # Errors
 /// As with [`caller`].
-pub(super) fn known<'r>(
+pub(super) async fn known<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     connection: &Connection,
@@ -116,10 +116,10 @@ pub(super) fn known<'r>(
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    prove(shared, runtime, shown, sent, trail)
+    prove(shared, runtime, shown, sent, trail).await
 }
 
-fn prove<'r>(
+async fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     shown: Option<Shown<'_>>,
@@ -138,7 +138,13 @@ fn prove<'r>(
             if let Some(full) = pressed {
                 observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
             }
-            shared.tokens.verify(&token, &provider.authn, &provider.keys, now)
+            let judge = || shared.tokens.verify(&token, &provider.authn, &provider.keys, now);
+            match judge() {
+                // A provider may sign with a key in the moment that it publishes it: the fetch that this token has caused, or
+                // another one, may bring it. Nothing else waits, few do at a time, and once.
+                Err(TokenFault::UnknownKey) if provider.keys.settled().await => judge(),
+                judged => judged,
+            }
         }
     };
     let principal = judged.map_err(Rejection::Token)?;

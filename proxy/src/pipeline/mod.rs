@@ -5,6 +5,7 @@
 
 mod admit;
 mod answer;
+mod bind;
 mod cache;
 pub mod canonical;
 mod client_address;
@@ -145,7 +146,8 @@ async fn serve(
     }
     let understood = form::read(shared, runtime, connection, understood, trail).await?; // what of a form picks the route
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
-    let identified = identify::caller(shared, runtime, connection, admitted, trail)?; // credential -> principal
+    let identified = identify::caller(shared, runtime, connection, admitted, trail).await?; // credential -> principal
+    let identified = bind::caller(shared, runtime, identified, trail).await?; //      what the directory says of the caller
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request

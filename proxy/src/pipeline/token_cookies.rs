@@ -103,7 +103,7 @@ fn token(text: String) -> Result<String, Rejection> {
     let Some(encoded) = text.strip_prefix(ENCODED) else { return Ok(text) };
     let decoded = URL_SAFE_NO_PAD.decode(encoded).map_err(|_| fault("the session is not canonical base64url"))?;
     let session =
-        authn::object(&decoded, MAX_VALUES).map_err(|_| fault("the session is not an acceptable JSON object"))?;
+        authn::json_object(&decoded, MAX_VALUES).map_err(|_| fault("the session is not an acceptable JSON object"))?;
     match session.get("access_token") {
         Some(Value::String(token)) if !token.is_empty() => Ok(token.clone()),
         Some(_) | None => Err(fault("the session holds no access token")),

@@ -24,8 +24,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -164,6 +164,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         refusals: Refusals::default(),
         record,
         denials: Denials::default(),
+        background: OnceLock::new(),
         metrics,
         outbox,
         forms: crate::pipeline::HeldForms::default(),
@@ -176,6 +177,8 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     shared.metrics.observe(shared.record.clone(), Arc::downgrade(&shared));
     shared.metrics.observe_set(plan.audit.size, &Arc::downgrade(&shared));
     let (admin, runtime) = admin::start(admin, admin::About { https, workers }, plan.pod, Arc::clone(&shared))?;
+    // Nothing was set before: it is made above.
+    let _set = shared.background.set(runtime.clone());
     let mut keys = KeyTasks::new(runtime, Arc::clone(&shared));
     keys.keep(plan.key_sources);
     let (asks, asked) = sync_channel(1);

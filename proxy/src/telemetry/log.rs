@@ -202,6 +202,7 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::NoRoute
         | Rejection::MethodNotAllowed(_)
         | Rejection::Token(_)
+        | Rejection::DirectoryDown(_)
         | Rejection::Denied(_)
         | Rejection::StepUp(..)
         | Rejection::CrossSite(_)

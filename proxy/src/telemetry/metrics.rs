@@ -3,7 +3,9 @@
 //! Names follow the semantic conventions of OpenTelemetry where they have one. No label can be made to grow by a client:
 //! methods, codes, statuses, rules and templates are all closed lists of the configuration or of this program.
 
+mod directory;
 mod list;
+mod providers;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -243,13 +245,8 @@ impl Metrics {
         let _failed = meter.u64_observable_gauge("anteroom.record.failed").with_callback(failed).build();
         let counted = seen(&gate, |gate, out| out.observe(gate.denials.counted(), &[]));
         let _counted = meter.u64_observable_counter("anteroom.record.denials_counted").with_callback(counted).build();
-        let keys = seen(&gate, |gate, out| {
-            for provider in &gate.runtime.load().providers {
-                let name = KeyValue::new("provider", provider.authn.name().to_owned());
-                out.observe(provider.keys.status().keys as u64, &[name]);
-            }
-        });
-        let _keys = meter.u64_observable_gauge("anteroom.provider.keys").with_callback(keys).build();
+        providers::observe(&meter, &gate);
+        directory::show(&meter, &gate);
         let expiry = seen(&gate, |gate, out| {
             for (number, certificate) in (1_i64..).zip(&gate.shown.load().certificates) {
                 out.observe(certificate.not_after, &[KeyValue::new("certificate", number)]);

@@ -179,7 +179,7 @@ def names(world):
     gate = world.gate("names")
     gate.command("dev", "certs", "--out", gate.place.path("issuer"), host)
     provider = next(iter(gate.settings["providers"].values()))
-    provider["jwks"] = {"url": f"https://{host}:8444/jwks.json", "ca": "/etc/anteroom/keys/ca.crt"}
+    provider["jwks"] = {"url": f"https://{host}:8444/jwks.json", "ca": "/etc/anteroom/keys/ca.crt", "private": ["10.0.0.0/8", "fd77::/16"]}
 
     def read(path):
         with open(gate.place.path(path), "rb") as file:
@@ -194,6 +194,6 @@ def names(world):
     with world.pod("issuer", [issuer, secret("issuer", files)]) as other, world.pod("names", objects) as pod:
         other.start()
         pod.start().until_ready()
-        pod.until("the issuer's keys", lambda: any(name.startswith("anteroom_provider_keys") and value > 0 for name, value in metrics(pod).items()))
+        pod.until("the issuer's keys", lambda: any(name.startswith("anteroom_provider_keys{") and value > 0 for name, value in metrics(pod).items()))
         everyday_holds(gate.behind(pod), people(gate))
     return f"keys fetched from https://{host}:8444 over verified TLS"

@@ -53,7 +53,7 @@ fn folder() -> TempDir {
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]
-const MALFORMED: [Row; 89] = [
+const MALFORMED: [Row; 98] = [
     ("a key that is not known", CONFIG, "hosts:", "hots:", "unknown-key", "hots", "did you mean `hosts`?"),
     ("a key twice", CONFIG, "policies: policies\n", "policies: policies\npolicies: other\n", "duplicate-key", "policies: other", "line 17, column 1"),
     ("a key that is missing", CONFIG, "audit:\n  directory: audit\n", "", "missing-key", "apiVersion", ""),
@@ -101,9 +101,18 @@ const MALFORMED: [Row; 89] = [
     ("one certificate twice", CONFIG, "[{ directory: tls }]", "[{ directory: tls }, { directory: tls }]", "certificate", "tls }]", "one certificate"),
     ("no audience", CONFIG, "[https://api.clinic.example]", "[]", "provider", "[", "letter by letter"),
     ("no issuer", CONFIG, "https://issuer.example/", "''", "provider", "''", "manual"),
-    ("no keys", CONFIG, "    jwks: { file: keys/jwks.json }\n", "", "provider", "https://issuer", "add `jwks"),
+    ("no keys", CONFIG, "    issuer: https://issuer.example/\n    audience: [https://api.clinic.example]\n    claims: { tenant: org_id, roles: roles }\n    jwks: { file: keys/jwks.json }\n", "    issuer: clinic\n    audience: [clinic]\n    claims: { tenant: org_id, roles: roles }\n", "provider", "clinic", "add `jwks"),
     ("keys from two places", CONFIG, "{ file: keys/jwks.json }", "{ file: keys/jwks.json, url: 'https://keys.example/' }", "provider", "{ file", "keep one"),
     ("keys in clear", CONFIG, "{ file: keys/jwks.json }", "{ url: 'http://keys.example/jwks' }", "provider", "'http://", "https://"),
+    ("keys inside", CONFIG, "{ file: keys/jwks.json }", "{ url: 'https://10.0.0.1/jwks' }", "provider", "'https://10", "add its network"),
+    ("keys by the cloud's word", CONFIG, "{ file: keys/jwks.json }", "{ url: 'https://169.254.169.254/', private: [10.0.0.0/8] }", "provider", "'https://169", "add its network"),
+    ("all networks", CONFIG, "{ file: keys/jwks.json }", "{ url: 'https://keys.example/', private: [0.0.0.0/0] }", "address", "0.0.0.0/0", "list the network"),
+    ("half of all networks", CONFIG, "{ file: keys/jwks.json }", "{ url: 'https://keys.example/', private: [128.0.0.0/1] }", "address", "128.0.0.0/1", "at most a /8"),
+    ("networks for a file", CONFIG, "{ file: keys/jwks.json }", "{ file: keys/jwks.json, private: [10.0.0.0/8] }", "provider", "10.0.0.0/8", "take it out"),
+    ("last good of a file", CONFIG, "{ file: keys/jwks.json }", "{ file: keys/jwks.json, last_good: 24h }", "provider", "24h", "take it out"),
+    ("last good for ever", CONFIG, "{ file: keys/jwks.json }", "{ url: 'https://keys.example/', last_good: 8d }", "range", "8d", "withdrawn key"),
+    ("last good for minutes", CONFIG, "{ file: keys/jwks.json }", "{ url: 'https://keys.example/', last_good: 59m }", "range", "59m", "locks everyone out"),
+    ("keys and discovery", CONFIG, "    jwks:", "    discovery: {}\n    jwks:", "provider", "{}", "keep `discovery`"),
     ("keys that are not there", CONFIG, "keys/jwks.json", "keys/nothing.json", "file", "keys/nothing", "relative to the configuration file"),
     ("keys that are none", CONFIG, "{ file: keys/jwks.json }", "{ inline: '{}' }", "keys", "'{}'", "RFC 7517"),
     ("keys and a secret", CONFIG, "    jwks:", "    secret: { file: config.yaml }\n    jwks:", "provider", "{ file: config", "keep one"),

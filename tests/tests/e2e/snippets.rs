@@ -92,6 +92,13 @@ fn folder() -> TempDir {
     fs::write(at("tls/tls.crt"), &pair.cert_pem).unwrap();
     fs::write(at("tls/tls.key"), &pair.key_pem).unwrap();
     fs::write(at("keys/issuer-ca.pem"), ca.ca_pem()).unwrap();
+    fs::write(at("keys/hr-ca.pem"), ca.ca_pem()).unwrap();
+    fs::write(at("keys/directory"), "Bearer of-nobody\n").unwrap();
+    fs::write(
+        at("people.yaml"),
+        "apiVersion: anteroom.dev/v1\nkind: Directory\nsubjects: { staff: { nobody.example: { a: [x] } } }\n",
+    )
+    .unwrap();
     fs::write(at("keys/app-ca.pem"), ca.ca_pem()).unwrap();
     fs::create_dir(at("keys/app")).unwrap();
     fs::write(at("keys/app/tls.crt"), &pair.cert_pem).unwrap();
@@ -131,6 +138,19 @@ fn injection_faults(text: &str) -> Option<String> {
     }
 }
 
+/// What is wrong with the file of a directory that speaks for callers of `staff`.
+fn directory_faults(text: &str) -> Option<String> {
+    let folder = folder();
+    fs::write(folder.path().join("people.yaml"), text).unwrap();
+    let config = format!(
+        "{SMALL_CONFIG}directory: {{ file: people.yaml }}\nproviders: {{ staff: {{ issuer: 'https://i.example', audience: [x], \
+         tenant: a, jwks: {{ file: keys/jwks.json }} }} }}\n"
+    );
+    fs::write(folder.path().join("config.yaml"), config).unwrap();
+    fs::write(folder.path().join("policies/policy.yaml"), SMALL_POLICY).unwrap();
+    compiled(&folder.path().join("config.yaml"))
+}
+
 #[test]
 fn every_yaml_snippet_compiles() {
     let (mut configs, mut policies, mut wrong) = (0, 0, String::new());
@@ -149,9 +169,10 @@ fn every_yaml_snippet_compiles() {
                 faults(&format!("{SMALL_CONFIG}providers:\n  one:\n{lines}"), SMALL_POLICY)
             }
             "yaml injection" => injection_faults(&block.text),
+            "yaml directory" => directory_faults(&block.text),
             "yaml fragment" => None,
             word if word.contains("yaml") || word.contains("yml") => Some(format!(
-                "say what it is: `yaml config`, `yaml policy`, `yaml provider`, `yaml injection` or `yaml fragment`, not `{word}`"
+                "say what it is: `yaml config`, `yaml policy`, `yaml provider`, `yaml injection`, `yaml directory` or `yaml fragment`, not `{word}`"
             )),
             _ => None,
         };
@@ -185,7 +206,8 @@ fn the_example_compiles_with_the_policy_that_it_names() {
 #[test]
 fn the_examples_have_every_key() {
     let page = anteroom::manual::configuration();
-    let (first, second) = page.split_once("\n## A policy file\n").unwrap();
+    let (first, rest) = page.split_once("\n## A policy file\n").unwrap();
+    let (second, _) = rest.split_once("\n## The file of a directory\n").unwrap();
     for (file, table) in [("config.example.yaml", first), ("docs/examples/first/policies/clinic.yaml", second)] {
         let mut sources = Sources::default();
         let id = sources.add(file, fs::read_to_string(house().join(file)).unwrap());
@@ -193,7 +215,8 @@ fn the_examples_have_every_key() {
         let keys: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect();
         assert!(keys.len() > 20, "{keys:?}");
         // One way or the other: the example shows the first, and a page the second.
-        let shown = keys.into_iter().filter(|key| !key.starts_with("client_address.proxy_protocol"));
+        let elsewhere = |key: &str| key.starts_with("client_address.proxy_protocol") || key == "directory.file";
+        let shown = keys.into_iter().filter(|key| !elsewhere(key));
         for key in shown {
             assert!(has(&tree, &key.replace("[]", ".[]").split('.').collect::<Vec<_>>()), "{file} lacks `{key}`");
         }

@@ -29,9 +29,8 @@ pub(in crate::config) fn fill(raw: &mut RawProvider) {
     }
     // A secret is for algorithms of its own, whatever the preset's keys are for.
     if raw.secret.is_none() {
-        if raw.jwks.is_none() {
-            raw.jwks = (profile.keys)(&issuer)
-                .map(|url| Spanned { value: RawJwks { url: Some(at(url)), ..RawJwks::default() }, span });
+        if raw.discovery.is_none() {
+            keys(raw, profile, &issuer);
         }
         if raw.algorithms.is_none() && !profile.algorithms.is_empty() {
             raw.algorithms = Some(Spanned { value: profile.algorithms.to_vec(), span });
@@ -45,6 +44,16 @@ pub(in crate::config) fn fill(raw: &mut RawProvider) {
     });
     raw.leeway.get_or_insert_with(|| Spanned { value: Period(Duration::from_secs(profile.leeway_s)), span });
     claims(raw, profile);
+}
+
+/// The address of the keys, also where only the way to it is written.
+fn keys(raw: &mut RawProvider, profile: &Profile, issuer: &str) {
+    let Some(url) = (profile.keys)(issuer) else { return };
+    let span = raw.issuer.span;
+    let jwks = raw.jwks.get_or_insert_with(|| Spanned { value: RawJwks::default(), span });
+    if jwks.value.url.is_none() && jwks.value.file.is_none() && jwks.value.inline.is_none() {
+        jwks.value.url = Some(Spanned { value: url, span });
+    }
 }
 
 fn claims(raw: &mut RawProvider, profile: &Profile) {

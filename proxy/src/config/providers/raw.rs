@@ -42,12 +42,17 @@ pub struct RawProvider {
     /// The tenants that this provider may speak for; any other that its tokens name counts for nothing. Left out: all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<Vec<Spanned<String>>>,
-    /// Its public keys. Either this or `secret`. Left out: the address that the preset knows.
+    /// Its public keys. Either this or `secret`. Left out: the address that the preset knows; where it knows none, they are
+    /// where the provider's metadata says (`discovery`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Spanned<RawJwks>>,
     /// A shared secret for HS256 (at least 32 bytes), HS384 (48) and HS512 (64). Either this or `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Spanned<RawFile>>,
+    /// How the provider's metadata is fetched, from `/.well-known/openid-configuration` below its issuer. Left out: from
+    /// public addresses, by the system's authorities. It is fetched where neither `jwks` nor `secret` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Spanned<RawDiscovery>>,
     /// Signature algorithms that are accepted. Left out: the preset's, or those of the key that the token names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Spanned<Vec<Algorithm>>>,
@@ -111,10 +116,31 @@ pub struct RawJwks {
     /// A PEM file with the authorities that may sign that address' certificate. Left out: those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Spanned<String>>,
+    /// Networks that are not public (private, loopback, link-local) in which that address may be. Left out: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub private: Vec<Spanned<String>>,
+    /// How long the last good keys are used while they cannot be fetched: `1h` to `7d`. Left out: `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Spanned<Period>>,
     /// A file that holds the key set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<Spanned<String>>,
     /// The key set itself, as JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline: Option<Spanned<String>>,
+}
+
+/// How a provider's metadata, and the keys that it names, are fetched.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawDiscovery {
+    /// A PEM file with the authorities that may sign the certificates of these addresses. Left out: those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Spanned<String>>,
+    /// Networks that are not public (private, loopback, link-local) in which these addresses may be. Left out: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub private: Vec<Spanned<String>>,
+    /// How long the last good metadata and keys are used while they cannot be fetched: `1h` to `7d`. Left out: `24h`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_good: Option<Spanned<Period>>,
 }

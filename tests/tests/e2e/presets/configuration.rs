@@ -155,6 +155,12 @@ types: [at+jwt]";
     for part in ["jwks", "ES256", "cookie", "authenticated", "session_id"] {
         assert!(!shown.contains(part), "{part}\n{shown}");
     }
+    let private = effective(&format!("{CLERK}\njwks: {{ private: [10.0.0.0/8], last_good: 2h }}"));
+    for part in ["10.0.0.0/8", "last_good: 2h", "https://clerk.clinic.example/.well-known/jwks.json"] {
+        assert!(private.contains(part), "{part}\n{private}");
+    }
+    let discovered = effective(&format!("{CLERK}\ndiscovery: {{ private: [10.0.0.0/8] }}"));
+    assert!(!discovered.contains("jwks.json"), "{discovered}");
     let fixed = effective(&format!("{AUTH0}\ntenant: a"));
     assert!(!fixed.contains("org_id") && fixed.contains("permissions"), "{fixed}");
     let each = effective(&format!("{COGNITO}\nclaims: {{ bindings: \"cognito:groups\" }}"));

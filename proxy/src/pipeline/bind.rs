@@ -1,0 +1,80 @@
+//! Step 2b: what is the caller in which tenant?
+//!
+//! Decides whether the token or the directory says so. It never finds out who the caller is, and a directory that cannot be
+//! asked makes nobody's token count: the request is refused, or on a public page its caller is of no tenant.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{Bindings, Demand, Principal};
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::identify::{Caller, Identified};
+use super::trail::Trail;
+use crate::directory::{Directory, Down};
+use crate::outbound::Fault;
+use crate::rejection::Rejection;
+use crate::runtime::Runtime;
+use crate::shared::Shared;
+
+/// How long a public page waits for a directory: it is for everyone, and no reason to keep anybody waiting.
+const PUBLIC: Duration = Duration::from_secs(1);
+
+/// Gives the caller what the directory says, where it speaks for the caller's provider.
+///
+/// # Errors
+/// `PROVIDER_DOWN` where it has to be asked and cannot be.
+pub(super) async fn caller<'r>(
+    shared: &Shared,
+    runtime: &Runtime,
+    identified: Identified<'r>,
+    trail: &mut Trail,
+) -> Result<Identified<'r>, Rejection> {
+    let Identified { admitted, caller } = identified;
+    let Some(caller) = caller else { return Ok(Identified { admitted, caller: None }) };
+    let Some(directory) = speaking(runtime, &caller.principal) else {
+        return Ok(Identified { admitted, caller: Some(caller) });
+    };
+    let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
+    let asking = told(directory, &caller.principal, trail.started.monotone, &background);
+    let asked = match admitted.found.demand() {
+        Demand::Public => timeout(PUBLIC, asking).await.unwrap_or(Err(Down::Call(Fault::Timeout))),
+        Demand::Authenticated | Demand::Act(_) => asking.await,
+    };
+    let (principal, down) = match asked {
+        Ok(principal) => (principal, None),
+        Err(down) => (of_no_tenant(&caller.principal), Some(down)),
+    };
+    // The roles in the token count for nothing, so they are not what the record says of the caller.
+    if let Some(actor) = &mut trail.actor {
+        actor.roles = principal.bindings.only().map(|only| only.roles().to_vec()).unwrap_or_default();
+    }
+    match (down, admitted.found.demand()) {
+        (Some(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
+        (Some(_), Demand::Public) | (None, _) => {}
+    }
+    let caller = Caller { principal: Arc::new(principal), ..caller };
+    Ok(Identified { admitted, caller: Some(caller) })
+}
+
+/// The directory, where it speaks for this caller's provider.
+pub(super) fn speaking<'r>(runtime: &'r Runtime, principal: &Principal) -> Option<&'r Directory> {
+    runtime.directory.as_deref().filter(|one| one.speaks_for(&principal.provider))
+}
+
+/// The caller by what the directory says.
+pub(super) async fn told(
+    directory: &Directory,
+    principal: &Principal,
+    now: Duration,
+    background: &Handle,
+) -> Result<Principal, Down> {
+    let said = directory.ask(principal, now, background).await?;
+    Ok(directory.bound(principal, said))
+}
+
+/// The caller where the directory does not say anything.
+pub(super) fn of_no_tenant(principal: &Principal) -> Principal {
+    Principal { bindings: Bindings::none(), ..principal.clone() }
+}

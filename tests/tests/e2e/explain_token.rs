@@ -174,10 +174,10 @@ fn what_cannot_be_judged_is_said() {
     files.put("empty", "\n");
     let config = ["explain", "--config", "config.yaml"];
     for (arguments, words) in [
-        (&["--token", "nothing"][..], "cannot read `nothing`"),
+        (&["--token", "nothing"][..], "cannot read the file"),
         (&["--token", "empty"], "holds no token"),
         (&["--token", "empty", "GET /me"], "holds no token"),
-        (&["--token", "policies"], "cannot read `policies`"),
+        (&["--token", "policies"], "cannot read the file"),
     ] {
         let said = run(files.root(), &[&config, arguments].concat());
         assert!(said.code == Some(2) && said.err.contains(words) && said.out.is_empty(), "{said:?}");
@@ -186,5 +186,8 @@ fn what_cannot_be_judged_is_said() {
         let said = explained(&files, &files.issuer.ada(), more);
         assert!(said.code == Some(2) && said.err.contains("belong to a request"), "{said:?}");
     }
+    let token = files.issuer.ada();
+    let said = run(files.root(), &[&config[..], &["--token", &token]].concat());
+    assert!(said.code == Some(2) && !said.err.contains(&token[..20]), "a token in the place of a file is not repeated");
     assert_eq!(run(files.root(), &config).code, Some(2), "neither a request nor a token");
 }

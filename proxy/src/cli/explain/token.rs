@@ -23,16 +23,16 @@ const MOST: u64 = 4 * MAX_TOKEN as u64;
 /// Fit for users.
 pub(super) fn read(path: &Path) -> Result<String, String> {
     let mut text = String::new();
-    let (name, read) = if path == Path::new("-") {
-        ("standard input".to_owned(), io::stdin().lock().take(MOST).read_to_string(&mut text))
+    let read = if path == Path::new("-") {
+        io::stdin().lock().take(MOST).read_to_string(&mut text)
     } else {
-        let read = File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text));
-        (format!("`{}`", path.display()), read)
+        File::open(path).and_then(|file| file.take(MOST).read_to_string(&mut text))
     };
-    read.map_err(|error| format!("cannot read {name}: {error}"))?;
+    // The name is not repeated: who gives the token itself in the place of a file shall not find it in a log.
+    read.map_err(|error| format!("cannot read the file that `--token` names (`-` is standard input): {error}"))?;
     let token = text.strip_suffix('\n').unwrap_or(&text);
     let token = token.strip_suffix('\r').unwrap_or(token);
-    if token.is_empty() { Err(format!("{name} holds no token")) } else { Ok(token.to_owned()) }
+    if token.is_empty() { Err("the file that `--token` names holds no token".to_owned()) } else { Ok(token.to_owned()) }
 }
 
 /// What a token proves at `now`, by the provider that was named or else by the one that its `iss` names.

@@ -61,7 +61,12 @@ pub(super) fn explain(runtime: &Runtime, named: Option<&Provider>, token: &str, 
         told.steps.push(step(check.as_str(), seen.passed(check)));
     }
     match judged {
-        Ok((principal, expires)) => told.steps.extend(proved(&principal, expires, now)),
+        Ok((principal, expires)) => {
+            told.steps.extend(proved(&principal, expires, now));
+            if runtime.directory.is_some() {
+                told.steps.push(step("directory", "roles are kept there: with a request it is asked too".to_owned()));
+            }
+        }
         Err(fault) => {
             let name = ended.map_or("token", Check::as_str);
             told.steps.push(Told { name, outcome: Outcome::Ended, says: seen.failed(fault) });

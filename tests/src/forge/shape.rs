@@ -13,6 +13,9 @@ const HEADER: TokenFault = Encoding(TokenPart::Header);
 const PAYLOAD: TokenFault = Encoding(TokenPart::Payload);
 const SIGNATURE: TokenFault = Encoding(TokenPart::Signature);
 
+/// Another way to write a text.
+type Spelling<'a> = &'a dyn Fn(&str) -> Vec<u8>;
+
 /// `text` with spaces behind its first brace until its length leaves this rest in threes: then the last letter of its
 /// base64 has bits that mean nothing.
 fn loose(text: &str, rest: usize) -> String {
@@ -179,7 +182,7 @@ impl Forger {
             let (front, back) = text.split_at(text.len() - 1);
             [front.as_bytes(), b",\"x\":\"", letters, b"\"", back.as_bytes()].concat()
         };
-        let forms: [(&str, &dyn Fn(&str) -> Vec<u8>); 24] = [
+        let forms: [(&str, Spelling<'_>); 24] = [
             ("a byte order mark", &|text| bytes(b"\xef\xbb\xbf", text)),
             ("UTF-16", &|text| wide(text)),
             ("a NUL behind", &|text| bytes(text.as_bytes(), "\u{0}")),

@@ -51,6 +51,16 @@ fn kind(method: &str) -> Option<Kind> {
     })
 }
 
+/// What a method of RFC 8176 proves, in words; `None` for what proves no factor, or is not known.
+#[must_use]
+pub fn proves(method: &str) -> Option<&'static str> {
+    kind(method).map(|kind| match kind {
+        Kind::Know => "something known",
+        Kind::Have => "something had",
+        Kind::Are => "something that one is",
+    })
+}
+
 impl Factors {
     /// Whether two factors of different kinds are shown, or the provider says so (`mfa`, or a listed `acr`).
     #[must_use]

@@ -122,7 +122,7 @@ pub mod units;
 mod words;
 mod write;
 
-pub use assurance::{Assurance, Factors, Lack, StepUp, Vouched};
+pub use assurance::{Assurance, Factors, Lack, StepUp, Vouched, proves};
 pub use bindings::{Binding, Bindings};
 pub use case::{Came, Case, cases, uncovered};
 pub use compile::{Policy, compile};

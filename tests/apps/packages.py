@@ -1,4 +1,4 @@
-"""Gets what a test needs by its package name, from the system and PyPI, and keeps the latter in folders outside the repository."""
+"""Gets what a test needs by its package name, from the system, PyPI and npm, and keeps the latter two in folders outside the repository."""
 
 import glob
 import os
@@ -58,3 +58,17 @@ def python(home, module, *packages):
         print(f"installing {' '.join(packages)} into {home}", file=sys.stderr, flush=True)
         quietly(interpreter, "-m", "pip", "install", "-q", "--disable-pip-version-check", *packages)
     return interpreter
+
+
+def node(home, wanted):
+    """A folder with the packages of this package.json. Their own scripts, which fetch things from elsewhere, are not run."""
+    system("node", "nodejs")
+    system("npm", "npm")
+    stamp = f"{home}/installed"
+    if not (os.path.exists(stamp) and open(stamp).read() == open(wanted).read()):
+        print(f"installing the packages of {os.path.relpath(wanted)} into {home}", file=sys.stderr, flush=True)
+        os.makedirs(home, exist_ok=True)
+        shutil.copy(wanted, f"{home}/package.json")
+        quietly("npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev", cwd=home)
+        shutil.copy(wanted, stamp)
+    return home

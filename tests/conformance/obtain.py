@@ -6,7 +6,8 @@ import subprocess
 import sys
 import tarfile
 
-from packages import CACHE, Missing, quietly
+import packages
+from packages import CACHE, quietly
 
 HOME = f"{CACHE}/conformance"
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -46,16 +47,8 @@ def source(name, version):
 
 
 def node():
-    """A folder with the packages of package.json. Their own scripts, which fetch lists from elsewhere, are not run."""
-    folder, wanted = f"{HOME}/node", f"{HERE}/package.json"
-    if not shutil.which("node"):
-        raise Missing("there is no `node`")
-    if not same(f"{folder}/installed", wanted):
-        os.makedirs(folder, exist_ok=True)
-        shutil.copy(wanted, f"{folder}/package.json")
-        command("npm", "install", "--silent", "--ignore-scripts", "--no-audit", "--no-fund", "--omit=dev", cwd=folder)
-        shutil.copy(wanted, f"{folder}/installed")
-    return folder
+    """A folder with the packages of package.json."""
+    return packages.node(f"{HOME}/node", f"{HERE}/package.json")
 
 
 def debian(package):

@@ -15,6 +15,7 @@ pub mod app;
 pub mod backend;
 pub mod client;
 pub mod collector;
+pub mod forge;
 pub mod gate;
 pub mod issuer;
 pub mod key_server;

@@ -22,7 +22,10 @@ const MAX_NAME: usize = 256;
 /// # Errors
 /// A subject that is missing, not a string, empty, longer than 256 bytes, or holds control characters.
 pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, TokenFault> {
-    assumed(token.claims(), provider)
+    let mut principal = assumed(token.claims(), provider)?;
+    // As it was judged: `exp` may have a fraction.
+    principal.sign_in.expires = Some(token.lifetime().expires);
+    Ok(principal)
 }
 
 /// Why a verified token proves less than one would think, for the log; `None` where it does not.
@@ -189,7 +192,8 @@ mod tests {
         let sign_in = read(told).unwrap().sign_in;
         assert_eq!(sign_in.session.as_deref(), Some("s-1"));
         assert_eq!((sign_in.at, sign_in.credential.as_deref()), (Some(NOW - 60), Some("t-1")));
-        assert!(sign_in.expires.is_some_and(|end| end > NOW));
+        assert_eq!(sign_in.expires, Some(NOW + 300));
+        assert_eq!(read(json!({ "exp": NOW as f64 + 60.75 })).unwrap().sign_in.expires, Some(NOW + 60));
         let odd = read(json!({ "sid": 7, "auth_time": "60", "jti": ["t"] })).unwrap().sign_in;
         assert_eq!((odd.session, odd.at, odd.credential), (None, None, None), "nothing is guessed");
     }

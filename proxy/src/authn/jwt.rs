@@ -163,15 +163,15 @@ fn signed(parts: &Parts<'_>, key: &Key, algorithm: Algorithm) -> bool {
 }
 
 /// The three parts as written, and what the signature covers.
-struct Parts<'a> {
-    header: &'a str,
-    payload: &'a str,
+pub(super) struct Parts<'a> {
+    pub(super) header: &'a str,
+    pub(super) payload: &'a str,
     signature: &'a str,
     signed: &'a str,
 }
 
 impl<'a> Parts<'a> {
-    fn split(token: &'a str) -> Result<Self, TokenFault> {
+    pub(super) fn split(token: &'a str) -> Result<Self, TokenFault> {
         if token.bytes().filter(|byte| *byte == b'.').count() == 4 {
             return Err(TokenFault::Encrypted);
         }
@@ -185,7 +185,7 @@ impl<'a> Parts<'a> {
 }
 
 /// Base64url without padding, and with the unused last bits zero: one spelling for one value.
-fn decoded(part: &str, which: TokenPart) -> Result<Vec<u8>, TokenFault> {
+pub(super) fn decoded(part: &str, which: TokenPart) -> Result<Vec<u8>, TokenFault> {
     URL_SAFE_NO_PAD.decode(part).map_err(|_| TokenFault::Encoding(which))
 }
 

@@ -24,6 +24,7 @@ mod jwt;
 mod keys;
 mod last_good;
 mod logout;
+mod outline;
 mod preset;
 mod provider;
 mod remember;
@@ -49,6 +50,7 @@ pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MI
 pub use last_good::State;
 pub use logout::LoggedOut;
 pub(crate) use logout::logged_out;
+pub use outline::{Check, Outline};
 pub use preset::{KnownAudience, KnownClients, KnownCookie, Preset, Profile, TokenKind};
 pub use provider::{Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings};
 pub use remember::Remembered;

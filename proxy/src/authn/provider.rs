@@ -211,6 +211,21 @@ impl Provider {
         !self.settings.audience.is_empty()
     }
 
+    /// The audiences of which a token must name one.
+    pub fn audience(&self) -> &[String] {
+        &self.settings.audience
+    }
+
+    /// The types that are allowed, as they are compared; empty: `jwt` and `at+jwt`.
+    pub fn types(&self) -> &[String] {
+        &self.settings.types
+    }
+
+    /// The algorithms that are allowed; empty: whatever the key is for.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.settings.algorithms
+    }
+
     pub(super) fn is_audience(&self, name: &str) -> bool {
         self.settings.audience.iter().any(|one| one == name)
     }

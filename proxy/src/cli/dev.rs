@@ -60,6 +60,9 @@ struct TokenArgs {
     /// How long it is valid, for example `1h`
     #[arg(long, default_value = "1h")]
     expires: Period,
+    /// How many, one a line; of several each has an id (`jti`) of its own
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    number: u32,
     /// A further claim, for example `--claim org_id=a` or `--claim 'roles=["provider"]'`
     #[arg(long = "claim", value_name = "NAME=VALUE")]
     claims: Vec<String>,
@@ -130,8 +133,15 @@ fn token(args: &TokenArgs) -> Result<String, String> {
         let value = serde_json::from_str::<Value>(value).unwrap_or_else(|_| json!(value));
         claims.insert(name.to_owned(), value);
     }
-    let token = key.sign(key.kid(), &claims).map_err(|fault| fault.to_string())?;
-    Ok(format!("{token}\n"))
+    let mut text = String::new();
+    for number in 0..args.number {
+        if args.number > 1 {
+            claims.insert("jti".to_owned(), json!(format!("{now}-{number}")));
+        }
+        text.push_str(&key.sign(key.kid(), &claims).map_err(|fault| fault.to_string())?);
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 fn make_folder(path: &Path) -> Result<(), String> {

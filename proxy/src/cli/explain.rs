@@ -1,7 +1,10 @@
-//! `anteroom explain`: one request, and step by step what the gate would look at, by the very functions that decide.
+//! `anteroom explain`: one request or one token, and step by step what the gate would look at, by the very functions that
+//! decide.
 //!
 //! It reads the configuration as `run` does and starts nothing. What it prints holds what the request and the credential
 //! say: it is for a terminal, not for a log.
+
+mod token;
 
 use std::fs::File;
 use std::io::Read as _;
@@ -34,11 +37,13 @@ const CERTIFICATE: u64 = 64 * 1024;
 pub(super) struct ExplainArgs {
     #[command(flatten)]
     path: ConfigPath,
-    /// Method and target, for example 'GET /api/patients/p1/records/7'
-    request: String,
-    /// A token, put where its provider looks first; keys behind an address are fetched once
-    #[arg(long, group = "who")]
-    token: Option<String>,
+    /// Method and target, for example 'GET /api/patients/p1/records/7'; left out, the token alone is judged
+    #[arg(required_unless_present = "token")]
+    request: Option<String>,
+    /// A file with a token, `-` for standard input; with a request it stands where its provider looks first. Keys behind an
+    /// address are fetched once
+    #[arg(long, group = "who", value_name = "FILE")]
+    token: Option<PathBuf>,
     /// The claims of a token that is taken for valid, as a JSON object
     #[arg(long, group = "who", value_name = "JSON")]
     claims: Option<String>,
@@ -91,32 +96,38 @@ pub(super) fn run(args: &ExplainArgs) -> Exit {
         Err(faults) => return show(&faults),
     };
     let now = args.at.unwrap_or_else(|| Clock::system().now().unix_seconds());
-    let runtime = &plan.runtime;
-    let asked = match asked(args, &plan, now) {
-        Ok(asked) => asked,
-        Err(reason) => {
-            complain(&format!("error: {reason}"));
-            return Exit::Invalid;
-        }
+    let token = match args.token.as_deref().map(token::read).transpose() {
+        Ok(token) => token,
+        Err(reason) => return invalid(&reason),
     };
     // Without a header there is no token to judge.
-    if args.token.is_some() || !args.headers.is_empty() {
+    if token.is_some() || !args.headers.is_empty() {
         for note in fetch_keys(&plan, now) {
             complain(&note);
         }
     }
-    // A directory may be behind an address.
-    let waiting = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(waiting) => waiting,
-        Err(error) => {
-            complain(&format!("error: {error}"));
-            return Exit::Failed;
+    let explained = match (&args.request, &token) {
+        (None, Some(token)) => alone(args, &plan.runtime, token, now),
+        (request, token) => {
+            // A directory may be behind an address.
+            let waiting = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+                Ok(waiting) => waiting,
+                Err(error) => {
+                    complain(&format!("error: {error}"));
+                    return Exit::Failed;
+                }
+            };
+            asked(args, request.as_deref().unwrap_or_default(), token.as_deref(), &plan, now)
+                .map(|asked| waiting.block_on(explain(&plan.runtime, asked)))
         }
     };
-    let explained = waiting.block_on(explain(runtime, asked));
+    let explained = match explained {
+        Ok(explained) => explained,
+        Err(reason) => return invalid(&reason),
+    };
     let text = match args.format {
-        Format::Human => human(&args.request, &explained),
-        Format::Json => format!("{}\n", in_json(&args.request, &explained)),
+        Format::Human => human(args.request.as_deref(), &explained),
+        Format::Json => format!("{}\n", in_json(args.request.as_deref(), &explained)),
     };
     match (print(&text), &explained.end) {
         (Exit::Done, End::Refused(_)) => Exit::Denied,
@@ -124,13 +135,33 @@ pub(super) fn run(args: &ExplainArgs) -> Exit {
     }
 }
 
+fn invalid(reason: &str) -> Exit {
+    complain(&format!("error: {reason}"));
+    Exit::Invalid
+}
+
+/// A token without a request.
+fn alone(args: &ExplainArgs, runtime: &Runtime, token: &str, now: u64) -> Result<Explained, String> {
+    if !args.headers.is_empty() || !args.form.is_empty() || args.certificate.is_some() {
+        return Err("`--header`, `--form` and `--certificate` belong to a request, and there is none".to_owned());
+    }
+    if runtime.providers.is_empty() || args.provider.is_some() {
+        return Ok(token::explain(runtime, Some(the_provider(args, runtime)?), token, now));
+    }
+    Ok(token::explain(runtime, None, token, now))
+}
+
 /// The request that was written on the command line.
-fn asked<'r>(args: &ExplainArgs, plan: &'r Plan, now: u64) -> Result<Asked<'r>, String> {
+fn asked<'r>(
+    args: &ExplainArgs,
+    request: &str,
+    token: Option<&str>,
+    plan: &'r Plan,
+    now: u64,
+) -> Result<Asked<'r>, String> {
     let runtime = &plan.runtime;
-    let (method, target) = args
-        .request
-        .split_once(' ')
-        .ok_or_else(|| format!("`{}` is no request; write it as 'GET /path'", args.request))?;
+    let (method, target) =
+        request.split_once(' ').ok_or_else(|| format!("`{request}` is no request; write it as 'GET /path'"))?;
     let method = Method::from_bytes(method.as_bytes()).map_err(|_| format!("`{method}` is no method"))?;
     let target: Uri = target.parse().map_err(|_| format!("`{target}` cannot stand in a request"))?;
     let mut parts =
@@ -146,7 +177,7 @@ fn asked<'r>(args: &ExplainArgs, plan: &'r Plan, now: u64) -> Result<Asked<'r>, 
         let host = HeaderValue::try_from(first.as_str()).map_err(|error| error.to_string())?;
         parts.headers.insert(HOST, host);
     }
-    if let Some(token) = &args.token {
+    if let Some(token) = token {
         carry(token, provider_of_token(args, runtime, token)?, &mut parts)?;
     }
     let mut form = Vec::new();
@@ -298,8 +329,9 @@ fn fetch_keys(plan: &Plan, now: u64) -> Vec<String> {
     fetched.unwrap_or_else(|_| vec![format!("warning: not all keys were fetched within {} s", PATIENCE.as_secs())])
 }
 
-fn human(request: &str, explained: &Explained) -> String {
-    let mut text = format!("{request}\n\n");
+/// `request`: what was asked, where that was not a token alone.
+fn human(request: Option<&str>, explained: &Explained) -> String {
+    let mut text = request.map_or_else(String::new, |request| format!("{request}\n\n"));
     for Told { name, outcome, says } in &explained.steps {
         let mark = match outcome {
             Outcome::Passed => " ",
@@ -308,22 +340,24 @@ fn human(request: &str, explained: &Explained) -> String {
         text.push_str(&format!("{mark} {name:<10}  {says}\n"));
     }
     text.push_str(&match &explained.end {
-        End::Allowed => "\nallowed\n".to_owned(),
+        End::Allowed => format!("\n{}\n", if request.is_some() { "allowed" } else { "believed" }),
         End::Observed(rejection) => {
             let (status, code) = (rejection.status().as_u16(), rejection.code());
             format!("\nallowed, because that is only observed; else {status} {code}\n")
         }
-        End::Refused(rejection) => format!(
-            "\ndenied: {} {}\n  {}\n",
-            rejection.status().as_u16(),
-            rejection.code(),
-            rejection.remedy().unwrap_or_default()
-        ),
+        End::Refused(rejection) => {
+            let (status, code) = (rejection.status().as_u16(), rejection.code());
+            match request {
+                Some(_) => format!("\ndenied: {status} {code}\n  {}\n", rejection.remedy().unwrap_or_default()),
+                // What can be done about a token alone stands in the step where it ended.
+                None => format!("\nrefused: {status} {code}\n"),
+            }
+        }
     });
     text
 }
 
-fn in_json(request: &str, explained: &Explained) -> Value {
+fn in_json(request: Option<&str>, explained: &Explained) -> Value {
     let steps: Vec<Value> = explained
         .steps
         .iter()

@@ -252,7 +252,10 @@ fn from_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>,
     }
     let Ok(text) = value.to_str() else { return Err(malformed) };
     match (text.split_once(' '), *name == AUTHORIZATION) {
-        (Some((scheme, token)), _) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim().to_owned())),
+        // Spaces may follow the scheme (RFC 9110, 11.4), and nothing else that a reader could take for one.
+        (Some((scheme, token)), _) if scheme.eq_ignore_ascii_case("bearer") => {
+            Ok(Some(token.trim_start_matches(' ').to_owned()))
+        }
         // Another scheme is a credential too, and one that proves nobody here.
         (_, true) => Err(malformed),
         (_, false) => Ok(Some(text.to_owned())),

@@ -345,7 +345,10 @@ fn explain_asks_the_directory_as_a_request_does() {
         let asked = told["steps"].as_array().unwrap().iter().any(|step| step["step"] == "directory");
         (told["code"].as_str().unwrap_or("allow").to_owned(), asked)
     };
-    let token = |subject| files.issuer.token(subject, "z", &["provider"]);
+    let token = |subject| {
+        files.put("token", &files.issuer.token(subject, "z", &["provider"]));
+        "token".to_owned()
+    };
     let record = "GET /api/patients/1/records/7";
     let came = |code: &str, asked| (code.to_owned(), asked);
     assert_eq!(explained(&[record, "--token", &token("ada.example")]), came("allow", true));

@@ -10,10 +10,18 @@ fn files() -> Files {
     Files::write(&Setup::default(), "127.0.0.1:1".parse().unwrap())
 }
 
+/// Asks; what stands behind `--token` is put into a file.
 fn explained(files: &Files, arguments: &[&str]) -> Said {
     let config = files.path("config.yaml");
     let mut all = vec!["explain", "--config", config.to_str().unwrap()];
-    all.extend(arguments);
+    for (number, argument) in arguments.iter().enumerate() {
+        if number > 0 && arguments[number - 1] == "--token" {
+            files.put("token", argument);
+            all.push("token");
+        } else {
+            all.push(argument);
+        }
+    }
     run(files.root(), &all)
 }
 

@@ -31,6 +31,7 @@ pub mod limits;
 mod made_of;
 pub mod manual;
 pub mod network;
+pub mod outbound;
 pub mod pace;
 pub mod phase;
 pub mod pipeline;

@@ -17,6 +17,7 @@ mod load;
 mod pod;
 mod providers;
 pub mod raw;
+mod reach;
 mod rollout;
 mod security_txt;
 mod telemetry;

@@ -3,10 +3,11 @@
 //! It decides what a client is told and never what happened: the finer reason (`detail`) goes into the log only.
 
 use http::{HeaderValue, StatusCode};
-use policy::Denial;
+use policy::{Assurance, Denial, Lack, StepUp};
 
 use crate::authn::TokenFault;
 use crate::limits::Full;
+use crate::login::LoginFault;
 
 /// Why a request was refused, or why its answer was withheld.
 #[derive(Debug)]
@@ -33,6 +34,8 @@ pub enum Rejection {
     Denied(Denial),
     /// The policy demands stronger or more recent factors; holds its denial and the challenge.
     StepUp(Denial, HeaderValue),
+    /// The browser is sent to sign in, for what is held here.
+    SignIn(Box<Rejection>),
     /// A page of another site asked, or a preflight that the list does not answer.
     CrossSite(&'static str),
     /// Too many requests; holds the limit, and the time until one more fits.
@@ -91,6 +94,7 @@ impl Rejection {
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
             Rejection::Token(fault) => fault.code(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
+            Rejection::SignIn(why) => why.code(),
             Rejection::CrossSite(_) => "CROSS_SITE",
             Rejection::Limited(_) => "LIMITED",
             Rejection::Overloaded => "OVERLOADED",
@@ -118,6 +122,7 @@ impl Rejection {
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => {
                 StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN)
             }
+            Rejection::SignIn(_) => StatusCode::SEE_OTHER,
             Rejection::CrossSite(_) => StatusCode::FORBIDDEN,
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Rejection::Overloaded | Rejection::NotRecorded => StatusCode::SERVICE_UNAVAILABLE,
@@ -132,6 +137,7 @@ impl Rejection {
         match self {
             Rejection::Token(fault) => fault.public(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
+            Rejection::SignIn(why) => why.public(),
             Rejection::BadFraming(_) => "where the request ends cannot be read in one way only",
             Rejection::BadPath(_) => "the address of the request cannot be read in one way only",
             Rejection::BadHeader(_) => "a header of the request cannot be read in one way only",
@@ -161,6 +167,7 @@ impl Rejection {
             | Rejection::CrossSite(detail)
             | Rejection::AppDown(detail)
             | Rejection::AppInvalid(detail) => (*detail).to_owned(),
+            Rejection::SignIn(why) => why.detail(),
             Rejection::TooLarge(Oversize::Body) => "body over `limits.body`".to_owned(),
             Rejection::TooLarge(Oversize::Target) => "request target over 16 KiB".to_owned(),
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
@@ -220,7 +227,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
         Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
         Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
-        Rejection::StepUp(..) => Rejection::CrossSite(""),
+        Rejection::StepUp(denial, _) => Rejection::SignIn(Box::new(Rejection::Denied(denial.clone()))),
+        Rejection::SignIn(_) => Rejection::CrossSite(""),
         Rejection::CrossSite(_) => Rejection::Limited(Full::sample()),
         Rejection::Limited(_) => Rejection::Overloaded,
         Rejection::Overloaded => Rejection::AppDown(""),
@@ -282,6 +290,14 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         // It stands among the denials.
         Rejection::StepUp(..) => return Vec::new(),
+        // And so do these, but for the status: a browser is sent to the provider.
+        Rejection::SignIn(_) => {
+            let step_up = StepUp { needed: Assurance::default(), lack: Lack::SecondFactor };
+            let tokens = [TokenFault::Login(LoginFault::Unreadable), TokenFault::Login(LoginFault::Over)];
+            let denials = [Denial::NoCredential, Denial::StepUp(step_up)].map(Rejection::Denied);
+            let all = denials.into_iter().chain(tokens.map(Rejection::Token));
+            return all.map(|why| entry(&Rejection::SignIn(Box::new(why)), "")).collect();
+        }
         Rejection::CrossSite(_) => {
             "A page of another site sent a request that could change something with a person's cookies, opened a \
              WebSocket, or asked for a preflight; the log says by what it was seen. A site of yours belongs in \
@@ -323,7 +339,7 @@ fn entry(one: &Rejection, remedy: &'static str) -> CodeEntry {
 
 #[cfg(test)]
 mod tests {
-    use policy::{Assurance, Disagreement, Lack, NotOwn, Place, StepUp};
+    use policy::{Disagreement, NotOwn, Place};
 
     use super::*;
     use crate::authn::{CertificateFault, JsonFault, TokenPart};
@@ -351,7 +367,10 @@ mod tests {
             TokenFault::NotYet => TokenFault::IssuedLater,
             TokenFault::IssuedLater => TokenFault::NoKeys,
             TokenFault::NoKeys => TokenFault::Certificate(CertificateFault::Stranger),
-            TokenFault::Certificate(_) => return None,
+            TokenFault::Certificate(_) => TokenFault::Login(LoginFault::Unreadable),
+            TokenFault::Login(LoginFault::Unreadable) => TokenFault::Login(LoginFault::Over),
+            TokenFault::Login(LoginFault::Over) => TokenFault::Login(LoginFault::Stale),
+            TokenFault::Login(_) => return None,
         })
     }
 

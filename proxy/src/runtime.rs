@@ -19,6 +19,7 @@ use rustls::ServerConfig;
 use crate::authn::{self, Callers, Contexts, KeyStore};
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
+use crate::login::Login;
 use crate::network::Networks;
 use crate::pace::LeastRate;
 use crate::pipeline::canonical;
@@ -76,6 +77,11 @@ impl Runtime {
         self.hosts.iter().any(|name| name == host || name == canonical::without_port(host))
     }
 
+    /// The provider that signs people in, with its login; at most one does.
+    pub fn login(&self) -> Option<(&Provider, &Arc<Login>)> {
+        self.providers.iter().find_map(|provider| Some((provider, provider.login.as_ref()?)))
+    }
+
     /// The pseudonym of a patient of a tenant, where there is a key for it.
     pub fn pseudonym(&self, tenant: Option<&TenantId>, patient: &str) -> Option<String> {
         let key = self.pseudonym_key.as_ref()?;
@@ -124,6 +130,8 @@ pub struct Provider {
     pub keys: Arc<KeyStore>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
+    /// How it signs people in, where it does.
+    pub login: Option<Arc<Login>>,
 }
 
 /// Whose word on a client's address counts.
@@ -159,6 +167,8 @@ pub enum ForwardingHeader {
 pub enum Voucher<'r> {
     /// The issuer of the token that came with the request.
     Token(&'r Provider),
+    /// The provider by which the gate signed the caller in.
+    Login(&'r Provider),
     /// The certificate of the connection.
     Certificate,
 }
@@ -170,7 +180,7 @@ impl<'r> Voucher<'r> {
     /// The contexts that prove factors.
     pub fn contexts(self) -> &'r Contexts {
         match self {
-            Voucher::Token(provider) => provider.authn.contexts(),
+            Voucher::Token(provider) | Voucher::Login(provider) => provider.authn.contexts(),
             Voucher::Certificate => &NO_CONTEXTS,
         }
     }
@@ -179,7 +189,7 @@ impl<'r> Voucher<'r> {
     pub fn forwarded(self) -> &'r [Place] {
         match self {
             Voucher::Token(provider) if provider.authn.forwards_credential() => &provider.places,
-            Voucher::Token(_) | Voucher::Certificate => &[],
+            Voucher::Token(_) | Voucher::Login(_) | Voucher::Certificate => &[],
         }
     }
 

@@ -13,6 +13,7 @@ use crate::clock::Clock;
 use crate::denials::Denials;
 use crate::exposed::{Exposed, Exposure, OnExposed};
 use crate::limits::Limits;
+use crate::login::Logins;
 use crate::phase::Phase;
 use crate::pipeline::HeldForms;
 use crate::reload::Reloads;
@@ -44,6 +45,8 @@ pub struct Shared {
     pub newcomers: Limits,
     /// Tokens that were verified before.
     pub tokens: Remembered,
+    /// Sign-ins by the gate.
+    pub logins: Logins,
     /// Refused handshakes that the log has not told yet.
     pub refusals: Refusals,
     /// The evidence.

@@ -18,6 +18,7 @@ pub mod collector;
 pub mod gate;
 pub mod issuer;
 pub mod kube;
+pub mod op;
 pub mod process;
 pub mod raw;
 pub mod standstill;

@@ -9,6 +9,7 @@ use certs::ClientFault;
 
 use super::certificate::CertificateFault;
 use super::json::JsonFault;
+use crate::login::{LoginClass, LoginFault};
 
 /// A part of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -76,6 +77,14 @@ pub enum TokenFault {
     NoKeys,
     /// There is no token, and the connection's certificate proves nobody.
     Certificate(CertificateFault),
+    /// There is no token, and a sign-in by the gate, or its session, proves nobody.
+    Login(LoginFault),
+}
+
+impl From<LoginFault> for TokenFault {
+    fn from(fault: LoginFault) -> Self {
+        TokenFault::Login(fault)
+    }
 }
 
 /// What the client may know of a fault.
@@ -92,6 +101,11 @@ impl TokenFault {
                 Class::Expired
             }
             TokenFault::NoKeys => Class::NoKeys,
+            TokenFault::Login(fault) => match fault.class() {
+                LoginClass::Invalid => Class::Invalid,
+                LoginClass::Expired => Class::Expired,
+                LoginClass::Down => Class::NoKeys,
+            },
             TokenFault::TooLong
             | TokenFault::Encrypted
             | TokenFault::Parts
@@ -145,15 +159,15 @@ impl TokenFault {
         match self.class() {
             Class::Invalid => {
                 "Look up the finer reason in the log by the request id: a wrong `iss`, `aud`, `typ` or `alg`, an unknown \
-                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody. \
-                 The caller signs in anew."
+                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody, or a \
+                 [sign-in](login.md) that the gate could not finish. The caller signs in anew."
             }
             Class::Expired => {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
                 "The provider's keys were never fetched or are over a day old: `anteroom status` shows the error of the \
-                 last attempt."
+                 last attempt. Or its [sign-in](login.md) could not be asked: the log says why."
             }
         }
     }
@@ -212,6 +226,7 @@ impl fmt::Display for TokenFault {
             TokenFault::IssuedLater => f.write_str("`iat` lies in the future"),
             TokenFault::NoKeys => f.write_str("the provider's keys were never fetched or are too old"),
             TokenFault::Certificate(fault) => fault.fmt(f),
+            TokenFault::Login(fault) => fault.fmt(f),
         }
     }
 }

@@ -90,7 +90,7 @@ impl KeyStore {
     }
 
     /// Says that a token named a key that is not here. Any number of calls is one wish.
-    pub(super) fn want_refresh(&self) {
+    pub(crate) fn want_refresh(&self) {
         self.wanted.notify_one();
     }
 

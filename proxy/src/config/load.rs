@@ -16,6 +16,7 @@ use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 
 use super::files::FileSet;
 use super::pod::{self, RawPod};
+use super::providers::login;
 use super::providers::raw::{RawJwks, RawProvider};
 use super::raw::RawConfig;
 
@@ -205,12 +206,13 @@ fn read_pod() -> RawPod {
 
 fn provider_files(provider: &RawProvider) -> Vec<&str> {
     let secret = provider.secret.as_ref().map(|secret| secret.file.value.as_str());
+    let login = provider.login.iter().flat_map(login::files);
     let RawJwks { ca, file, .. } = match &provider.jwks {
         Some(jwks) => &jwks.value,
-        None => return secret.into_iter().collect(),
+        None => return secret.into_iter().chain(login).collect(),
     };
     let named = [ca, file].into_iter().flatten().map(|name| name.value.as_str());
-    secret.into_iter().chain(named).collect()
+    secret.into_iter().chain(named).chain(login).collect()
 }
 
 fn read_text(path: &Path, set: &mut FileSet) -> Result<String, String> {

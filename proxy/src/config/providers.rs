@@ -3,6 +3,7 @@
 //! Decides what makes a provider unsafe (no audience, a short secret, keys from an unverified address) and refuses it.
 //! It fetches nothing: where keys come from an address, it leaves the source for the fetcher.
 
+pub(super) mod login;
 pub(super) mod raw;
 
 use std::collections::BTreeMap;
@@ -66,6 +67,7 @@ pub(super) fn compile(
     identity: Option<&IdentityHeaders>,
     faults: &mut Faulty<'_>,
 ) -> (Vec<Provider>, Vec<KeySource>) {
+    login::check_is_one(config, faults);
     let mut providers = Vec::new();
     let mut sources = Vec::new();
     let mut issuers: BTreeMap<&str, &str> = BTreeMap::new();
@@ -108,8 +110,14 @@ fn one(
         generation: 0,
     };
     settings.generation = generation(&settings);
+    let login = raw.login.as_ref().map(|one| login::compile(one, raw, &settings, faults));
+    let login = match login {
+        Some(None) => return (None, None),
+        Some(login) => login,
+        None => None,
+    };
     match authn::Provider::new(settings) {
-        Ok(authn) => (store.map(|keys| Provider { authn, keys, places }), source),
+        Ok(authn) => (store.map(|keys| Provider { authn, keys, places, login }), source),
         Err(fault) => {
             let span = match fault {
                 authn::ProviderFault::NoIssuer => raw.issuer.span,
@@ -154,7 +162,7 @@ fn generation(settings: &ProviderSettings) -> u64 {
 }
 
 fn places(raw: &RawProvider, identity: Option<&IdentityHeaders>, faults: &mut Faulty<'_>) -> Option<Vec<Place>> {
-    if raw.token.is_empty() {
+    if raw.token.is_empty() && raw.login.is_none() {
         let hint = "leave it out for the `Authorization` header";
         faults.at(raw.issuer.span, "provider", "`token` lists no place, so nobody could ever sign in", hint);
         return None;

@@ -58,7 +58,7 @@ pub(super) struct Attempt {
 
 impl Attempt {
     /// A new one; `None` where the system gives no randomness.
-    pub fn new(host: &str, back: ReturnPath, ask: &Ask, now: u64) -> Option<Self> {
+    pub(super) fn new(host: &str, back: ReturnPath, ask: &Ask, now: u64) -> Option<Self> {
         Some(Self {
             state: random::<24>()?,
             nonce: random::<24>()?,
@@ -72,7 +72,7 @@ impl Attempt {
     }
 
     /// What the provider holds the verifier to (RFC 7636, section 4.2, `S256`).
-    pub fn challenge(&self) -> String {
+    pub(super) fn challenge(&self) -> String {
         URL_SAFE_NO_PAD.encode(digest(&SHA256, self.verifier.as_bytes()))
     }
 }
@@ -105,7 +105,7 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
-    pub fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Purpose::Attempt => "attempt",
             Purpose::Session => "session",

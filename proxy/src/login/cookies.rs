@@ -131,7 +131,8 @@ mod tests {
     #[test]
     fn the_application_sets_none_of_ours() {
         let names = Names::of("__Host-a");
-        let lines = ["b=1; Path=/", "__Host-a=evil; Path=/; Secure", " __host-a-renewal = x", "__Host-a-attempt-3=; Max-Age=0"];
+        let lines =
+            ["b=1; Path=/", "__Host-a=evil; Path=/; Secure", " __host-a-renewal = x", "__Host-a-attempt-3=; Max-Age=0"];
         let mut answer: HeaderMap = lines.iter().map(|line| (SET_COOKIE, HeaderValue::from_static(line))).collect();
         guard(&mut answer, &names);
         assert_eq!(answer.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["b=1; Path=/"]);

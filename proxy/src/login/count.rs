@@ -21,19 +21,19 @@ pub(crate) struct Count {
 
 impl Count {
     /// What the browser shows, as far as it is of the last minute; `now` in Unix seconds.
-    pub fn of(names: &Names, headers: &HeaderMap, now: u64) -> Option<Self> {
+    pub(crate) fn of(names: &Names, headers: &HeaderMap, now: u64) -> Option<Self> {
         let (times, since) = cookies::find(headers, &names.count).ok()??.split_once('.')?;
         let count = Self { times: times.parse().ok()?, since: since.parse().ok()? };
         (count.since <= now && now - count.since < WITHIN).then_some(count)
     }
 
     /// Whether that is a loop.
-    pub fn is_loop(self) -> bool {
+    pub(crate) fn is_loop(self) -> bool {
         self.times >= MOST
     }
 
     /// The cookie after one more.
-    pub fn one_more(before: Option<Self>, names: &Names, now: u64) -> Option<HeaderValue> {
+    pub(crate) fn one_more(before: Option<Self>, names: &Names, now: u64) -> Option<HeaderValue> {
         let Self { times, since } = before.unwrap_or(Self { times: 0, since: now });
         cookies::set(&names.count, &format!("{}.{since}", times.saturating_add(1)), WITHIN)
     }

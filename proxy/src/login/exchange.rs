@@ -19,11 +19,10 @@ use super::attempt::{self, Ask, Attempt};
 use super::begin::callback;
 use super::count::Count;
 use super::fault::LoginFault;
-use super::renew::Logins;
 use super::return_path::ReturnPath;
 use super::session::{self, Session};
-use super::{Begun, Login, cookies};
-use crate::authn::{self, TokenFault, Verified};
+use super::{Asks, Begun, Login, cookies};
+use crate::authn::{self, KeyStore, TokenFault, Verified};
 use crate::outbound::{self, encode};
 use crate::pipeline::canonical::form_decoded;
 
@@ -106,18 +105,12 @@ struct TokenError {
 }
 
 impl Login {
-    /// Finishes a sign-in on `host`; `headers` hold the cookies of the browser, and `now` is in Unix seconds.
+    /// Finishes a sign-in on `host`.
     ///
     /// # Errors
     /// Whatever keeps the answer from being a sign-in of this browser.
-    pub async fn finish(
-        &self,
-        logins: &Logins,
-        host: &str,
-        answer: &Answer,
-        headers: &HeaderMap,
-        now: u64,
-    ) -> Result<Finished, TokenFault> {
+    pub async fn finish(&self, asks: &Asks<'_>, host: &str, answer: &Answer) -> Result<Finished, TokenFault> {
+        let Asks { logins, store, headers, now } = *asks;
         // ORDER: nothing of the answer counts before it is known to belong to this browser.
         let (place, attempt) = self.attempt(host, answer, headers).ok_or(LoginFault::NoAttempt)?;
         if now >= attempt.at.saturating_add(self.settings.attempt.as_secs()) {
@@ -139,7 +132,7 @@ impl Login {
         let code = answer.code.as_deref().ok_or(LoginFault::Answer("there is no `code`"))?;
         let tokens = self.exchange(code, &attempt).await?;
         let id_token = tokens.id_token.as_deref().ok_or(LoginFault::IdToken("there is none"))?;
-        let verified = self.believed(id_token, now).await?;
+        let verified = self.believed(id_token, store, now).await?;
         check(verified.claims(), &tokens, &self.settings.client_id)?;
         check_attempt(verified.claims(), &attempt, now)?;
         self.sign_in(verified.claims(), &tokens, (place, attempt), headers, now).map(Box::new).map(Finished::Signed)
@@ -188,15 +181,15 @@ impl Login {
     }
 
     /// An ID token whose signature, issuer, audience and times are good. Waits a moment for a key that is not known yet.
-    pub(super) async fn believed(&self, token: &str, now: u64) -> Result<Verified, TokenFault> {
+    pub(super) async fn believed(&self, token: &str, store: &KeyStore, now: u64) -> Result<Verified, TokenFault> {
         let settings = &self.settings;
         let mut left = KEY_PATIENCE;
         loop {
-            let keys = settings.store.current(now);
+            let keys = store.current(now);
             let verified = keys.and_then(|keys| authn::verify(token, &settings.id_tokens, &keys, now));
             match verified {
                 Err(TokenFault::UnknownKey | TokenFault::NoKeys) if left > 0 => {
-                    settings.store.want_refresh();
+                    store.want_refresh();
                     tokio::time::sleep(KEY_PAUSE).await;
                     left -= 1;
                 }

@@ -26,10 +26,10 @@ pub use attempt::Ask;
 use attempt::Purpose;
 pub use begin::Begun;
 pub use cookies::Names;
-pub(crate) use count::{Count, MOST as MOST_SIGN_INS, WITHIN as SIGN_INS_WITHIN};
-pub use exchange::{Answer, Signed};
+pub(crate) use count::Count;
+pub use exchange::{Answer, Finished, Signed};
 pub use fault::{LoginClass, LoginFault};
-pub use renew::Logins;
+pub use renew::{Logins, Renewed};
 pub use return_path::ReturnPath;
 pub use seal::{MAX_KEYS, SealFault, SealKeys};
 pub use session::Session;
@@ -120,8 +120,19 @@ pub struct LoginSettings {
     pub mapped: BTreeSet<String>,
     /// What ID tokens must say: the provider's settings with our name as the audience.
     pub id_tokens: authn::Provider,
+}
+
+/// What a sign-in or a renewal goes by, beside the settings.
+#[derive(Clone, Copy, Debug)]
+pub struct Asks<'a> {
+    /// What the process remembers.
+    pub logins: &'a Logins,
     /// The provider's keys.
-    pub store: Arc<KeyStore>,
+    pub store: &'a Arc<KeyStore>,
+    /// The cookies of the browser.
+    pub headers: &'a HeaderMap,
+    /// In Unix seconds.
+    pub now: u64,
 }
 
 /// A provider's login, ready to sign people in.
@@ -138,19 +149,13 @@ impl Login {
         let (provider, cookie) = (&settings.id_tokens, &settings.names.session);
         // INVARIANT: what was sealed for another provider, issuer, client or cookie never opens. None of these holds a line
         // end, so no two lists of them make one text.
-        let bound_to =
-            format!("{}\n{}\n{}\n{cookie}", provider.name(), provider.issuer(), settings.client_id);
+        let bound_to = format!("{}\n{}\n{}\n{cookie}", provider.name(), provider.issuer(), settings.client_id);
         Self { settings, bound_to }
     }
 
     /// The names of its cookies.
     pub fn names(&self) -> &Names {
         &self.settings.names
-    }
-
-    /// Where browsers are sent to sign in: scheme, host and port.
-    pub fn authorize(&self) -> &str {
-        &self.settings.endpoints.authorize
     }
 
     fn open(&self, purpose: Purpose, text: &str) -> Option<Vec<u8>> {

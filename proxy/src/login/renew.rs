@@ -15,8 +15,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
 use super::attempt::Purpose;
 use super::fault::LoginFault;
 use super::session::{self, Session};
-use super::{Login, cookies, exchange};
-use crate::authn::TokenFault;
+use super::{Asks, Login, cookies, exchange};
+use crate::authn::{KeyStore, TokenFault};
 use crate::made_of::MadeOf;
 
 /// The most sessions whose last renewal is remembered, about 4 KiB each, for as long as an old cookie may still be under way.
@@ -95,17 +95,12 @@ struct Renewal {
 }
 
 impl Login {
-    /// The session, renewed where that is due; `headers` hold the cookies of the browser, and `now` is in Unix seconds.
+    /// The session, renewed where that is due.
     ///
     /// # Errors
     /// [`LoginFault::NotRenewed`], [`LoginFault::Stale`].
-    pub async fn fresh(
-        self: &Arc<Self>,
-        logins: &Logins,
-        session: Session,
-        headers: &HeaderMap,
-        now: u64,
-    ) -> Result<Renewed, LoginFault> {
+    pub async fn fresh(self: &Arc<Self>, asks: &Asks<'_>, session: Session) -> Result<Renewed, LoginFault> {
+        let Asks { logins, store, headers, now } = *asks;
         let as_it_is = |session| Renewed { session, cookies: Vec::new() };
         let Some(every) = self.settings.renew.map(|every| every.as_secs()) else { return Ok(as_it_is(session)) };
         let age = now.saturating_sub(session.renewed);
@@ -125,7 +120,7 @@ impl Login {
             (false, None) => return Err(LoginFault::NotRenewed),
             (false, Some(token)) => {
                 // A task of its own: a client that hangs up must not make us forget the token that the provider changed.
-                let asking = Arc::clone(self).ask_for(session.clone(), token, renewals, now);
+                let asking = Arc::clone(self).ask_for(session.clone(), token, renewals, (Arc::clone(store), now));
                 tokio::spawn(asking).await.unwrap_or(Err(LoginFault::Down("the renewal failed")))
             }
         };
@@ -141,9 +136,9 @@ impl Login {
         session: Session,
         token: String,
         mut renewals: OwnedMutexGuard<Renewals>,
-        now: u64,
+        (store, now): (Arc<KeyStore>, u64),
     ) -> Result<Renewed, LoginFault> {
-        let outcome = self.renew(session, &token, now).await;
+        let outcome = self.renew(session, &token, &store, now).await;
         match &outcome {
             Err(LoginFault::Down(_)) => renewals.failed_at = Some(now),
             outcome => renewals.last = Some(outcome.clone()),
@@ -151,7 +146,7 @@ impl Login {
         outcome
     }
 
-    async fn renew(&self, session: Session, token: &str, now: u64) -> Result<Renewed, LoginFault> {
+    async fn renew(&self, session: Session, token: &str, store: &KeyStore, now: u64) -> Result<Renewed, LoginFault> {
         let grant = [("grant_type", "refresh_token"), ("refresh_token", token)];
         let tokens = match self.tokens(&grant).await {
             Err(LoginFault::Down(why)) => return Err(LoginFault::Down(why)),
@@ -161,11 +156,12 @@ impl Login {
             // Not every provider sends one again; what it said then still holds.
             None => session.claims.clone(),
             Some(id_token) => {
-                let verified = self.believed(id_token, now).await.map_err(|fault| match fault {
+                let verified = self.believed(id_token, store, now).await.map_err(|fault| match fault {
                     TokenFault::NoKeys => LoginFault::Down("its keys are not known"),
                     _ => LoginFault::NotRenewed,
                 })?;
-                exchange::check(verified.claims(), &tokens, &self.settings.client_id)?;
+                exchange::check(verified.claims(), &tokens, &self.settings.client_id)
+                    .map_err(|_| LoginFault::NotRenewed)?;
                 session::kept(verified.claims(), &self.settings.mapped)
             }
         };

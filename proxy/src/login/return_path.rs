@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::{canonical, is_reserved};
 
 /// The longest return path with its query, in bytes: it is kept in a cookie.
-pub const LONGEST: usize = 1_024;
+pub(super) const LONGEST: usize = 1_024;
 
 /// A path of this host, with its query.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -81,7 +81,8 @@ mod tests {
 
     #[test]
     fn paths_of_this_host_are_kept_as_they_are() {
-        for text in ["/", "/a", "/a/b?c=d&e=%2F", "/a?to=https://evil.example/", "/%61", "/a:b", "/a@b", "/.well-known"] {
+        for text in ["/", "/a", "/a/b?c=d&e=%2F", "/a?to=https://evil.example/", "/%61", "/a:b", "/a@b", "/.well-known"]
+        {
             assert_eq!(ReturnPath::parse(text).map(|path| path.as_str().to_owned()), Ok(text.to_owned()));
         }
     }

@@ -71,8 +71,7 @@ impl Session {
         let principal = authn::assumed(&self.claims, provider)?;
         // INVARIANT: a session goes by the gate's own name, whatever the provider calls its: it is another one after each
         // sign-in, so nobody can be made to use one that somebody else knows.
-        let sign_in =
-            SignIn { session: Some(self.id.clone()), expires: Some(self.ends), ..principal.sign_in.clone() };
+        let sign_in = SignIn { session: Some(self.id.clone()), expires: Some(self.ends), ..principal.sign_in.clone() };
         Ok(Principal { sign_in, ..principal })
     }
 
@@ -88,9 +87,8 @@ impl Session {
 
 /// What of an ID token's claims a session keeps; `mapped` are the names at the top that the configuration reads.
 pub(super) fn kept(claims: &Map<String, Value>, mapped: &BTreeSet<String>) -> Map<String, Value> {
-    let is_kept = |name: &str| {
-        mapped.contains(name) || !(OF_THE_TOKEN.contains(&name) || OF_THE_PERSON.contains(&name))
-    };
+    let is_kept =
+        |name: &str| mapped.contains(name) || !(OF_THE_TOKEN.contains(&name) || OF_THE_PERSON.contains(&name));
     claims.iter().filter(|(name, _)| is_kept(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 

@@ -110,7 +110,7 @@ pub(super) async fn read(
     // ORDER: the body is asked for only once the caller is known, or nobody has to be; a token that was verified now is
     // remembered for later.
     let sent = (&understood.parts.headers, understood.pressed);
-    let sender = match identify::known(shared, runtime, connection, sent, trail) {
+    let sender = match identify::known(shared, runtime, connection, sent, trail).await {
         Ok(Some(caller)) => Sender::Known(decide::who(Per::Subject, "", Some(&caller), trail)),
         Ok(None) | Err(_) if asked.open => Sender::Stranger(trail.peer),
         known if picks => {

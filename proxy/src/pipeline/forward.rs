@@ -207,19 +207,22 @@ fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<
     for place in runtime.providers.iter().flat_map(|provider| &provider.places).filter(|place| !kept.contains(place)) {
         match place {
             Place::Header(name) => drop(headers.remove(name)),
-            Place::Cookie(name) => remove_cookie(headers, name)?,
+            Place::Cookie(name) => remove_cookies(headers, |one| one == name)?,
         }
+    }
+    if let Some((_, login)) = runtime.login() {
+        remove_cookies(headers, |name| login.names().all().any(|ours| ours == name))?;
     }
     join_cookies(headers)
 }
 
-fn remove_cookie(headers: &mut HeaderMap, name: &str) -> Result<(), Rejection> {
+fn remove_cookies(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) -> Result<(), Rejection> {
     let unreadable = |_| Rejection::BadHeader("`Cookie` is not text");
     let mut kept = Vec::new();
     let mut found = false;
     for value in headers.get_all(COOKIE) {
         for pair in value.to_str().map_err(unreadable)?.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
-            if pair.split_once('=').map_or(pair, |(key, _)| key).trim() == name {
+            if goes(pair.split_once('=').map_or(pair, |(key, _)| key).trim()) {
                 found = true;
             } else {
                 kept.push(pair.to_owned());

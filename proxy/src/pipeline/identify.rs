@@ -16,6 +16,7 @@ use super::observe;
 use super::trail::Trail;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
+use crate::login::{Asks, Renewed, Session, cookies};
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
@@ -42,7 +43,7 @@ pub(super) struct Caller<'r> {
 ///
 /// # Errors
 /// `TOKEN_INVALID`, `TOKEN_EXPIRED`, `PROVIDER_DOWN`, and `LIMITED` where the address has used up its refusals.
-pub(super) fn caller<'r>(
+pub(super) async fn caller<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     connection: &Connection,
@@ -50,7 +51,7 @@ pub(super) fn caller<'r>(
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), trail);
+    let proved = prove(shared, runtime, shown, (&admitted.parts.headers, admitted.pressed), trail).await;
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -65,7 +66,11 @@ pub(super) fn caller<'r>(
 pub(super) type Shown<'c> = (&'c Presented, Result<(), ClientFault>);
 
 /// The certificate of the connection, judged for this moment.
-fn believed<'c>(shared: &Shared, connection: &'c Connection, now: u64) -> Result<Option<Shown<'c>>, Rejection> {
+pub(super) fn believed<'c>(
+    shared: &Shared,
+    connection: &'c Connection,
+    now: u64,
+) -> Result<Option<Shown<'c>>, Rejection> {
     shown(shared.shown.load().trust.as_ref(), connection.certificate.as_ref(), now)
 }
 
@@ -107,7 +112,7 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
 ///
 /// # Errors
 /// As with [`caller`].
-pub(super) fn known<'r>(
+pub(super) async fn known<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     connection: &Connection,
@@ -115,16 +120,30 @@ pub(super) fn known<'r>(
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    prove(shared, runtime, shown, sent, trail)
+    prove(shared, runtime, shown, sent, trail).await
 }
 
-fn prove<'r>(
+async fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
     shown: Option<Shown<'_>>,
     (headers, pressed): (&HeaderMap, Option<Full>),
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
+    // ORDER: a token in a header was put there by whoever asks, so it counts before a session that a browser sends by itself;
+    // a session that we made before a token in a cookie, which somebody else made.
+    if let Some((provider, login)) = runtime.login()
+        && !is_in_header(runtime, headers)
+        && let Some(text) = login.shown(headers)?
+    {
+        let now = trail.started.unix_seconds();
+        let asks = Asks { logins: &shared.logins, store: &provider.keys, headers, now };
+        let Renewed { session, cookies } = login.fresh(&asks, login.session(text, now)?).await?;
+        trail.cookies = cookies;
+        trail.counted = cookies::find(headers, &login.names().count).is_ok_and(|count| count.is_some());
+        trail.stepped = session.stepped.then_some(session.begun);
+        return by_session(provider, &session).map(Some);
+    }
     // ORDER: a token before the certificate, and no way back: a bad token is not made good by a certificate.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
         return by_certificate(runtime, shown);
@@ -144,7 +163,25 @@ fn prove<'r>(
     Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
 }
 
-fn actor(principal: &Principal, now: u64) -> audit::Actor {
+/// Whom a session is of.
+///
+/// # Errors
+/// `TOKEN_INVALID` where its claims name nobody.
+pub(super) fn by_session<'r>(provider: &'r Provider, session: &Session) -> Result<Caller<'r>, Rejection> {
+    let principal = Arc::new(session.principal(&provider.authn).map_err(Rejection::Token)?);
+    Ok(Caller { principal, voucher: Voucher::Login(provider), place: None })
+}
+
+/// Whether a header holds what a provider would take for its token.
+pub(super) fn is_in_header(runtime: &Runtime, headers: &HeaderMap) -> bool {
+    let places = runtime.providers.iter().flat_map(|provider| &provider.places);
+    places.into_iter().any(|place| match place {
+        Place::Header(name) => headers.contains_key(name),
+        Place::Cookie(_) => false,
+    })
+}
+
+pub(super) fn actor(principal: &Principal, now: u64) -> audit::Actor {
     let factors = &principal.factors;
     let known = !factors.methods.is_empty() || factors.at.is_some();
     audit::Actor {

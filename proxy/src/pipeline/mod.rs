@@ -16,6 +16,7 @@ pub(crate) mod explain;
 mod form;
 mod forward;
 mod identify;
+mod login;
 mod mask;
 mod observe;
 mod record;
@@ -71,6 +72,7 @@ pub(crate) async fn handle(
     trail.trace = shared.trace(request.headers(), trail.id);
     let _active = shared.metrics.active(trail.method);
     let form = answer::Form::of(&request);
+    let came = login::Came::of(&runtime, &request);
     let origin = cors::listed_origin(runtime.browsers.cors.as_ref(), request.headers());
     let served = match place {
         Some(_) => caught(serve(shared, &runtime, pool, connection, request, form, &mut trail)).await,
@@ -82,15 +84,20 @@ pub(crate) async fn handle(
             (answer, None)
         }
         Err(rejection) => {
+            let (rejection, begun, offer) = login::instead(&runtime, &mut trail, came.as_ref(), rejection);
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
-            let mut answer = answer::rejection(&rejection, trail.id, form);
+            let mut answer = match (begun, &rejection) {
+                (Some(begun), Rejection::SignIn(_)) => login::to_provider(begun, &mut trail),
+                _ => answer::rejection(&rejection, trail.id, form, offer),
+            };
             if answer.status().is_client_error() {
                 answer.extensions_mut().insert(Refused);
             }
             (answer, Some(rejection.code()))
         }
     };
+    login::dress(&runtime, &mut trail, &mut answer);
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.audience(runtime.answer_headers.cache));
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
@@ -134,6 +141,9 @@ async fn serve(
 ) -> Result<Response<AnswerBody>, Rejection> {
     let understood = admit::request(shared, runtime, connection, request, trail)?; // limits of the address, one reading
     if is_reserved(&understood.path) {
+        if login::is_page(runtime, &understood.path) {
+            return login::serve(shared, runtime, connection, understood, trail).await; //  the gate's own, recorded
+        }
         return reports::collect(shared, runtime, understood, trail).await; //        the gate's own, recorded where refused
     }
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
@@ -144,7 +154,7 @@ async fn serve(
     }
     let understood = form::read(shared, runtime, connection, understood, trail).await?; // what of a form picks the route
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
-    let identified = identify::caller(shared, runtime, connection, admitted, trail)?; // credential -> principal
+    let identified = identify::caller(shared, runtime, connection, admitted, trail).await?; // credential -> principal
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request

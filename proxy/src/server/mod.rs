@@ -41,6 +41,7 @@ use crate::denials::Denials;
 use crate::expiry::Expiry;
 use crate::exposed::Exposed;
 use crate::limits::Limits;
+use crate::login::Logins;
 use crate::phase::{Phase, Stage};
 use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
@@ -161,6 +162,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         limits: Limits::new(),
         newcomers: Limits::new(),
         tokens: Remembered::new(),
+        logins: Logins::default(),
         refusals: Refusals::default(),
         record,
         denials: Denials::default(),

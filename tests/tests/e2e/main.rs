@@ -44,6 +44,8 @@ mod injector;
 mod injector_certificate;
 mod injector_command;
 mod limits;
+mod login;
+mod login_attacks;
 mod manual;
 mod newcomers;
 mod one_reading;

@@ -7,6 +7,7 @@ use policy::units::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::login::RawLogin;
 use crate::authn::Algorithm;
 use crate::config::raw::{RawFile, seconds};
 
@@ -51,6 +52,9 @@ pub struct RawProvider {
     /// Whether the application gets the token too; it does not by default.
     #[serde(default)]
     pub forward_credential: bool,
+    /// Signing people in, for an application that cannot. Left out: the gate signs nobody in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<RawLogin>,
 }
 
 fn authorization_header() -> Vec<Spanned<RawPlace>> {

@@ -24,7 +24,7 @@ use crate::gate::{Gate, Setup};
 use crate::issuer::ISSUER;
 
 /// The gate's name at the provider, and what proves it.
-pub const CLIENT: &str = "clinic web/1";
+pub const CLIENT: &str = "clinic:web/1";
 /// With signs that have to be written otherwise in the header (RFC 6749, section 2.3.1).
 pub const SECRET: &str = "s3cret:%+ example";
 /// Where browsers are sent to.

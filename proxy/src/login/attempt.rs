@@ -48,6 +48,9 @@ pub(super) struct Attempt {
     /// When it began, in Unix seconds.
     #[serde(rename = "a")]
     pub at: u64,
+    /// How many of this browser came before it, as far as it shows them: a second can hold several.
+    #[serde(rename = "o")]
+    pub order: u32,
     /// How old the authentication may be, where that was asked for.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u64>,
@@ -66,6 +69,7 @@ impl Attempt {
             host: host.to_owned(),
             back,
             at: now,
+            order: 0,
             max_age: ask.max_age,
             stepping: ask.max_age.is_some() || ask.acr_values.is_some(),
         })
@@ -114,10 +118,11 @@ impl Purpose {
     }
 }
 
-/// The place for one more: a free one, or that of the oldest.
-pub(super) fn place(attempts: &[Option<Attempt>; ATTEMPTS]) -> usize {
-    let age = |attempt: &Option<Attempt>| attempt.as_ref().map_or(0, |attempt| attempt.at);
-    attempts.iter().enumerate().min_by_key(|(_, attempt)| age(attempt)).map_or(0, |(place, _)| place)
+/// The place for one more, a free one or that of the oldest, and its order.
+pub(super) fn place(attempts: &[Option<Attempt>; ATTEMPTS]) -> (usize, u32) {
+    let order = |attempt: &Option<Attempt>| attempt.as_ref().map_or(0, |attempt| attempt.order);
+    let place = attempts.iter().enumerate().min_by_key(|(_, attempt)| order(attempt)).map_or(0, |(place, _)| place);
+    (place, attempts.iter().map(order).max().unwrap_or(0).saturating_add(1))
 }
 
 #[cfg(test)]
@@ -137,9 +142,9 @@ mod tests {
 
     #[test]
     fn the_oldest_gives_way() {
-        let at = |at| Some(Attempt { at, ..Attempt::new("h", ReturnPath::root(), &Ask::default(), 0).unwrap() });
-        assert_eq!(place(&[None, None, None, None]), 0);
-        assert_eq!(place(&[at(5), None, at(6), None]), 1);
-        assert_eq!(place(&[at(5), at(3), at(6), at(4)]), 1);
+        let of = |order| Some(Attempt { order, ..Attempt::new("h", ReturnPath::root(), &Ask::default(), 0).unwrap() });
+        assert_eq!(place(&[None, None, None, None]), (0, 1));
+        assert_eq!(place(&[of(5), None, of(6), None]), (1, 7));
+        assert_eq!(place(&[of(5), of(3), of(6), of(4)]), (1, 7));
     }
 }

@@ -23,8 +23,8 @@ impl Login {
     /// Begins a sign-in on `host` (one of ours, with its port) that leads back to `back`; `headers` hold the cookies of the
     /// browser. `None` where the system gives no randomness.
     pub fn begin(&self, host: &str, back: ReturnPath, ask: &Ask, headers: &HeaderMap, now: u64) -> Option<Begun> {
-        let attempt = Attempt::new(host, back, ask, now)?;
-        let place = attempt::place(&attempt::of_browser(self, headers));
+        let (place, order) = attempt::place(&attempt::of_browser(self, headers));
+        let attempt = Attempt { order, ..Attempt::new(host, back, ask, now)? };
         let name = self.names().attempts.get(place)?;
         let text = self.seal(Purpose::Attempt, &serde_json::to_vec(&attempt).ok()?)?;
         let settings = &self.settings;

@@ -4,7 +4,7 @@
 //! gets its 401. Whoever comes back and is refused again and again is told so, and sent no more. What makes a sign-in good
 //! stands in [`crate::login`].
 
-use http::header::{ACCEPT, CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, REFERRER_POLICY};
+use http::header::{ACCEPT, CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Uri};
 use policy::Denial;
 
@@ -123,8 +123,6 @@ fn redirect(location: HeaderValue) -> Response<AnswerBody> {
     let headers = answer.headers_mut();
     headers.insert(LOCATION, location);
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    // What the provider has put into the address is nobody else's.
-    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     answer
 }
 

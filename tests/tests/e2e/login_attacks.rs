@@ -121,7 +121,7 @@ async fn an_id_token_that_is_not_for_this_sign_in_makes_no_session() {
         json!({ "nonce": ["another"] }),
         json!({ "aud": "another" }),
         json!({ "aud": "https://api.clinic.example" }),
-        json!({ "aud": ["clinic web/1", "another"] }),
+        json!({ "aud": ["clinic:web/1", "another"] }),
         json!({ "azp": "another" }),
         json!({ "iss": "https://evil.example" }),
         json!({ "exp": now - 60 }),
@@ -153,7 +153,7 @@ async fn an_id_token_that_is_not_for_this_sign_in_makes_no_session() {
         is_nobody(&mut browser).await;
     }
     op.does().tokens.clear();
-    op.lies(json!({ "aud": ["clinic web/1", "another"], "azp": "clinic web/1" }));
+    op.lies(json!({ "aud": ["clinic:web/1", "another"], "azp": "clinic:web/1" }));
     let (mut browser, callback) = answered(&gate, &op).await;
     assert_eq!(browser.come_back(&callback).await.status, 200);
 }
@@ -211,7 +211,7 @@ async fn a_session_is_ours_or_none() {
     let mut other_key = op.setup("");
     other_key.files[1].1 = "0b".repeat(32);
     let mut other_client = op.setup("");
-    other_client.provider = other_client.provider.replace("clinic web/1", "another");
+    other_client.provider = other_client.provider.replace("clinic:web/1", "another");
     let mut other_cookie = op.setup("");
     other_cookie.provider = other_cookie.provider.replace("{ client_id", "{ cookie: __Host-anteroom-2, client_id");
     for (setup, name) in [(other_key, COOKIE), (other_client, COOKIE), (other_cookie, "__Host-anteroom-2")] {

@@ -46,6 +46,7 @@ mod injector_command;
 mod limits;
 mod login;
 mod login_attacks;
+mod login_sessions;
 mod manual;
 mod newcomers;
 mod one_reading;

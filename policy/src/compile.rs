@@ -13,11 +13,12 @@ use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::dispatch::FormAsked;
 use crate::facts::RequestFacts;
-use crate::raw::{Named, RawAct, RawPolicy, RawRole, RawRoute};
+use crate::raw::{Named, RawAct, RawPolicy, RawRole, RawRoute, RawTenant};
 use crate::reading::Reading;
 use crate::roles::{is_name, is_role_name};
 use crate::route::{Found, Route, RouteTable};
 use crate::span::FileId;
+use crate::tenant::TenantId;
 use std::collections::BTreeMap;
 
 /// Who may do what: all policy files as one, checked. It never changes.
@@ -84,6 +85,7 @@ pub fn compile(files: &[(FileId, RawPolicy)]) -> Result<Policy, Vec<Diagnostic>>
 struct Written<'r> {
     roles: Vec<(&'r Spanned<String>, &'r RawRole)>,
     scopes: Vec<(&'r Spanned<String>, &'r Spanned<String>)>,
+    tenants: Vec<(&'r Spanned<String>, &'r RawTenant)>,
     acts: Vec<(&'r Spanned<String>, &'r RawAct)>,
     routes: Vec<(&'r Spanned<String>, &'r RawRoute, &'r RawPolicy)>,
 }
@@ -94,6 +96,7 @@ impl<'r> Written<'r> {
         let written = Self {
             roles: policies().flat_map(|policy| &policy.roles).collect(),
             scopes: policies().flat_map(|policy| &policy.scopes).collect(),
+            tenants: policies().flat_map(|policy| &policy.tenants).collect(),
             acts: policies().flat_map(|policy| &policy.acts).collect(),
             routes: policies().flat_map(|policy| each(policy, &policy.routes)).collect(),
         };
@@ -101,6 +104,7 @@ impl<'r> Written<'r> {
         once("policy", titles.iter().copied(), faults);
         once("role", written.roles.iter().map(|(name, _)| *name), faults);
         once("scope", written.scopes.iter().map(|(name, _)| *name), faults);
+        once("tenant", written.tenants.iter().map(|(name, _)| *name), faults);
         once("act", written.acts.iter().map(|(name, _)| *name), faults);
         once("test", policies().flat_map(|policy| policy.tests.keys()), faults);
         once("route", written.routes.iter().map(|(name, _, _)| *name), faults);
@@ -115,6 +119,9 @@ impl<'r> Written<'r> {
         }
         for (name, _) in &written.scopes {
             named("scope", name, is_name, plain, faults);
+        }
+        for (name, _) in &written.tenants {
+            named("tenant", name, |name| TenantId::parse(name).is_some(), TenantId::RULE, faults);
         }
         for (name, _, _) in &written.routes {
             named("route", name, is_name, plain, faults);

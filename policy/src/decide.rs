@@ -4,6 +4,7 @@
 //! and changes nothing, so the same facts always give the same decision.
 
 use crate::assurance::Assurance;
+use crate::bindings::Binding;
 use crate::decision::{Basis, Decision, Denial, NotOwn, TenantFact, Verdict};
 use crate::explain::{Look, Observer};
 use crate::expr::Env;
@@ -12,7 +13,7 @@ use crate::principal::Principal;
 use crate::raw::Mode;
 use crate::roles::{Act, Scope, is_role_name};
 use crate::route::{Demand, Match};
-use crate::tenant::{self, TenantId};
+use crate::tenant::{self, Inactive, TenantId};
 
 /// Proof that a request was decided and may go on. Whoever forwards a request consumes one.
 ///
@@ -51,9 +52,9 @@ pub struct Identity {
 }
 
 impl Identity {
-    fn of(principal: &Principal, tenant: &TenantId) -> Self {
-        let roles = principal.roles.iter().filter(|role| is_role_name(role)).cloned().collect();
-        Self { tenant: tenant.clone(), subject: principal.subject.clone(), roles }
+    fn of(principal: &Principal, active: &Binding) -> Self {
+        let roles = active.roles().iter().filter(|role| is_role_name(role)).cloned().collect();
+        Self { tenant: active.tenant().clone(), subject: principal.subject.clone(), roles }
     }
 
     /// The tenant, safe as the value of a header.
@@ -68,7 +69,7 @@ impl Identity {
         &self.subject
     }
 
-    /// The roles that are role names, as a policy could write them: no comma, no control character. Others grant
+    /// The roles held in that tenant that are role names, as a policy could write them: no comma, no control character. Others grant
     /// nothing and are left out, so that a list of these cannot be split in two ways.
     #[must_use]
     pub fn roles(&self) -> &[String] {
@@ -122,23 +123,23 @@ fn judge(
     match found.demand() {
         Demand::Public => {
             proved.welcome(facts.principal);
-            condition(found, &Env { found, facts, tenant: None, patient: None }, watch)
+            condition(found, &Env { found, facts, active: None, patient: None }, watch)
         }
         Demand::Authenticated => {
             let principal = identity(facts, watch)?;
-            let tenant = tenant(principal, found, facts, proved, watch)?;
-            assurance(None, principal, found, facts, watch)?;
+            let active = tenant(principal, found, facts, proved, watch)?;
+            assurance(None, (principal, active), found, facts, watch)?;
             one_record(patient, watch)?;
-            condition(found, &Env { found, facts, tenant: Some(tenant), patient: patient.name() }, watch)
+            condition(found, &Env { found, facts, active: Some(active), patient: patient.name() }, watch)
         }
         Demand::Act(act) => {
             let principal = identity(facts, watch)?;
-            let tenant = tenant(principal, found, facts, proved, watch)?;
-            assurance(Some(act), principal, found, facts, watch)?;
-            roles(act, principal, watch)?;
+            let active = tenant(principal, found, facts, proved, watch)?;
+            assurance(Some(act), (principal, active), found, facts, watch)?;
+            roles(act, active, watch)?;
             one_record(patient, watch)?;
-            let env = Env { found, facts, tenant: Some(tenant), patient: patient.name() };
-            scopes(act, principal, &env, &mut proved.basis, watch)?;
+            let env = Env { found, facts, active: Some(active), patient: patient.name() };
+            scopes(act, active, &env, &mut proved.basis, watch)?;
             condition(found, &env, watch)
         }
     }
@@ -146,12 +147,17 @@ fn judge(
 
 impl Proved {
     /// On a public method a caller who is known, and whose tenant is, stays so. Public routes declare no place, so
-    /// there is nothing to disagree with.
+    /// there is nothing to disagree with, and nothing that could say which of several tenants is meant.
     fn welcome(&mut self, principal: Option<&Principal>) {
-        let Some((principal, tenant)) = principal.and_then(|one| Some((one, one.tenant.as_ref()?))) else { return };
-        self.identity = Some(Identity::of(principal, tenant));
-        self.basis.tenant = Some(tenant.clone());
+        let Some((principal, only)) = principal.and_then(|one| Some((one, one.bindings.only()?))) else { return };
+        self.identity = Some(Identity::of(principal, only));
+        self.acts_by(only);
         self.basis.tenant_fact = TenantFact::Same;
+    }
+
+    fn acts_by(&mut self, binding: &Binding) {
+        self.basis.tenant = Some(binding.tenant().clone());
+        self.basis.roles = binding.roles().to_vec();
     }
 }
 
@@ -161,44 +167,57 @@ fn identity<'a>(facts: &Facts<'a>, watch: &mut impl Observer) -> Result<&'a Prin
     facts.principal.ok_or(Denial::NoCredential)
 }
 
-/// For which tenant? For the caller's own, with which every declared place that the request fills must agree.
+/// For which tenant? For the only one of the caller, or for the one of several that the request names; every declared
+/// place that the request fills must agree.
 fn tenant<'a>(
     principal: &'a Principal,
     found: &Match<'_>,
     facts: &Facts<'_>,
     proved: &mut Proved,
     watch: &mut impl Observer,
-) -> Result<&'a TenantId, Denial> {
-    watch.saw(Look::Tenant(principal.tenant.as_ref()));
-    let tenant = principal.tenant.as_ref().ok_or(Denial::NoTenant)?;
-    proved.basis.tenant = Some(tenant.clone());
-    let belongs = tenant::belongs(tenant, found, facts);
-    watch.saw(Look::Places(found.route().tenant_places(), &belongs));
-    match belongs {
-        Ok(()) => {
+) -> Result<&'a Binding, Denial> {
+    let bindings = &principal.bindings;
+    watch.saw(Look::Bindings(bindings));
+    // Whoever is of one tenant alone is known to be, even where the request names another.
+    if let Some(only) = bindings.only() {
+        proved.acts_by(only);
+    }
+    let active = tenant::active(bindings, found, facts);
+    if !bindings.is_empty() {
+        watch.saw(Look::Places(found.route().tenant_places(), bindings, &active));
+    }
+    match active {
+        Ok(active) => {
+            proved.acts_by(active);
             proved.basis.tenant_fact = TenantFact::Same;
-            proved.identity = Some(Identity::of(principal, tenant));
-            Ok(tenant)
+            proved.identity = Some(Identity::of(principal, active));
+            Ok(active)
         }
-        Err(disagreement) => {
+        Err(Inactive::Homeless(homeless)) => Err(Denial::NoTenant(homeless)),
+        Err(Inactive::Disagreement(disagreement)) => {
             proved.basis.tenant_fact = TenantFact::Other;
             Err(Denial::TenantMismatch(disagreement))
         }
     }
 }
 
-/// With which factors? Those that the roles held demand, whichever of them grants, and those that the act demands.
+/// With which factors? Those that the tenant demands, those that the roles held in it demand, whichever of them grants,
+/// and those that the act demands.
 fn assurance(
     act: Option<&Act>,
-    principal: &Principal,
+    (principal, active): (&Principal, &Binding),
     found: &Match<'_>,
     facts: &Facts<'_>,
     watch: &mut impl Observer,
 ) -> Result<(), Denial> {
     let mut needed: Option<Assurance> = None;
-    for charge in found.charges().iter().filter(|charge| charge.is_held_by(principal)) {
-        watch.saw(Look::RoleDemands(&charge.role, charge.mfa));
-        needed = Some(needed.map_or(charge.mfa, |needed| needed.and(charge.mfa)));
+    if let Some(mfa) = found.charges().tenants.get(active.tenant()) {
+        watch.saw(Look::TenantDemands(active.tenant(), *mfa));
+        needed = Some(*mfa);
+    }
+    for (role, mfa) in found.charges().roles.iter().filter(|(role, _)| active.holds(role)) {
+        watch.saw(Look::RoleDemands(role, *mfa));
+        needed = Some(needed.map_or(*mfa, |needed| needed.and(*mfa)));
     }
     if let Some((act, mfa)) = act.and_then(|act| Some((act, act.mfa()?))) {
         watch.saw(Look::ActDemands(act.name(), mfa));
@@ -211,9 +230,9 @@ fn assurance(
 }
 
 /// By which role? At least one that is held must grant the act under some scope.
-fn roles(act: &Act, principal: &Principal, watch: &mut impl Observer) -> Result<(), Denial> {
-    let held = act.grants().iter().any(|grant| grant.held_by(principal).next().is_some());
-    watch.saw(Look::Roles { act, held: &principal.roles, granted: held });
+fn roles(act: &Act, active: &Binding, watch: &mut impl Observer) -> Result<(), Denial> {
+    let held = act.grants().iter().any(|grant| grant.held_by(active).next().is_some());
+    watch.saw(Look::Roles { act, held: active.roles(), granted: held });
     if held { Ok(()) } else { Err(Denial::NotGranted { act: act.name_shared() }) }
 }
 
@@ -229,14 +248,14 @@ fn one_record(patient: &Patient<'_>, watch: &mut impl Observer) -> Result<(), De
 /// On whose record? Grants add up: one scope that holds suffices, and one that has no answer holds for nobody.
 fn scopes(
     act: &Act,
-    principal: &Principal,
+    active: &Binding,
     env: &Env<'_>,
     basis: &mut Basis,
     watch: &mut impl Observer,
 ) -> Result<(), Denial> {
     let mut refused = None;
     for grant in act.grants() {
-        let mut held = grant.held_by(principal).peekable();
+        let mut held = grant.held_by(active).peekable();
         if held.peek().is_none() {
             continue;
         }
@@ -286,8 +305,8 @@ fn condition(found: &Match<'_>, env: &Env<'_>, watch: &mut impl Observer) -> Res
 fn observe(denial: Denial, identity: Option<Identity>, found: &Match<'_>, facts: &Facts<'_>) -> Verdict {
     match denial {
         Denial::TenantMismatch(_) => Verdict::Denied(denial),
-        // The places were not compared with a tenant: there was none. They may still not name two.
-        Denial::NoCredential | Denial::NoTenant => match tenant::agree(found, facts) {
+        // The places were not compared with a tenant: there was none, or none that was named. They may still not name two.
+        Denial::NoCredential | Denial::NoTenant(_) => match tenant::agree(found, facts) {
             Ok(()) => Verdict::Observed(Passage { identity: None }, denial),
             Err(disagreement) => Verdict::Denied(Denial::TenantMismatch(disagreement)),
         },
@@ -297,5 +316,7 @@ fn observe(denial: Denial, identity: Option<Identity>, found: &Match<'_>, facts:
     }
 }
 
+#[cfg(test)]
+mod binding_tests;
 #[cfg(test)]
 mod tests;

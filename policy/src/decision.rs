@@ -6,7 +6,7 @@ use crate::assurance::StepUp;
 use crate::decide::Passage;
 use crate::expr::Unanswered;
 use crate::facts::Place;
-use crate::tenant::{Disagreement, TenantId};
+use crate::tenant::{Disagreement, Homeless, TenantId};
 use std::sync::Arc;
 
 /// The answer to one request, and what it rests on.
@@ -34,8 +34,10 @@ pub enum Verdict {
 /// pseudonymised before it is written.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Basis {
-    /// The caller's tenant.
+    /// The tenant that the caller acts for.
     pub tenant: Option<TenantId>,
+    /// The roles that the caller holds in it.
+    pub roles: Vec<String>,
     /// How the request's tenant stands to the caller's.
     pub tenant_fact: TenantFact,
     /// The patient that the route's place names, as the request spells it.
@@ -76,11 +78,12 @@ impl TenantFact {
 pub enum Denial {
     /// The method needs a credential and the request brings none. The caller signs in.
     NoCredential,
-    /// The credential names no tenant. The operator looks at the tenant claim of the provider.
-    NoTenant,
-    /// The request is about another tenant than the credential. The caller switches tenants or mends the link.
+    /// The caller is of no tenant, or of several, none of which the request names. The operator looks at the tenant claim
+    /// of the provider, or at the places of the route.
+    NoTenant(Homeless),
+    /// The request is about a tenant that is not the caller's. The caller switches tenants or mends the link.
     TenantMismatch(Disagreement),
-    /// A role that the caller holds, or the act, demands stronger or more recent factors. The caller signs in again.
+    /// A role that the caller holds, the act or the tenant demands stronger or more recent factors. The caller signs in again.
     StepUp(StepUp),
     /// No role that the caller holds grants the act. An administrator grants a role.
     NotGranted {
@@ -132,22 +135,24 @@ const NO_CREDENTIAL: Code = Code {
 const NO_TENANT: Code = Code {
     code: "NO_TENANT",
     status: 403,
-    public: "this account belongs to no clinic",
-    advice: "Look at the provider's tenant claim: it is missing, null, empty or no tenant's name in this credential.",
+    public: "it is not known for which clinic this is",
+    advice: "Look at the provider's tenant claim: it is missing, null, empty or no tenant's name in this credential. A \
+             caller of several tenants has to name one of them in a place that the route lists under `resource.tenant`; \
+             the log says which it is.",
 };
 const TENANT_MISMATCH: Code = Code {
     code: "TENANT_MISMATCH",
     status: 403,
     public: "this belongs to another clinic",
-    advice: "A place listed under the route's `resource.tenant` names another tenant than the credential, or two \
+    advice: "A place listed under the route's `resource.tenant` names a tenant that is not the caller's, or two \
              different ones; sign in for that tenant, or mend the request.",
 };
 const STEP_UP: Code = Code {
     code: "STEP_UP",
     status: 401,
     public: "sign in again with a second factor",
-    advice: "A role that the caller holds, or the act, demands factors (`mfa`) that the credential does not show, or that \
-             were shown too long ago; the challenge says which (RFC 9470), and the log what is missing. The client sends \
+    advice: "A role that the caller holds, the act or the tenant demands factors (`mfa`) that the credential does not show, \
+             or that were shown too long ago; the challenge says which (RFC 9470), and the log what is missing. The client sends \
              the caller to sign in with its `acr_values` and `max_age`.",
 };
 const NOT_GRANTED: Code = Code {
@@ -180,7 +185,7 @@ impl Denial {
     fn entry(&self) -> Code {
         match self {
             Self::NoCredential => NO_CREDENTIAL,
-            Self::NoTenant => NO_TENANT,
+            Self::NoTenant(_) => NO_TENANT,
             Self::TenantMismatch(_) => TENANT_MISMATCH,
             Self::StepUp(_) => STEP_UP,
             Self::NotGranted { .. } => NOT_GRANTED,
@@ -212,7 +217,7 @@ impl Denial {
     pub fn detail(&self) -> String {
         match self {
             Self::NoCredential => "the method needs a credential".to_owned(),
-            Self::NoTenant => "the credential names no tenant".to_owned(),
+            Self::NoTenant(homeless) => homeless.to_string(),
             Self::TenantMismatch(disagreement) => disagreement.to_string(),
             Self::StepUp(short) => format!("{}; demanded are {}", short.lack, short.needed),
             Self::NotGranted { act } => format!("no role held grants `{act}`"),

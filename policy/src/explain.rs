@@ -4,6 +4,7 @@
 //! for whoever asks on a terminal: unlike a line of the log it shows what the request and the credential say.
 
 use crate::assurance::{Assurance, Factors, StepUp};
+use crate::bindings::{Binding, Bindings};
 use crate::decide::observed;
 use crate::decision::{Decision, Verdict};
 use crate::expr::Unanswered;
@@ -11,7 +12,7 @@ use crate::facts::{Facts, Patient, Place};
 use crate::principal::Principal;
 use crate::roles::Act;
 use crate::route::{Demand, Match};
-use crate::tenant::{Disagreement, TenantId};
+use crate::tenant::{Homeless, Inactive, TenantId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -123,8 +124,9 @@ impl Observer for () {
 pub(crate) enum Look<'a> {
     Demand(&'a Demand),
     Caller(Option<&'a Principal>),
-    Tenant(Option<&'a TenantId>),
-    Places(&'a [Place], &'a Result<(), Disagreement>),
+    Bindings(&'a Bindings),
+    Places(&'a [Place], &'a Bindings, &'a Result<&'a Binding, Inactive>),
+    TenantDemands(&'a TenantId, Assurance),
     RoleDemands(&'a str, Assurance),
     ActDemands(&'a str, Assurance),
     Factors(&'a Factors, &'a Result<(), StepUp>),
@@ -148,11 +150,9 @@ fn told(look: &Look<'_>) -> (StepName, String) {
         Look::Demand(Demand::Act(act)) => (StepName::Demand, format!("the method is the act `{}`", act.name())),
         Look::Caller(None) => (StepName::Caller, "there is no credential".to_owned()),
         Look::Caller(Some(one)) => (StepName::Caller, format!("`{}` of provider `{}`", one.subject, one.provider)),
-        Look::Tenant(None) => (StepName::Tenant, "the credential names no tenant".to_owned()),
-        Look::Tenant(Some(tenant)) => (StepName::Tenant, format!("the credential is of tenant `{tenant}`")),
-        Look::Places([], _) => (StepName::Tenant, "the route declares no place that names a tenant".to_owned()),
-        Look::Places(places, Ok(())) => (StepName::Tenant, format!("nothing in {} names another", listed(*places))),
-        Look::Places(_, Err(disagreement)) => (StepName::Tenant, disagreement.to_string()),
+        Look::Bindings(bindings) => (StepName::Tenant, tenants(bindings)),
+        Look::Places(places, bindings, active) => (StepName::Tenant, named(places, bindings, active)),
+        Look::TenantDemands(tenant, needed) => (StepName::Factors, format!("tenant `{tenant}` demands {needed}")),
         Look::RoleDemands(role, needed) => (StepName::Factors, format!("role `{role}` demands {needed}")),
         Look::ActDemands(act, needed) => (StepName::Factors, format!("act `{act}` demands {needed}")),
         Look::Factors(shown, met) => (StepName::Factors, factors(shown, met)),
@@ -166,6 +166,24 @@ fn told(look: &Look<'_>) -> (StepName, String) {
             (StepName::Scope, format!("scope `{name}` of {} {}", listed(*roles), answered(holds)))
         }
         Look::Condition(holds) => (StepName::Condition, format!("`when` {}", answered(holds))),
+    }
+}
+
+fn tenants(bindings: &Bindings) -> String {
+    match bindings.only() {
+        Some(only) => format!("the caller is of tenant `{}`", only.tenant()),
+        None if bindings.is_empty() => Homeless::Unbound.to_string(),
+        None => format!("the caller is of tenants {}", listed(bindings.iter().map(Binding::tenant))),
+    }
+}
+
+fn named(places: &[Place], bindings: &Bindings, active: &Result<&Binding, Inactive>) -> String {
+    match active {
+        Ok(_) if places.is_empty() => "the route declares no place that names a tenant".to_owned(),
+        Ok(_) if bindings.only().is_some() => format!("nothing in {} names another", listed(places)),
+        Ok(active) => format!("the request names `{}`", active.tenant()),
+        Err(Inactive::Homeless(homeless)) => homeless.to_string(),
+        Err(Inactive::Disagreement(disagreement)) => disagreement.to_string(),
     }
 }
 
@@ -250,11 +268,11 @@ routes:
         assert_eq!(last("GET /patients/p1", None, &none), "NO_CREDENTIAL caller: there is no credential");
         assert_eq!(
             last("GET /patients/p1", Some(&caller("", &[], &[])), &none),
-            "NO_TENANT tenant: the credential names no tenant"
+            "NO_TENANT tenant: the caller is of no tenant"
         );
         assert_eq!(
             last("GET /patients/p1", Some(&provider), &none.clone().header("x-clinic", "b")),
-            "TENANT_MISMATCH tenant: `header.x-clinic` names another tenant than the credential"
+            "TENANT_MISMATCH tenant: `header.x-clinic` names a tenant that is not the caller's"
         );
         assert_eq!(
             last("GET /users", Some(&provider), &none),
@@ -281,7 +299,7 @@ routes:
             [
                 "demand: the method is the act `records.read`",
                 "caller: `user-1` of provider `clinic`",
-                "tenant: the credential is of tenant `a`",
+                "tenant: the caller is of tenant `a`",
                 "tenant: nothing in `claim`, `header.x-clinic` names another",
                 "roles: the caller holds `patient`, `provider`; `records.read` is granted to `patient`, `provider`",
                 "record: the request is about patient `p2`",

@@ -15,14 +15,14 @@
 //!    which forwarding consumes, or with a [`Denial`] that has one stable [`code`](Denial::code).
 //!
 //! Whatever has no answer is a denial: a missing claim, a value of another type, a place that occurs twice, a role that
-//! no policy names, a tenant that is null. A tenant comes from the credential alone; what the request says about one can
-//! only contradict it.
+//! no policy names, a tenant that is null. The tenants that a caller may act for are known before the request is looked at;
+//! what it says about one can contradict them or pick one of several, never add one. Roles are held in one tenant each.
 //!
 //! It is pure: it opens no file, asks no clock, reads no environment and speaks no HTTP. What it needs is an argument, so
 //! a decision can be repeated, explained and tested anywhere.
 //!
 //! ```
-//! use policy::{Facts, Factors, Found, Occurs, Principal, RawPolicy, RequestFacts, SignIn, Sources, TenantId, Verdict};
+//! use policy::{Bindings, Facts, Factors, Found, Occurs, Principal, RawPolicy, RequestFacts, SignIn, Sources, TenantId, Verdict};
 //!
 //! let mut sources = Sources::default();
 //! let file = sources.add("records.yaml", r"
@@ -47,8 +47,7 @@
 //!     provider: "clinic".into(),
 //!     subject: "user-1".into(),
 //!     client: None,
-//!     tenant: TenantId::parse("a"),
-//!     roles: vec!["provider".into()],
+//!     bindings: Bindings::one(TenantId::parse("a"), vec!["provider".into()]),
 //!     claims: Default::default(),
 //!     factors: Factors::default(),
 //!     sign_in: SignIn::default(),
@@ -93,6 +92,7 @@
 )]
 
 mod assurance;
+mod bindings;
 mod case;
 mod compile;
 mod de;
@@ -122,6 +122,7 @@ mod words;
 mod write;
 
 pub use assurance::{Assurance, Factors, Lack, StepUp, Vouched};
+pub use bindings::{Binding, Bindings};
 pub use case::{Came, Case, cases, uncovered};
 pub use compile::{Policy, compile};
 pub use de::{Spanned, read};
@@ -135,14 +136,14 @@ pub use facts::{Facts, Occurs, Place, RequestFacts};
 pub use principal::{Claim, Principal, SignIn};
 pub use raw::{
     ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawCase, RawClaim, RawFactors, RawLimit, RawMetadata, RawMfa,
-    RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawWho, RouteAudit,
-    RouteCache, RouteErrors, WordOrMap,
+    RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawTenant, RawWho,
+    RouteAudit, RouteCache, RouteErrors, WordOrMap,
 };
 pub use reading::PathForm;
 pub use roles::{Act, ActLimit};
 pub use route::{Demand, Found, Match, Route};
 pub use schema::{check_tree, schema_of};
 pub use span::{FileId, Sources, Span};
-pub use tenant::{Disagreement, TenantId};
+pub use tenant::{Disagreement, Homeless, TenantId};
 pub use tree::{Key, Node, NodeValue, parse_tree};
 pub use write::to_yaml;

@@ -3,7 +3,7 @@
 //! Holds what was proved elsewhere: it reads no token and believes no header.
 
 use crate::assurance::Factors;
-use crate::tenant::TenantId;
+use crate::bindings::Bindings;
 use std::collections::BTreeMap;
 
 /// A caller whose credential has been verified.
@@ -19,11 +19,9 @@ pub struct Principal {
     pub subject: String,
     /// The program that the caller uses, where the credential names it.
     pub client: Option<String>,
-    /// The one tenant that the caller acts for. A missing, null, empty or malformed claim is `None`, and `None` is
-    /// denied wherever a credential is needed.
-    pub tenant: Option<TenantId>,
-    /// The roles held in that tenant, as the provider spells them. Names that no policy knows grant nothing.
-    pub roles: Vec<String>,
+    /// The tenants that the caller may act for, each with the roles held in it. A missing, null, empty or malformed claim
+    /// makes no binding, and a caller without one is denied wherever a credential is needed.
+    pub bindings: Bindings,
     /// The claims that the configuration maps, by the name it gives them, and no others.
     pub claims: BTreeMap<String, Claim>,
     /// How the caller proved to be who it is.

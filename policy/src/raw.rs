@@ -41,6 +41,9 @@ pub struct RawPolicy {
     /// Conditions under which a role can do something, by name, in CEL. `tenant` is built in.
     #[serde(default)]
     pub scopes: Named<Spanned<String>>,
+    /// What tenants demand of those who act for them, by their names as the provider spells them.
+    #[serde(default)]
+    pub tenants: Named<RawTenant>,
     /// What holds for an act on every route to it. The key is an act, or a group such as `records.*`.
     #[serde(default)]
     pub acts: Named<RawAct>,
@@ -97,6 +100,14 @@ pub struct RawRole {
     /// Which factors whoever holds it must have shown, whatever they do: `required`, `phishing_resistant`, or a map.
     #[serde(default)]
     pub mfa: Option<RawMfa>,
+}
+
+/// What a tenant demands.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawTenant {
+    /// Which factors whoever acts for it must have shown, whatever they do: `required`, `phishing_resistant`, or a map.
+    pub mfa: RawMfa,
 }
 
 /// What holds for an act.

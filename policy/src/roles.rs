@@ -3,10 +3,12 @@
 //! Roles add up and have no order. It never guesses: a role that no policy names grants nothing.
 
 use crate::assurance::Assurance;
+use crate::bindings::Binding;
 use crate::expr::Condition;
-use crate::principal::Principal;
 use crate::raw::Per;
+use crate::tenant::TenantId;
 use crate::units::Rate;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// An act, such as `records.read`, with all that holds for it wherever it is demanded.
@@ -83,23 +85,17 @@ impl Grant {
         &self.scope
     }
 
-    /// Those of the roles that the principal holds.
-    pub(crate) fn held_by<'a>(&'a self, principal: &'a Principal) -> impl Iterator<Item = Arc<str>> + 'a {
-        self.roles.iter().filter(|role| principal.roles.iter().any(|held| **held == ***role)).cloned()
+    /// Those of the roles that are held by this binding.
+    pub(crate) fn held_by<'a>(&'a self, binding: &'a Binding) -> impl Iterator<Item = Arc<str>> + 'a {
+        self.roles.iter().filter(|role| binding.holds(role)).cloned()
     }
 }
 
-/// What a role demands of whoever holds it.
-#[derive(Debug)]
-pub(crate) struct Charge {
-    pub(crate) role: Arc<str>,
-    pub(crate) mfa: Assurance,
-}
-
-impl Charge {
-    pub(crate) fn is_held_by(&self, principal: &Principal) -> bool {
-        principal.roles.iter().any(|held| **held == *self.role)
-    }
+/// What roles demand of those who hold them, and tenants of those who act for them, on every route.
+#[derive(Debug, Default)]
+pub(crate) struct Charges {
+    pub(crate) roles: Vec<(Arc<str>, Assurance)>,
+    pub(crate) tenants: BTreeMap<TenantId, Assurance>,
 }
 
 /// On what a grant holds.

@@ -10,7 +10,7 @@ use crate::facts::{Place, RequestFacts};
 use crate::folded::Folded;
 use crate::raw::{Mode, RouteCache, RouteErrors};
 use crate::reading::{PathForm, Reading};
-use crate::roles::{Act, Charge, Scope};
+use crate::roles::{Act, Charges, Scope};
 use crate::template::{Segment, Template};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -41,8 +41,8 @@ pub struct Match<'p> {
     demand: &'p Demand,
     /// One for each `{name}` of the route's path, decoded, in order.
     params: Vec<String>,
-    /// What the roles of the policy demand of those who hold them.
-    charges: &'p [Charge],
+    /// What roles and tenants demand, whatever the route.
+    charges: &'p Charges,
     /// The parameters by which the route was picked among those of its path.
     picked_by: &'p BTreeSet<Parameter>,
 }
@@ -60,7 +60,7 @@ impl<'p> Match<'p> {
         self.demand
     }
 
-    pub(crate) fn charges(&self) -> &'p [Charge] {
+    pub(crate) fn charges(&self) -> &'p Charges {
         self.charges
     }
 
@@ -260,7 +260,7 @@ pub(crate) struct RouteTable {
     root: Branch,
     /// The same paths as a careless application tells them apart.
     folded: Folded,
-    charges: Vec<Charge>,
+    charges: Charges,
 }
 
 #[derive(Debug, Default)]
@@ -300,8 +300,8 @@ impl RouteTable {
         self.routes.push(route);
     }
 
-    /// Sets what roles demand of those who hold them, on every route.
-    pub(crate) fn charge(&mut self, charges: Vec<Charge>) {
+    /// Sets what roles and tenants demand, on every route.
+    pub(crate) fn charge(&mut self, charges: Charges) {
         self.charges = charges;
     }
 

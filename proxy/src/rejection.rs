@@ -339,7 +339,7 @@ fn entry(one: &Rejection, remedy: &'static str) -> CodeEntry {
 
 #[cfg(test)]
 mod tests {
-    use policy::{Disagreement, NotOwn, Place};
+    use policy::{Disagreement, Homeless, NotOwn, Place};
 
     use super::*;
     use crate::authn::{CertificateFault, JsonFault, TokenPart};
@@ -376,8 +376,8 @@ mod tests {
 
     fn next_denial(one: &Denial) -> Option<Denial> {
         Some(match one {
-            Denial::NoCredential => Denial::NoTenant,
-            Denial::NoTenant => Denial::TenantMismatch(Disagreement::Other(Place::Claim)),
+            Denial::NoCredential => Denial::NoTenant(Homeless::Unbound),
+            Denial::NoTenant(_) => Denial::TenantMismatch(Disagreement::Other(Place::Claim)),
             Denial::TenantMismatch(_) => {
                 Denial::StepUp(StepUp { needed: Assurance::default(), lack: Lack::SecondFactor })
             }

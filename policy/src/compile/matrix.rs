@@ -7,7 +7,8 @@ use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::expr::Condition;
 use crate::raw::{ActAudit, RawAct, RawLimit, RawMfa, RawMfaWord, RawRole};
-use crate::roles::{Act, ActGlob, ActLimit, Charge, Grant, NamedScope, Scope};
+use crate::roles::{Act, ActGlob, ActLimit, Charges, Grant, NamedScope, Scope};
+use crate::tenant::TenantId;
 use crate::words::nearest;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -132,13 +133,18 @@ fn limited(limit: &RawLimit, faults: &mut Vec<Diagnostic>) -> ActLimit {
     ActLimit { per: limit.per, rate: limit.rate, burst }
 }
 
-/// What the roles demand of those who hold them.
-pub(super) fn charges(written: &Written<'_>, faults: &mut Vec<Diagnostic>) -> Vec<Charge> {
-    let charged = |(name, role): &(&Spanned<String>, &RawRole)| {
-        let mfa = assured(role.mfa.as_ref()?, faults);
-        Some(Charge { role: name.value.as_str().into(), mfa })
-    };
-    written.roles.iter().filter_map(charged).collect()
+/// What the roles demand of those who hold them, and the tenants of those who act for them.
+pub(super) fn charges(written: &Written<'_>, faults: &mut Vec<Diagnostic>) -> Charges {
+    let mut charges = Charges::default();
+    for (name, role) in &written.roles {
+        let mfa = role.mfa.as_ref().map(|mfa| assured(mfa, faults));
+        charges.roles.extend(mfa.map(|mfa| (name.value.as_str().into(), mfa)));
+    }
+    for (name, tenant) in &written.tenants {
+        let mfa = assured(&tenant.mfa, faults);
+        charges.tenants.extend(TenantId::parse(name).map(|name| (name, mfa)));
+    }
+    charges
 }
 
 fn assured(mfa: &RawMfa, faults: &mut Vec<Diagnostic>) -> Assurance {

@@ -9,6 +9,8 @@ roles:
   patient: { can: { records.read: own } }
 scopes:
   own: resource.patient == principal.claims.patient
+tenants:
+  clinic-a: { mfa: { within: 12h } }
 acts:
   records.*: { phi: true, audit: strict }
   records.write: { limit: { per: subject, rate: 60/m } }
@@ -35,6 +37,8 @@ fn each_fault_has_a_place_and_a_hint() {
         ("records.read: own", "records.read: any_tenant", "`any_tenant`", "unknown-scope|did you mean `tenant`?"),
         ("records.read: own", "records.raed: own", "`records.raed`", "unknown-act|did you mean `records.read`?"),
         ("records.read: own", "users.*: own", "`users.*`", "unknown-act|stands under `methods`"),
+        ("clinic-a: {", "clinic a: {", "`clinic a`", "bad-name|is no name for a tenant (1 to 128 letters"),
+        ("within: 12h", "within: 0s", "`0s`", "bad-mfa|no factors are younger"),
         ("records.read: own", "Records.Read: own", "`Records.Read`", "bad-name|lower-case words"),
         (
             "records.write: { limit",
@@ -148,7 +152,8 @@ fn the_form_is_checked_before_the_meaning() {
 #[test]
 fn files_share_one_namespace_and_both_places_are_named() {
     let one = file(
-        "roles: { nurse: { can: { a.b: mine } } }\nscopes: { mine: 'true' }\nroutes: { r: { path: /a, methods: { GET: a.b } } }",
+        "roles: { nurse: { can: { a.b: mine } } }\nscopes: { mine: 'true' }\nroutes: { r: { path: /a, methods: { GET: a.b } } }\n\
+         tenants: { z: { mfa: required } }",
     );
     let two = one.replace("name: sample", "name: other");
     let shown = compiled(&[&one, &two]).unwrap_err();
@@ -156,6 +161,7 @@ fn files_share_one_namespace_and_both_places_are_named() {
         ("role `nurse`", "0.yaml:4:10", "1.yaml:4:10"),
         ("scope `mine`", "0.yaml:5:11", "1.yaml:5:11"),
         ("route `r`", "0.yaml:6:11", "1.yaml:6:11"),
+        ("tenant `z`", "0.yaml:7:12", "1.yaml:7:12"),
     ] {
         assert!(
             shown.lines().any(|line| line.contains(first) && line.contains(&format!("{what} is defined here first"))),

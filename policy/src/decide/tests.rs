@@ -1,6 +1,6 @@
 use super::*;
 use crate::sample::{Request, ask, caller, outcome, policy};
-use crate::{Claim, Policy};
+use crate::{Bindings, Claim, Policy};
 use proptest::prelude::*;
 
 const CLINIC: &str = r#"
@@ -153,7 +153,7 @@ fn factors_are_asked_for_after_the_tenant_and_before_the_roles() {
     assert_eq!(asked("GET /trial", &admin, "b"), "TENANT_MISMATCH", "observing waives no tenant");
     assert_eq!(asked("GET /users", &admin, "a"), "STEP_UP");
     assert_eq!(asked("DELETE /users", &with(&[], &["pwd"], None), "a"), "STEP_UP");
-    let homeless = Principal { tenant: None, ..admin.clone() };
+    let homeless = Principal { bindings: Bindings::none(), ..admin.clone() };
     assert_eq!(outcome(&ask(&policy, "GET /users", Some(&homeless), &none())), "NO_TENANT");
     match ask(&policy, "GET /trial", Some(&admin), &none()).verdict {
         Verdict::Observed(passage, _) => assert!(passage.identity().is_some(), "who it is was proved"),
@@ -285,7 +285,7 @@ fn a_detail_names_the_policy_and_never_the_request() {
     );
     assert_eq!(
         detail(records, &patient, none().header("x-clinic", "canary-3")),
-        "`header.x-clinic` names another tenant than the credential"
+        "`header.x-clinic` names a tenant that is not the caller's"
     );
     assert_eq!(detail("DELETE /a/patients/p/records", &patient, none()), "no role held grants `records.purge`");
     assert_eq!(detail("POST /sign", &patient, none()), "`when` has no answer: `principal.claims.npi` is missing");
@@ -391,7 +391,7 @@ proptest! {
             }
             Verdict::Observed(passage, _) => {
                 prop_assert!(observe && one);
-                prop_assert!(own || principal.is_none_or(|who| who.tenant.is_none()));
+                prop_assert!(own || principal.is_none_or(|who| who.bindings.is_empty()));
                 prop_assert_eq!(passage.identity().is_some(), own);
             }
             Verdict::Denied(_) => prop_assert!(!observe || !own),

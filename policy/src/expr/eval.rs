@@ -2,10 +2,10 @@
 
 use super::check::{Node, Order, Search};
 use super::fact::Fact;
+use crate::bindings::Binding;
 use crate::facts::Facts;
 use crate::principal::{Claim, Principal};
 use crate::route::Match;
-use crate::tenant::TenantId;
 use std::borrow::Cow;
 use std::fmt;
 
@@ -15,8 +15,8 @@ pub(crate) struct Env<'a> {
     pub(crate) found: &'a Match<'a>,
     /// The request and its caller.
     pub(crate) facts: &'a Facts<'a>,
-    /// The tenant that caller and request agree on.
-    pub(crate) tenant: Option<&'a TenantId>,
+    /// What the caller is in the tenant that caller and request agree on.
+    pub(crate) active: Option<&'a Binding>,
     /// The patient that the request names.
     pub(crate) patient: Option<&'a str>,
 }
@@ -178,14 +178,15 @@ fn read<'a>(fact: &Fact, env: &Env<'a>) -> Result<Value<'a>, Unanswered> {
     let missing = || Unanswered::Missing(fact.to_string());
     let principal = || env.facts.principal.ok_or_else(missing);
     let borrowed = |text: &'a str| Value::Text(Cow::Borrowed(text));
+    let tenant = |binding: &'a Binding| borrowed(binding.tenant().as_str());
     match fact {
         Fact::Subject => Ok(borrowed(&principal()?.subject)),
         Fact::Issuer => Ok(borrowed(&principal()?.issuer)),
         Fact::Client => principal()?.client.as_deref().map(borrowed).ok_or_else(missing),
-        Fact::PrincipalTenant => principal()?.tenant.as_ref().map(|id| borrowed(id.as_str())).ok_or_else(missing),
-        Fact::Roles => Ok(Value::Texts(&principal()?.roles)),
+        Fact::PrincipalTenant => env.active.map(tenant).ok_or_else(missing),
+        Fact::Roles => env.active.map(|binding| Value::Texts(binding.roles())).ok_or_else(missing),
         Fact::Claim(name) => claim(principal()?, name).ok_or_else(missing),
-        Fact::ResourceTenant => env.tenant.map(|id| borrowed(id.as_str())).ok_or_else(missing),
+        Fact::ResourceTenant => env.active.map(tenant).ok_or_else(missing),
         Fact::Patient => env.patient.map(borrowed).ok_or_else(missing),
         Fact::Param(name) => env.found.param(name).map(borrowed).ok_or_else(missing),
         Fact::Method => Ok(borrowed(env.facts.method)),

@@ -1,7 +1,7 @@
 use super::*;
 use crate::sample::{Request, caller, policy};
 use crate::span::{Sources, Span};
-use crate::{Claim, Facts, Found, Principal, TenantId};
+use crate::{Claim, Facts, Found, Principal};
 use proptest::prelude::*;
 
 fn spanned(text: &str) -> Spanned<String> {
@@ -42,8 +42,8 @@ fn answer(text: &str) -> Result<bool, Unanswered> {
         peer: "::ffff:203.0.113.9".parse().unwrap(),
         now: 1000,
     };
-    let tenant = TenantId::parse("a");
-    let env = Env { found: &found, facts: &facts, tenant: tenant.as_ref(), patient: Some("p1") };
+    let active = principal.bindings.only();
+    let env = Env { found: &found, facts: &facts, active, patient: Some("p1") };
     Condition::parse(&spanned(text)).unwrap_or_else(|faults| panic!("{text}: {faults:?}")).holds(&env)
 }
 
@@ -130,7 +130,7 @@ fn without_a_caller_nothing_of_one_is_answered() {
     let Found::Route(found) = policy.find("GET", "/p", &Request::default()) else { panic!("no route") };
     let request = Request::default();
     let facts = Facts { method: "GET", request: &request, principal: None, peer: "192.0.2.1".parse().unwrap(), now: 0 };
-    let env = Env { found: &found, facts: &facts, tenant: None, patient: None };
+    let env = Env { found: &found, facts: &facts, active: None, patient: None };
     for text in [
         "!has(principal.claims.blocked)",
         "!has(principal.client)",

@@ -47,12 +47,15 @@ pub enum RawNobody {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub struct RawSomebody {
-    /// The roles held.
+    /// The roles held in the tenant.
     #[serde(default)]
     pub roles: Vec<String>,
     /// The tenant; left out: none.
     #[serde(default)]
     pub tenant: Option<Spanned<String>>,
+    /// The tenants of somebody who is of several, each with the roles held in it; instead of `tenant` and `roles`.
+    #[serde(default)]
+    pub bindings: Named<Vec<String>>,
     /// Who it is; left out: `someone`.
     #[serde(default)]
     pub subject: Option<String>,

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use certs::{ClientFault, ClientNames, ClientTrust, NameFault, NameKind};
-use policy::{Factors, Principal, SignIn, TenantId};
+use policy::{Bindings, Factors, Principal, SignIn, TenantId};
 use rustls_pki_types::CertificateDer;
 
 /// For how long a certificate is believed without a new look, in seconds.
@@ -166,8 +166,7 @@ impl Callers {
             provider: self.name.clone(),
             subject: subject.to_owned(),
             client: None,
-            tenant: Some(grant.tenant.clone()),
-            roles: grant.roles.clone(),
+            bindings: Bindings::one(Some(grant.tenant.clone()), grant.roles.clone()),
             claims: BTreeMap::new(),
             // A key that a machine holds says nothing about a person.
             factors: Factors::default(),

@@ -61,7 +61,7 @@ fn the_most_exact_name_counts() {
     let ca = DevCa::generate(VALID).unwrap();
     let tenant = |id: &str| {
         let pair = ca.issue_client(&[ClientName::Uri(id)], VALID).unwrap();
-        callers.principal(&presented(&pair)).map(|one| one.tenant.unwrap().as_str().to_owned())
+        callers.principal(&presented(&pair)).map(|one| one.bindings.only().unwrap().tenant().to_string())
     };
     assert_eq!(tenant("spiffe://c.example/devices/7").as_deref(), Ok("seven"));
     assert_eq!(tenant("spiffe://c.example/devices/70").as_deref(), Ok("devices"));
@@ -90,6 +90,7 @@ fn a_principal_of_a_certificate_has_no_factors_and_no_claims() {
     let pair = ca.issue_client(&[ClientName::Email("ada@c.example")], VALID).unwrap();
     let found = callers.principal(&presented(&pair)).unwrap();
     assert_eq!((found.issuer.as_str(), found.provider.as_str()), ("certificate:people", "people"));
-    assert_eq!((found.subject.as_str(), found.roles), ("ada@c.example", vec!["device".to_owned()]));
+    let roles = found.bindings.only().map(policy::Binding::roles).unwrap_or_default();
+    assert_eq!((found.subject.as_str(), roles), ("ada@c.example", &["device".to_owned()][..]));
     assert_eq!((found.factors, found.claims.len()), (Factors::default(), 0));
 }

@@ -5,12 +5,12 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use policy::{Claim, Factors, Principal, SignIn, TenantId, Vouched};
+use policy::{Bindings, Claim, Factors, Principal, SignIn, TenantId, Vouched};
 use serde_json::{Map, Value};
 
 use super::fault::TokenFault;
 use super::jwt::Verified;
-use super::provider::{ClaimPath, Provider, TenantSource};
+use super::provider::{ClaimMap, ClaimPath, Provider, TenantSource};
 
 /// The longest subject or client, in bytes.
 const MAX_NAME: usize = 256;
@@ -39,8 +39,7 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
         provider: provider.name().to_owned(),
         subject,
         client: client(claims),
-        tenant: map.tenant.as_ref().and_then(|source| tenant(source, claims)),
-        roles: map.roles.as_ref().map_or_else(Vec::new, |path| roles(path, claims)),
+        bindings: bindings(map, claims),
         claims: extra(&map.extra, claims),
         factors: factors(claims, provider),
         sign_in: sign_in(claims),
@@ -58,6 +57,12 @@ fn name(value: &Value) -> Option<String> {
 /// The program: `azp` (OpenID Connect) before `client_id` (RFC 9068).
 fn client(claims: &Map<String, Value>) -> Option<String> {
     claims.get("azp").or_else(|| claims.get("client_id")).and_then(name)
+}
+
+/// One tenant with the roles held in it, or none.
+fn bindings(map: &ClaimMap, claims: &Map<String, Value>) -> Bindings {
+    let tenant = map.tenant.as_ref().and_then(|source| tenant(source, claims));
+    Bindings::one(tenant, map.roles.as_ref().map_or_else(Vec::new, |path| roles(path, claims)))
 }
 
 /// One tenant or none. A list of several is none, since which one is meant cannot be known.
@@ -161,14 +166,17 @@ mod tests {
         read_with(settings(), changes)
     }
 
+    fn tenant_of(caller: &Principal) -> Option<TenantId> {
+        caller.bindings.only().map(|binding| binding.tenant().clone())
+    }
+
     #[test]
     fn a_caller_has_what_the_token_says() {
         let caller = read(json!({ "azp": "web", "client_id": "other", "amr": ["pwd", "otp"], "auth_time": NOW - 5 }));
         let caller = caller.unwrap();
         assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), (ISSUER, "clinic"));
         assert_eq!((caller.subject.as_str(), caller.client.as_deref()), ("user|1", Some("web")));
-        assert_eq!(caller.tenant, TenantId::parse("clinic-a"));
-        assert_eq!(caller.roles, ["provider"]);
+        assert_eq!(caller.bindings, Bindings::one(TenantId::parse("clinic-a"), vec!["provider".to_owned()]));
         assert!(caller.claims.is_empty());
         assert_eq!(
             (caller.factors.methods, caller.factors.at),
@@ -243,7 +251,7 @@ mod tests {
     #[test]
     fn a_tenant_is_one_or_none() {
         for org in [json!("clinic-a"), json!(["clinic-a"])] {
-            assert_eq!(read(json!({ "org": org })).unwrap().tenant, TenantId::parse("clinic-a"), "{org}");
+            assert_eq!(tenant_of(&read(json!({ "org": org })).unwrap()), TenantId::parse("clinic-a"), "{org}");
         }
         let none = [
             json!(null),
@@ -261,12 +269,12 @@ mod tests {
             json!("x".repeat(129)),
         ];
         for org in none {
-            assert_eq!(read(json!({ "org": org })).unwrap().tenant, None, "{org}");
+            assert_eq!(tenant_of(&read(json!({ "org": org })).unwrap()), None, "{org}");
         }
         let fixed = TenantId::parse("only").unwrap();
         let mut settings = settings();
         settings.claims.tenant = Some(TenantSource::Fixed(fixed.clone()));
-        assert_eq!(read_with(settings, json!({ "org": "other" })).unwrap().tenant, Some(fixed));
+        assert_eq!(tenant_of(&read_with(settings, json!({ "org": "other" })).unwrap()), Some(fixed));
     }
 
     #[test]
@@ -277,12 +285,15 @@ mod tests {
         claims["org"] = Value::Null;
         let token = maker.token_of(r#"{"alg":"EdDSA","kid":"e"}"#, &claims.to_string());
         let verified = verify(&token, &provider, &set_of(&[maker.jwk("e")]), NOW).unwrap();
-        assert_eq!(principal(&verified, &provider).unwrap().tenant, None);
+        assert_eq!(tenant_of(&principal(&verified, &provider).unwrap()), None);
     }
 
     #[test]
     fn roles_are_a_list_of_strings_or_one_string() {
-        let roles = |value: Value| read(json!({ "roles": value })).unwrap().roles;
+        let roles = |value: Value| {
+            let caller = read(json!({ "roles": value })).unwrap();
+            caller.bindings.only().unwrap().roles().to_vec()
+        };
         assert_eq!(roles(json!(["a", "b", "a"])), ["a", "b"]);
         assert_eq!(roles(json!("a")), ["a"]);
         assert_eq!(roles(json!("a b")), ["a b"], "one string is one role");

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Uri};
-use policy::{Factors, Outcome, Principal, SignIn, TenantId};
+use policy::{Binding, Bindings, Factors, Outcome, Principal, SignIn, TenantId};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
@@ -43,7 +43,7 @@ pub(super) struct ExplainArgs {
     #[arg(long, group = "who", value_name = "JSON")]
     claims: Option<String>,
     /// A PEM file with the certificate that the client shows, and those that lead to its authority
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["claims", "as_role"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["claims", "as_role", "as_binding"])]
     certificate: Option<PathBuf>,
     /// A role of someone who is taken for proved; may be repeated
     #[arg(long, group = "who", value_name = "ROLE")]
@@ -51,8 +51,11 @@ pub(super) struct ExplainArgs {
     /// The tenant of that someone
     #[arg(long, requires = "as_role")]
     tenant: Option<String>,
+    /// A tenant and the roles held in it, of someone who is taken for proved; may be repeated
+    #[arg(long, group = "who", value_name = "TENANT=ROLES")]
+    as_binding: Vec<String>,
     /// What that someone has shown, just now, for example `pwd,otp` (RFC 8176)
-    #[arg(long, requires = "as_role", value_delimiter = ',', value_name = "METHODS")]
+    #[arg(long, requires = "who", conflicts_with_all = ["token", "claims"], value_delimiter = ',', value_name = "METHODS")]
     amr: Vec<String>,
     /// The provider that is meant, where there are several
     #[arg(long)]
@@ -148,10 +151,10 @@ fn asked<'r>(args: &ExplainArgs, plan: &'r Plan, now: u64) -> Result<Asked<'r>, 
     if !form.is_empty() && parts.method != Method::POST {
         return Err(format!("a form is read of a POST alone, and this is a {}", parts.method));
     }
-    let caller = match (&args.claims, args.as_role.as_slice()) {
+    let caller = match (&args.claims, bindings(args)?) {
         (Some(claims), _) => Some(claimed(args, runtime, claims)?),
-        (None, []) => None,
-        (None, roles) => Some(someone(args, runtime, roles, now)?),
+        (None, None) => None,
+        (None, Some(bindings)) => Some(someone(args, runtime, bindings, now)?),
     };
     let trust = plan.shown.trust.as_ref();
     let certificate = match (&args.certificate, trust) {
@@ -226,21 +229,36 @@ fn claimed<'r>(args: &ExplainArgs, runtime: &'r Runtime, claims: &str) -> Result
     Ok(Assumed { principal, provider })
 }
 
-/// Someone with these roles and nothing else.
-fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, roles: &[String], now: u64) -> Result<Assumed<'r>, String> {
+/// What someone who is taken for proved is in which tenant; `None` where nobody is.
+fn bindings(args: &ExplainArgs) -> Result<Option<Bindings>, String> {
+    let tenant = |name: &str| TenantId::parse(name).ok_or_else(|| format!("`{name}` is no name for a tenant"));
+    if !args.as_role.is_empty() {
+        return Ok(Some(Bindings::one(args.tenant.as_deref().map(tenant).transpose()?, args.as_role.clone())));
+    }
+    let mut listed = Vec::new();
+    for written in &args.as_binding {
+        let (name, roles) = written
+            .split_once('=')
+            .ok_or_else(|| format!("`{written}` is no binding; write it as `clinic-a=provider,admin`"))?;
+        let roles = roles.split(',').filter(|role| !role.is_empty()).map(ToOwned::to_owned).collect();
+        listed.push(Binding::new(tenant(name)?, roles));
+    }
+    if listed.is_empty() {
+        return Ok(None);
+    }
+    Bindings::of(listed).map(Some).ok_or_else(|| "`--as-binding` names a tenant twice, or too many".to_owned())
+}
+
+/// Someone with these bindings and nothing else.
+fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, bindings: Bindings, now: u64) -> Result<Assumed<'r>, String> {
     let provider = the_provider(args, runtime)?;
-    let tenant = match &args.tenant {
-        None => None,
-        Some(name) => Some(TenantId::parse(name).ok_or_else(|| format!("`{name}` is no name for a tenant"))?),
-    };
     let at = (!args.amr.is_empty()).then_some(now);
     let principal = Principal {
         issuer: provider.authn.issuer().to_owned(),
         provider: provider.authn.name().to_owned(),
         subject: "someone".to_owned(),
         client: None,
-        tenant,
-        roles: roles.to_vec(),
+        bindings,
         claims: std::collections::BTreeMap::new(),
         factors: Factors { methods: args.amr.clone(), at, ..Factors::default() },
         sign_in: SignIn { at, ..SignIn::default() },

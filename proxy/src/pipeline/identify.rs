@@ -187,7 +187,8 @@ pub(super) fn actor(principal: &Principal, now: u64) -> audit::Actor {
     audit::Actor {
         iss: principal.issuer.clone(),
         sub: principal.subject.clone(),
-        roles: principal.roles.clone(),
+        // Which of several tenants is meant is not known yet; the decision says it.
+        roles: principal.bindings.only().map(|only| only.roles().to_vec()).unwrap_or_default(),
         client: principal.client.clone(),
         factors: known.then(|| audit::Factors {
             methods: factors.methods.clone(),

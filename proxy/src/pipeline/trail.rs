@@ -138,6 +138,9 @@ impl Trail {
 
     /// Notes what the decision rested on. `pseudonym` turns the patient's identifier into what the record may hold.
     pub(crate) fn decided(&mut self, basis: &Basis, pseudonym: impl FnOnce(&str) -> Option<String>) {
+        if let Some(actor) = &mut self.actor {
+            actor.roles.clone_from(&basis.roles);
+        }
         self.tenant = basis.tenant.as_ref().map(|tenant| tenant.as_str().to_owned());
         self.patient = basis.patient.as_deref().and_then(pseudonym);
         self.facts = Some(Facts { tenant: Some(recorded_tenant(basis.tenant_fact)), own: basis.own });

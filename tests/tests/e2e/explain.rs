@@ -51,6 +51,7 @@ fn each_end_is_told_with_the_step_it_came_from() {
         (vec!["GET /api/patients/p1/records/7", "--claims", &patient], 0, "allow", json!(null), "scope"),
         ([&[record][..], &provider[..]].concat(), 0, "allow", json!(null), "scope"),
         (vec![record, "--as-role", "provider"], 3, "deny", json!("NO_TENANT"), "tenant"),
+        (vec![record, "--as-binding", "a=provider", "--as-binding", "b="], 3, "deny", json!("NO_TENANT"), "tenant"),
         (vec!["POST /api/rx/7/sign", "--token", &issuer.ada()], 3, "deny", json!("CONDITION"), "condition"),
         (vec!["POST /open/x", "--header", "cookie: a=b"], 3, "deny", json!("CROSS_SITE"), "site"),
         (
@@ -116,6 +117,10 @@ fn what_cannot_be_asked_is_said() {
         &["GET /", "--header", "x"],
         &["GET /", "--claims", "[]"],
         &["GET /", "--as-role", "x", "--tenant", "a b"],
+        &["GET /", "--as-role", "x", "--as-binding", "a=x"],
+        &["GET /", "--as-binding", "a"],
+        &["GET /", "--as-binding", "a=x", "--as-binding", "a=y"],
+        &["GET /", "--amr", "pwd"],
         &["GET /", "--as-role", "x", "--provider", "none"],
         &["GET /", "--claims", "{}"],
         &["GET /", "--token", "x", "--as-role", "y"],

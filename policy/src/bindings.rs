@@ -1,0 +1,124 @@
+//! For which tenants a caller may act, and with which roles in each.
+//!
+//! A role is held in a tenant and nowhere else. There is no list of roles without a tenant, so that an admin in one clinic
+//! who is a member in another cannot be taken for an admin there. It does not say which of them a request is about: that
+//! is [`tenant`](crate::tenant)'s.
+
+use crate::tenant::TenantId;
+use std::sync::Arc;
+
+/// A tenant, with the roles that the caller holds in it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Binding {
+    tenant: TenantId,
+    roles: Vec<String>,
+}
+
+impl Binding {
+    /// These roles, as the provider spells them, in this tenant. Names that no policy knows grant nothing.
+    #[must_use]
+    pub fn new(tenant: TenantId, roles: Vec<String>) -> Self {
+        Self { tenant, roles }
+    }
+
+    /// The tenant.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The roles held in it.
+    #[must_use]
+    pub fn roles(&self) -> &[String] {
+        &self.roles
+    }
+
+    pub(crate) fn holds(&self, role: &str) -> bool {
+        self.roles.iter().any(|held| held == role)
+    }
+}
+
+/// The bindings of a caller: each tenant once, none of them before the others. Cheap to clone.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Bindings(Arc<[Binding]>);
+
+impl Bindings {
+    /// The most tenants of one caller.
+    pub const MOST: usize = 256;
+
+    /// Those of a caller who is of no tenant: denied wherever a credential is needed.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Those of a caller who is of one tenant. Without a tenant the roles are held nowhere, so there is none.
+    #[must_use]
+    pub fn one(tenant: Option<TenantId>, roles: Vec<String>) -> Self {
+        tenant.map_or_else(Self::none, |tenant| Self(Arc::from([Binding::new(tenant, roles)])))
+    }
+
+    /// These. `None` where a tenant stands twice, since then it would not be clear which roles are held in it, or where
+    /// there are more than [`MOST`](Self::MOST).
+    #[must_use]
+    pub fn of(mut bindings: Vec<Binding>) -> Option<Self> {
+        bindings.sort_by(|one, other| one.tenant.cmp(&other.tenant));
+        let twice = bindings.windows(2).any(|pair| matches!(pair, [one, other] if one.tenant == other.tenant));
+        (bindings.len() <= Self::MOST && !twice).then(|| Self(bindings.into()))
+    }
+
+    /// The only one; `None` where there is none or more than one.
+    #[must_use]
+    pub fn only(&self) -> Option<&Binding> {
+        match &*self.0 {
+            [only] => Some(only),
+            [] | [_, _, ..] => None,
+        }
+    }
+
+    /// The one in the tenant of this name, byte for byte.
+    #[must_use]
+    pub fn in_tenant(&self, name: &str) -> Option<&Binding> {
+        self.0.iter().find(|binding| binding.tenant.as_str() == name)
+    }
+
+    /// All of them, by the name of the tenant.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Binding> {
+        self.0.iter()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn binding(tenant: &str, roles: &[&str]) -> Binding {
+        Binding::new(TenantId::parse(tenant).unwrap(), roles.iter().map(|role| (*role).to_owned()).collect())
+    }
+
+    #[test]
+    fn roles_are_held_in_a_tenant() {
+        let both = Bindings::of(vec![binding("b", &["member"]), binding("a", &["admin"])]).unwrap();
+        assert_eq!(both.in_tenant("a").unwrap().roles(), ["admin"]);
+        assert!(both.in_tenant("b").unwrap().holds("member") && !both.in_tenant("b").unwrap().holds("admin"));
+        assert_eq!((both.in_tenant("A"), both.in_tenant(""), both.only()), (None, None, None));
+        assert_eq!(both.iter().map(|one| one.tenant().as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        let one = Bindings::one(TenantId::parse("a"), vec!["admin".to_owned()]);
+        assert_eq!(one.only(), one.in_tenant("a"));
+        assert!(Bindings::one(None, vec!["admin".to_owned()]).is_empty() && Bindings::none().only().is_none());
+    }
+
+    #[test]
+    fn a_tenant_stands_once_and_there_are_not_too_many() {
+        assert_eq!(Bindings::of(vec![binding("a", &["x"]), binding("b", &[]), binding("a", &["y"])]), None);
+        assert_eq!(Bindings::of(Vec::new()), Some(Bindings::none()));
+        let many = |count: usize| Bindings::of((0..count).map(|at| binding(&format!("t{at}"), &[])).collect());
+        assert!(many(Bindings::MOST).is_some() && many(Bindings::MOST + 1).is_none());
+    }
+}

@@ -17,6 +17,7 @@ pub mod client;
 pub mod collector;
 pub mod gate;
 pub mod issuer;
+pub mod key_server;
 pub mod kube;
 pub mod op;
 pub mod process;

@@ -42,8 +42,10 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             let about = json!({
                 "keys": keys.keys,
                 "skipped": skipped,
-                "age_s": keys.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
-                "error": keys.last_error.map(|error| redact::text(&error).into_owned()),
+                "usable": provider.keys.current(now.unix_seconds()).is_ok(),
+                "age_s": keys.state.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
+                "failures": keys.state.failed,
+                "error": keys.state.last_error.map(|error| redact::text(&error).into_owned()),
             });
             (provider.authn.name().to_owned(), about)
         })

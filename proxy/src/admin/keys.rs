@@ -35,14 +35,17 @@ impl KeyTasks {
 
     /// Gives each provider of `plan` whose address is fetched already the keys that are there.
     pub(crate) fn adopt(&self, plan: &mut Plan) {
-        for source in &mut plan.key_sources {
-            let Some((kept, _)) = self.running.iter().find(|(one, _)| one.is_as(source)) else { continue };
-            for provider in &mut plan.runtime.providers {
-                if Arc::ptr_eq(&provider.keys, &source.store) {
-                    provider.keys = Arc::clone(&kept.store);
+        for wanted in &mut plan.key_sources {
+            let Some((kept, _)) = self.running.iter().find(|(one, _)| one.is_as(wanted)) else { continue };
+            if let (Some(from), Some(to)) = (wanted.source.keys(), kept.source.keys()) {
+                for provider in &mut plan.runtime.providers {
+                    if Arc::ptr_eq(&provider.keys, from) {
+                        provider.keys = Arc::clone(to);
+                    }
                 }
             }
-            source.store = Arc::clone(&kept.store);
+            kept.source.keep_for(wanted.last_good);
+            wanted.source = kept.source.clone();
         }
     }
 
@@ -50,8 +53,9 @@ impl KeyTasks {
     pub(crate) fn keep(&mut self, sources: Vec<KeySource>) {
         let mut before = std::mem::take(&mut self.running);
         for source in sources {
-            let place = before.iter().position(|(one, _)| Arc::ptr_eq(&one.store, &source.store));
-            let entry = match place {
+            // How often is asked hangs on it, so a task with another one is another task, for the same keys.
+            let same = |one: &KeySource| one.source.is(&source.source) && one.last_good == source.last_good;
+            let entry = match before.iter().position(|(one, _)| same(one)) {
                 Some(place) => before.swap_remove(place),
                 None => {
                     let task = self.fetch(&source);
@@ -66,12 +70,8 @@ impl KeyTasks {
     }
 
     fn fetch(&self, from: &KeySource) -> AbortHandle {
-        let renewal = Renewal {
-            provider: from.provider.clone(),
-            store: Arc::clone(&from.store),
-            source: from.source.clone(),
-            pace: Pace::default(),
-        };
+        let renewal =
+            Renewal { provider: from.provider.clone(), source: from.source.clone(), pace: Pace::of(from.last_good) };
         let shared = Arc::clone(&self.shared);
         let task = async move {
             let mut stages = shared.phase.watch();

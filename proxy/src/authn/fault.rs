@@ -166,8 +166,8 @@ impl TokenFault {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
-                "The provider's keys were never fetched or are over a day old: `anteroom status` shows the error of the \
-                 last attempt. Or its [sign-in](login.md) could not be asked: the log says why."
+                "The provider's keys were never fetched, or the last good ones are older than `last_good`: `anteroom status` \
+                 shows the error of the last attempt. Or a [sign-in](login.md) could not ask the provider: the log says why."
             }
         }
     }

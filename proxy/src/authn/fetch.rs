@@ -1,207 +1,284 @@
-//! One fetch of a provider's key set: HTTPS, one address, one answer.
+//! One fetch of a provider's keys, directly or by what its metadata says.
 //!
-//! Decides what counts as an answer: status 200, uncompressed, within the limits of size and time, over verified TLS.
-//! Never follows a redirect, never asks a proxy, never keeps a connection, and never takes an address from a token.
+//! Decides what counts as keys, and when the metadata has to be asked again. Asks with a condition, so that a provider that
+//! has nothing new says so in a few bytes. Never gives up what is held for a worse answer.
 
 use std::fmt;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use certs::CertError;
-use http::{Request, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
-use rustls_pki_types::ServerName;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
+use super::discovery::{MAX_METADATA, Metadata, MetadataFault, MetadataStore};
+use super::freshness;
+use super::jwks::Pace;
 use super::keys::{KeySet, KeySetFault, MAX_KEY_SET};
+use super::store::KeyStore;
+use crate::outbound::{Endpoint, Fault};
 
-/// How long resolving, connecting and the TLS handshake may take together.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long the whole fetch may take.
-const TOTAL: Duration = Duration::from_secs(10);
-/// The most headers, and the most bytes of them, in an answer.
-const MAX_HEADERS: usize = 100;
-const MAX_HEAD: usize = 32 * 1024;
-
-/// Why an address cannot be a source of keys. `Display` is fit for users.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum SourceFault {
-    /// Not an absolute `https` address with a host.
-    NotHttps,
-    /// A user name, password or fragment in the address.
-    Decorated,
-    /// The CA bundle, or the system's trust store, cannot be used.
-    Trust(CertError),
-}
-
-impl fmt::Display for SourceFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            SourceFault::NotHttps => f.write_str("keys are fetched over `https://` only; give the full address"),
-            SourceFault::Decorated => f.write_str("the address must not hold a user name, a password or a fragment"),
-            SourceFault::Trust(fault) => fault.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for SourceFault {}
+/// The longest `ETag` or `Last-Modified` that is kept, in bytes.
+const MAX_VALIDATOR: usize = 256;
 
 /// Why a fetch failed. `Display` is fit for the status page and the log; it holds nothing of the answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FetchFault {
-    /// No such host, refused, or unreachable.
-    Connect,
-    /// The handshake failed: mostly a certificate that is not trusted for this host.
-    Tls,
-    /// It took too long.
-    Timeout,
-    /// The answer is not HTTP/1.1, or broke off.
-    Http,
-    /// Not 200; redirects are not followed.
-    Status(u16),
-    /// Compressed although not asked for.
-    Encoded,
-    /// Larger than [`MAX_KEY_SET`].
-    TooLarge,
+    /// There is no answer to read.
+    Call(Fault),
     /// Fetched, but not a key set that can be used.
     Keys(KeySetFault),
+    /// Fetched, but not metadata that can be used.
+    Metadata(MetadataFault),
 }
 
 impl fmt::Display for FetchFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FetchFault::Connect => f.write_str("the host cannot be reached"),
-            FetchFault::Tls => f.write_str("no trusted TLS connection to the host"),
-            FetchFault::Timeout => f.write_str("the host took too long"),
-            FetchFault::Http => f.write_str("the answer is not HTTP/1.1 or broke off"),
-            FetchFault::Status(status) => write!(f, "the host answered {status}"),
-            FetchFault::Encoded => f.write_str("the answer is compressed"),
-            FetchFault::TooLarge => write!(f, "the answer is larger than {MAX_KEY_SET} bytes"),
+            FetchFault::Call(fault) => fault.fmt(f),
             FetchFault::Keys(fault) => fault.fmt(f),
+            FetchFault::Metadata(fault) => fault.fmt(f),
         }
     }
 }
 
 impl std::error::Error for FetchFault {}
 
-/// An address that was checked, with the trust that goes with it.
+/// What is fetched for a provider, from where, and where it goes.
 #[derive(Clone, Debug)]
-pub struct Source {
-    host: String,
-    server: ServerName<'static>,
-    port: u16,
-    authority: String,
-    target: String,
-    tls: Arc<ClientConfig>,
+pub enum Source {
+    /// Keys, from an address of their own.
+    Keys {
+        /// Where they go.
+        store: Arc<KeyStore>,
+        /// Where they are.
+        at: Endpoint,
+    },
+    /// Keys, from where the metadata says.
+    Discovered {
+        /// Where they go.
+        store: Arc<KeyStore>,
+        /// The metadata.
+        by: Discovery,
+    },
+    /// The metadata alone.
+    Metadata(Discovery),
 }
 
 impl Source {
-    /// Checks an address. With `ca_pem` only the authorities in it are believed, else those of the system.
-    ///
-    /// # Errors
-    /// An address that is not plain `https`, or unusable authorities.
-    pub fn new(url: &str, ca_pem: Option<&[u8]>) -> Result<Self, SourceFault> {
-        if url.contains(['#', '@']) {
-            return Err(SourceFault::Decorated);
+    /// Where keys go.
+    pub fn keys(&self) -> Option<&Arc<KeyStore>> {
+        match self {
+            Source::Keys { store, .. } | Source::Discovered { store, .. } => Some(store),
+            Source::Metadata(_) => None,
         }
-        let uri: Uri = url.parse().map_err(|_| SourceFault::NotHttps)?;
-        let authority = uri.authority().ok_or(SourceFault::NotHttps)?;
-        if uri.scheme_str() != Some("https") || authority.host().is_empty() {
-            return Err(SourceFault::NotHttps);
+    }
+
+    /// Where metadata goes.
+    pub fn metadata(&self) -> Option<&Arc<MetadataStore>> {
+        match self {
+            Source::Keys { .. } => None,
+            Source::Discovered { by, .. } | Source::Metadata(by) => Some(&by.store),
         }
-        let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        let server = ServerName::try_from(host.clone()).map_err(|_| SourceFault::NotHttps)?;
-        Ok(Self {
-            server,
-            port: uri.port_u16().unwrap_or(443),
-            authority: authority.as_str().to_owned(),
-            target: uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string),
-            tls: certs::client_config(ca_pem).map_err(SourceFault::Trust)?,
-            host,
-        })
     }
 
-    /// Fetches and reads the key set.
-    ///
-    /// # Errors
-    /// Whatever keeps it from being a key set that can be used.
-    pub async fn fetch(&self) -> Result<KeySet, FetchFault> {
-        let body = tokio::time::timeout(TOTAL, self.body()).await.map_err(|_| FetchFault::Timeout)??;
-        KeySet::from_jwks(&body).map_err(FetchFault::Keys)
-    }
-
-    async fn body(&self) -> Result<Bytes, FetchFault> {
-        let stream = tokio::time::timeout(CONNECT, self.connect()).await.map_err(|_| FetchFault::Timeout)??;
-        self.exchange(TokioIo::new(stream)).await
-    }
-
-    async fn connect(&self) -> Result<impl AsyncRead + AsyncWrite + Unpin + 'static, FetchFault> {
-        let stream = TcpStream::connect((self.host.as_str(), self.port)).await.map_err(|_| FetchFault::Connect)?;
-        let connector = TlsConnector::from(Arc::clone(&self.tls));
-        connector.connect(self.server.clone(), stream).await.map_err(|_| FetchFault::Tls)
-    }
-
-    /// One request on a connection of its own, driven here so that no task outlives the fetch.
-    async fn exchange<S>(&self, io: TokioIo<S>) -> Result<Bytes, FetchFault>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + 'static,
-    {
-        let (mut sender, connection) = http1::Builder::new()
-            .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_HEAD)
-            .handshake(io)
-            .await
-            .map_err(|_| FetchFault::Http)?;
-        let request = self.request()?;
-        let mut answer = pin!(async move {
-            let response = sender.send_request(request).await.map_err(|_| FetchFault::Http)?;
-            whole(response).await
-        });
-        tokio::select! {
-            biased;
-            done = &mut answer => return done,
-            // The server may close before the last bytes are taken out of the buffer; its errors reach the answer too.
-            _ended = connection => {}
+    /// From now on the last good ones are used for `keep`.
+    pub fn keep_for(&self, keep: Duration) {
+        if let Some(keys) = self.keys() {
+            keys.keep_for(keep);
         }
-        answer.await
+        if let Some(metadata) = self.metadata() {
+            metadata.keep_for(keep);
+        }
     }
 
-    fn request(&self) -> Result<Request<Empty<Bytes>>, FetchFault> {
-        Request::get(self.target.as_str())
-            .header(header::HOST, &self.authority)
-            .header(header::ACCEPT, "application/jwk-set+json, application/json")
-            .header(header::ACCEPT_ENCODING, "identity")
-            .header(header::USER_AGENT, concat!("anteroom/", env!("CARGO_PKG_VERSION")))
-            .header(header::CONNECTION, "close")
-            .body(Empty::new())
-            .map_err(|_| FetchFault::Http)
+    /// Whether both fill the very same stores.
+    pub fn is(&self, other: &Self) -> bool {
+        let keys = self.keys().map(Arc::as_ptr) == other.keys().map(Arc::as_ptr);
+        keys && self.metadata().map(Arc::as_ptr) == other.metadata().map(Arc::as_ptr)
     }
 }
 
-/// The body of an acceptable answer, at most [`MAX_KEY_SET`] bytes.
-async fn whole(response: http::Response<Incoming>) -> Result<Bytes, FetchFault> {
-    if response.status() != StatusCode::OK {
-        return Err(FetchFault::Status(response.status().as_u16()));
+/// A provider's metadata, and where it is.
+#[derive(Clone, Debug)]
+pub struct Discovery {
+    /// The exact `issuer` that it must have.
+    pub issuer: String,
+    /// Where it is.
+    pub at: Endpoint,
+    /// Where it goes.
+    pub store: Arc<MetadataStore>,
+}
+
+/// Something at an address, with what its server called the last good version of it.
+#[derive(Debug)]
+struct Resource {
+    at: Endpoint,
+    known: HeaderMap,
+}
+
+/// What an address answered.
+struct Answer {
+    /// `None`: the version that is known is the newest.
+    body: Option<Bytes>,
+    /// What to know this version by.
+    known: HeaderMap,
+    /// For how many seconds it may be used.
+    lifetime: Option<u64>,
+}
+
+impl Resource {
+    fn new(at: Endpoint) -> Self {
+        Self { at, known: HeaderMap::new() }
     }
-    let encoding = response.headers().get(header::CONTENT_ENCODING);
-    if encoding.is_some_and(|encoding| !encoding.as_bytes().eq_ignore_ascii_case(b"identity")) {
-        return Err(FetchFault::Encoded);
+
+    /// Asks for a newer version. With `pressing` caches on the way are asked to look for themselves.
+    async fn ask(&self, accept: &'static str, cap: usize, pressing: bool, now: u64) -> Result<Answer, FetchFault> {
+        let mut extra = self.known.clone();
+        if pressing {
+            extra.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
+        let reply = self.at.get(accept, extra, cap).await.map_err(FetchFault::Call)?;
+        let lifetime = freshness::lifetime(&reply.headers, now);
+        if reply.status == StatusCode::NOT_MODIFIED {
+            return Ok(Answer { body: None, known: self.known.clone(), lifetime });
+        }
+        let known = condition(&reply.headers);
+        Ok(Answer { body: Some(reply.ok().map_err(FetchFault::Call)?), known, lifetime })
     }
-    #[expect(clippy::disallowed_methods, reason = "behind `Limited`")]
-    let collected = Limited::new(response.into_body(), MAX_KEY_SET).collect().await;
-    match collected {
-        Ok(body) => Ok(body.to_bytes()),
-        Err(fault) if fault.is::<LengthLimitError>() => Err(FetchFault::TooLarge),
-        Err(_) => Err(FetchFault::Http),
+}
+
+/// The condition to ask with the next time (RFC 9110, 13.1): by `ETag`, else by `Last-Modified`.
+fn condition(answered: &HeaderMap) -> HeaderMap {
+    let mut known = HeaderMap::new();
+    let pairs = [(header::ETAG, header::IF_NONE_MATCH), (header::LAST_MODIFIED, header::IF_MODIFIED_SINCE)];
+    for (said, asked) in pairs {
+        let Some(value) = answered.get(said).filter(|value| value.len() <= MAX_VALIDATOR) else { continue };
+        if known.is_empty() {
+            known.insert(asked, value.clone());
+        }
     }
+    known
+}
+
+/// Fetches for one provider, one at a time.
+#[derive(Debug)]
+pub(super) struct Fetcher {
+    source: Source,
+    pace: Pace,
+    keys: Option<Resource>,
+    metadata: Option<Resource>,
+    /// Until when (Unix seconds) the metadata is not asked for again.
+    settled_until: u64,
+}
+
+impl Fetcher {
+    pub(super) fn new(source: Source, pace: Pace) -> Self {
+        Self { source, pace, keys: None, metadata: None, settled_until: 0 }
+    }
+
+    /// Fetches once, at `now` (Unix seconds); for how many seconds the answer may be used, where it says so. `pressing`: a
+    /// token asks for keys that are newer than what caches have.
+    ///
+    /// # Errors
+    /// Whatever keeps it from being keys, or metadata, that can be used. It is noted where they would go.
+    pub(super) async fn fetch(&mut self, pressing: bool, now: u64) -> Result<Option<u64>, FetchFault> {
+        match self.source.clone() {
+            Source::Keys { store, at } => self.keys(&store, &at, pressing, now).await,
+            Source::Discovered { store, by } => {
+                let metadata = match self.settled(&by, now).await {
+                    Ok(metadata) => metadata,
+                    Err(fault) => {
+                        store.failed(&fault.to_string());
+                        return Err(fault);
+                    }
+                };
+                let fetched = self.keys(&store, &metadata.keys, pressing, now).await;
+                if fetched.is_err() {
+                    // They may have moved.
+                    self.settled_until = 0;
+                }
+                fetched
+            }
+            Source::Metadata(by) => self.metadata(&by, now).await,
+        }
+    }
+
+    async fn keys(
+        &mut self,
+        store: &KeyStore,
+        at: &Endpoint,
+        pressing: bool,
+        now: u64,
+    ) -> Result<Option<u64>, FetchFault> {
+        let resource = match self.keys.take().filter(|known| known.at.url() == at.url()) {
+            Some(resource) => self.keys.insert(resource),
+            None => self.keys.insert(Resource::new(at.clone())),
+        };
+        let fetched = async {
+            let accept = "application/jwk-set+json, application/json";
+            let answer = resource.ask(accept, MAX_KEY_SET, pressing, now).await?;
+            match &answer.body {
+                None => store.confirmed(now),
+                Some(body) => store.fetched(KeySet::from_jwks(body).map_err(FetchFault::Keys)?, now),
+            }
+            // ORDER: a version is known only once it was used, so that a bad one is never confirmed.
+            resource.known = answer.known;
+            Ok(answer.lifetime)
+        };
+        let fetched: Result<_, FetchFault> = fetched.await;
+        if let Err(fault) = &fetched {
+            store.failed(&fault.to_string());
+        }
+        fetched
+    }
+
+    /// Metadata to find the keys by: what is held, where it is not time to ask again or the answer is worse.
+    async fn settled(&mut self, by: &Discovery, now: u64) -> Result<Arc<Metadata>, FetchFault> {
+        let held = by.store.current(now);
+        match held {
+            Some(held) if now < self.settled_until => return Ok(held),
+            Some(_) | None => {}
+        }
+        let fetched = self.metadata(by, now).await;
+        if let Ok(lifetime) = &fetched {
+            let pause = self.pace.after(*lifetime);
+            self.settled_until = now.saturating_add(pause.as_secs());
+        }
+        match (by.store.current(now), fetched) {
+            (Some(held), Ok(_) | Err(_)) => Ok(held),
+            (None, Err(fault)) => Err(fault),
+            (None, Ok(_)) => Err(FetchFault::Metadata(MetadataFault::Keys)),
+        }
+    }
+
+    async fn metadata(&mut self, by: &Discovery, now: u64) -> Result<Option<u64>, FetchFault> {
+        let resource = self.metadata.get_or_insert_with(|| Resource::new(by.at.clone()));
+        let fetched = async {
+            let answer = resource.ask("application/json", MAX_METADATA, false, now).await?;
+            match &answer.body {
+                None => by.store.0.confirmed(now),
+                Some(body) => {
+                    let metadata = Metadata::read(body, &by.issuer, &by.at).map_err(FetchFault::Metadata)?;
+                    by.store.0.fetched(metadata, now);
+                }
+            }
+            resource.known = answer.known;
+            Ok(answer.lifetime)
+        };
+        let fetched: Result<_, FetchFault> = fetched.await;
+        if let Err(fault) = &fetched {
+            by.store.0.failed(&fault.to_string());
+        }
+        fetched
+    }
+}
+
+/// Fetches what a source has once, for a command that ends.
+///
+/// # Errors
+/// Whatever keeps the answer from being used; what is held stays as it is.
+pub async fn fetch_once(source: &Source, now: u64) -> Result<(), FetchFault> {
+    Fetcher::new(source.clone(), Pace::of(Duration::MAX)).fetch(false, now).await.map(|_| ())
 }
 
 #[cfg(test)]

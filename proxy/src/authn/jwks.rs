@@ -1,89 +1,110 @@
-//! The life of a fetched key set: fetched at once, renewed from time to time and on demand, kept while renewal fails.
+//! The life of fetched keys: fetched at once, renewed from time to time and on demand, kept while renewal fails.
 //!
-//! Decides when to fetch. Never lets a request wait for a fetch, and never gives up keys for a worse answer.
+//! Decides when to fetch: as the provider's answers say, within bounds of our own. Never gives up keys for a worse answer, and
+//! one provider's trouble is never another's: each has a task of its own.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::fetch::{FetchFault, Source};
+use super::fetch::{FetchFault, Fetcher, Source};
 use super::store::KeyStore;
 
 /// When to fetch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
-    /// After a success; shortened by up to a tenth at random, so that many replicas do not come at once.
+    /// After a success, where the answer does not say for how long it may be used.
     pub refresh: Duration,
-    /// The least time between two fetches that unknown keys ask for.
-    pub cool_down: Duration,
+    /// The shortest time that an answer may say.
+    pub least: Duration,
+    /// The longest: a key that was withdrawn must not be believed for longer.
+    pub most: Duration,
     /// After the first failure; doubled with each further one.
     pub retry_first: Duration,
     /// The longest time between two attempts while they fail.
     pub retry_most: Duration,
 }
 
-impl Default for Pace {
-    fn default() -> Self {
+impl Pace {
+    /// The pace for keys whose last good ones are used for `keep`: they are asked for at least four times as often.
+    pub fn of(keep: Duration) -> Self {
+        let most = Duration::from_secs(3_600).min(keep / 4);
         Self {
             refresh: Duration::from_secs(600),
-            cool_down: Duration::from_secs(30),
+            least: Duration::from_secs(60),
+            most,
             retry_first: Duration::from_secs(1),
             retry_most: Duration::from_secs(300),
         }
     }
-}
 
-impl Pace {
-    /// How long to wait after `failures` failed attempts in a row (none: after a success).
-    fn pause(&self, failures: u32, random: u64) -> Duration {
-        let whole = match failures.checked_sub(1) {
-            None => self.refresh,
-            Some(before) => {
-                let factor = 2_u32.saturating_pow(before);
-                return jittered(self.retry_first.saturating_mul(factor).min(self.retry_most), 2, random);
-            }
-        };
-        jittered(whole, 10, random)
+    /// How long to wait after an answer that may be used for so many seconds, where it says so.
+    pub(super) fn after(&self, lifetime: Option<u64>) -> Duration {
+        let said = lifetime.map_or(self.refresh, Duration::from_secs);
+        said.max(self.least).min(self.most)
+    }
+
+    /// How long to wait after `failures` failed attempts in a row, at least one.
+    fn retry(&self, failures: u32) -> Duration {
+        let factor = 2_u32.saturating_pow(failures.saturating_sub(1));
+        self.retry_first.saturating_mul(factor).min(self.retry_most)
     }
 }
 
-/// `whole`, less a random share of up to one `part`-th of it.
+/// `whole`, less a random share of up to one `part`-th of it, so that many replicas do not come at once.
 fn jittered(whole: Duration, part: u32, random: u64) -> Duration {
     let share = whole.checked_div(part).unwrap_or_default();
     let thousandths = u32::try_from(random % 1_000).unwrap_or_default();
     whole.saturating_sub(share.saturating_mul(thousandths) / 1_000)
 }
 
-/// One provider's keys and where they come from.
+/// What is kept fresh for one provider.
 #[derive(Clone, Debug)]
 pub struct Renewal {
     /// The provider's name, for the log.
     pub provider: String,
-    /// Where fetched keys go.
-    pub store: Arc<KeyStore>,
-    /// Where they are fetched.
+    /// What, from where.
     pub source: Source,
     /// When.
     pub pace: Pace,
 }
 
-/// Keeps a provider's keys fresh until `shutdown` ends. `now` tells the time in Unix seconds, `random` gives any number
-/// (for the spread of attempts only).
+/// Keeps a provider's keys or metadata fresh until `shutdown` ends. `now` tells the time in Unix seconds, `random` gives any
+/// number (for the spread of attempts only).
 ///
-/// One task per provider: so there is at most one fetch at a time, and tokens with unknown keys, however many, cause at
-/// most one per [`Pace::cool_down`].
+/// One task for each: so there is at most one fetch at a time.
 pub async fn keep_fresh(
     renewal: Renewal,
     now: impl Fn() -> u64,
     mut random: impl FnMut() -> u64,
     shutdown: impl Future<Output = ()>,
 ) {
-    let Renewal { provider, store, source, pace } = renewal;
+    let Renewal { provider, source, pace } = renewal;
+    let store = source.keys().cloned();
+    let mut fetcher = Fetcher::new(source, pace);
     let renewing = async {
         let mut failures: u32 = 0;
+        let mut pressing = false;
         loop {
-            let fetched = attempt(&provider, &store, &source, now()).await;
-            failures = if fetched { 0 } else { failures.saturating_add(1) };
-            pause(&store, pace.pause(failures, random()), pace.cool_down).await;
+            let wishes = store.as_ref().map(|store| store.begins());
+            let fetched = fetcher.fetch(pressing, now()).await;
+            let pause = match &fetched {
+                Ok(lifetime) => jittered(pace.after(*lifetime), 10, random()),
+                Err(_) => jittered(pace.retry(failures.saturating_add(1)), 2, random()),
+            };
+            tell(&provider, store.as_deref(), &fetched, failures);
+            failures = if fetched.is_ok() { 0 } else { failures.saturating_add(1) };
+            if let (Some(store), Some(wishes)) = (&store, wishes) {
+                store.ends(wishes);
+            }
+            let wanted = async {
+                match &store {
+                    Some(store) => store.wanted().await,
+                    None => std::future::pending().await,
+                }
+            };
+            pressing = tokio::select! {
+                () = tokio::time::sleep(pause) => false,
+                () = wanted => true,
+            };
         }
     };
     tokio::select! {
@@ -93,41 +114,14 @@ pub async fn keep_fresh(
     }
 }
 
-/// Fetches a provider's keys once, for a command that ends.
-///
-/// # Errors
-/// Whatever keeps the answer from being a key set that can be used; the keys stay as they are.
-pub async fn fetch_once(store: &KeyStore, source: &Source, now: u64) -> Result<(), FetchFault> {
-    store.fetched(source.fetch().await?, now);
-    Ok(())
-}
-
-/// One fetch; whether it brought keys.
-async fn attempt(provider: &str, store: &KeyStore, source: &Source, now: u64) -> bool {
-    match source.fetch().await {
-        Ok(keys) => {
-            tracing::debug!(provider, keys = keys.len(), skipped = keys.skipped().len(), "keys fetched");
-            store.fetched(keys, now);
-            true
-        }
-        Err(fault) => {
-            let reason = fault.to_string();
-            tracing::warn!(provider, reason, "keys not fetched");
-            store.failed(&reason);
-            false
-        }
-    }
-}
-
-/// Waits for `whole`, or, after the cool-down, until a token names an unknown key.
-async fn pause(store: &KeyStore, whole: Duration, cool_down: Duration) {
-    tokio::time::sleep(whole.min(cool_down)).await;
-    let rest = whole.saturating_sub(cool_down);
-    if !rest.is_zero() {
-        tokio::select! {
-            () = tokio::time::sleep(rest) => {}
-            () = store.refresh_wanted() => {}
-        }
+/// Tells the log of failures, and of the first success after one; how keys stand otherwise is told by status and metrics.
+fn tell(provider: &str, store: Option<&KeyStore>, fetched: &Result<Option<u64>, FetchFault>, failures: u32) {
+    let status = store.map(KeyStore::status);
+    let (keys, skipped) = status.map_or((0, 0), |status| (status.keys, status.skipped.len()));
+    match fetched {
+        Ok(_) if failures > 0 => tracing::info!(provider, keys, skipped, "keys fetched again"),
+        Ok(_) => tracing::debug!(provider, keys, skipped, "keys fetched"),
+        Err(fault) => tracing::warn!(provider, reason = fault.to_string(), "keys not fetched"),
     }
 }
 
@@ -136,18 +130,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn answers_are_held_to_bounds() {
+        let pace = Pace::of(Duration::from_secs(86_400));
+        let after = |lifetime| pace.after(lifetime).as_secs();
+        assert_eq!(after(None), 600);
+        assert_eq!(after(Some(0)), 60);
+        assert_eq!(after(Some(1_200)), 1_200);
+        assert_eq!(after(Some(u64::MAX)), 3_600);
+        let short = Pace::of(Duration::from_secs(3_600));
+        assert_eq!(short.after(Some(u64::MAX)).as_secs(), 900);
+    }
+
+    #[test]
     fn attempts_are_spread_and_bounded() {
-        let pace = Pace::default();
+        let pace = Pace::of(Duration::from_secs(86_400));
         for random in [0, 1, 499, 999, 1_000, u64::MAX] {
-            let after_success = pace.pause(0, random);
-            assert!((Duration::from_secs(540)..=pace.refresh).contains(&after_success), "{after_success:?}");
-            assert!(pace.pause(1, random) <= pace.retry_first);
+            let whole = Duration::from_secs(600);
+            assert!((Duration::from_secs(540)..=whole).contains(&jittered(whole, 10, random)));
             for failures in [1, 2, 9, 10, 1_000, u32::MAX] {
-                let after_failure = pace.pause(failures, random);
-                assert!(after_failure >= pace.retry_first / 2, "{after_failure:?}");
-                assert!(after_failure <= pace.retry_most, "{after_failure:?}");
+                let pause = jittered(pace.retry(failures), 2, random);
+                assert!(pause >= pace.retry_first / 2 && pause <= pace.retry_most, "{pause:?}");
             }
         }
-        assert!(pace.pause(4, 0) > pace.pause(3, 0));
+        assert_eq!(pace.retry(1), pace.retry_first);
+        assert!(pace.retry(4) > pace.retry(3));
     }
 }

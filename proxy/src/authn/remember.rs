@@ -93,7 +93,9 @@ impl Remembered {
             Err(refused) if refused.fault.is_malformed() || refused.under.is_some() => {
                 self.refused.insert(mark(token, provider), *refused);
             }
-            Err(Refused { fault: TokenFault::UnknownKey, .. }) => store.want_refresh(),
+            Err(Refused { fault: TokenFault::UnknownKey, .. }) => {
+                store.lacks(jwt::unverified_kid(token).as_deref(), now)
+            }
             Err(_) => {}
         }
         judged.map(|entry| entry.principal).map_err(|refused| refused.fault)

@@ -1,33 +1,57 @@
 //! The current keys of one provider, shared by every worker and kept up to date by whoever owns the source.
 //!
-//! Decides whether there are keys to check with now. Never fetches: it only says that somebody would like it to.
+//! Decides whether there are keys to check with now, and whether a token's unknown key is worth a fetch. Never fetches: it
+//! only says that somebody would like it to.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use arc_swap::ArcSwap;
-use tokio::sync::Notify;
+use tokio::sync::watch;
+use tokio::time::timeout;
 
+use super::demand::Demand;
 use super::fault::TokenFault;
 use super::keys::{KeySet, Skipped};
+use super::last_good::{LastGood, State};
 
-/// How long fetched keys are used while fetching fails, in seconds. After that nobody can be let in.
-pub const LAST_GOOD_S: u64 = 24 * 60 * 60;
+/// The most requests that wait for one provider's keys at a time.
+pub const MAX_WAITING: usize = 64;
+/// How long a request waits for keys at most.
+pub const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The keys, replaced as a whole.
 #[derive(Debug)]
 pub struct KeyStore {
-    held: ArcSwap<Held>,
-    wanted: Notify,
+    keys: LastGood<KeySet>,
+    /// `None` for keys that are not fetched: nobody could be asked.
+    fetching: Option<Fetching>,
 }
 
-/// What is held at one time.
-#[derive(Clone, Debug)]
-struct Held {
-    keys: Option<Arc<KeySet>>,
-    generation: u64,
-    fetched_at: Option<u64>,
-    last_error: Option<String>,
+/// What goes on between those who check tokens and the one who fetches.
+#[derive(Debug)]
+struct Fetching {
+    demand: Mutex<Demand>,
+    wishes: watch::Sender<Wishes>,
+    waiting: Arc<AtomicUsize>,
 }
+
+/// Fetches that tokens asked for: those of one number have ended when a fetch has that began after them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Wishes {
+    made: u64,
+    ended: u64,
+}
+
+impl Wishes {
+    fn are_open(&self) -> bool {
+        self.made > self.ended
+    }
+}
+
+/// The wishes that a fetch is for, made before it began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct For(u64);
 
 /// The state of a provider's keys, for status and metrics.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -36,80 +60,126 @@ pub struct KeyStatus {
     pub keys: usize,
     /// Published keys that are not used.
     pub skipped: Vec<Skipped>,
-    /// Counts the sets so far.
-    pub generation: u64,
-    /// When the keys were fetched, in Unix seconds; `None` for keys that are not fetched, or not yet.
-    pub fetched_at: Option<u64>,
-    /// Why the last attempt failed; `None` after a success.
-    pub last_error: Option<String>,
+    /// Whether they are fetched.
+    pub fetched: bool,
+    /// How they came here.
+    pub state: State,
 }
 
 impl KeyStore {
     /// Keys from a file, from the configuration, or a secret: they do not age.
     pub fn fixed(keys: KeySet) -> Self {
-        Self::holding(Some(Arc::new(keys)), 1)
+        Self { keys: LastGood::fixed(keys), fetching: None }
     }
 
-    /// No keys yet: they will be fetched. Until then every token is [`TokenFault::NoKeys`].
-    pub fn awaiting() -> Self {
-        Self::holding(None, 0)
+    /// No keys yet: they will be fetched, and then used for `keep` while they cannot be fetched again. Until then every
+    /// token is [`TokenFault::NoKeys`].
+    pub fn awaiting(keep: Duration) -> Self {
+        let fetching = Fetching {
+            demand: Mutex::default(),
+            wishes: watch::Sender::new(Wishes::default()),
+            waiting: Arc::default(),
+        };
+        Self { keys: LastGood::awaited(keep), fetching: Some(fetching) }
     }
 
-    fn holding(keys: Option<Arc<KeySet>>, generation: u64) -> Self {
-        let held = Held { keys, generation, fetched_at: None, last_error: None };
-        Self { held: ArcSwap::from_pointee(held), wanted: Notify::new() }
+    /// From now on the last good keys are used for `keep`.
+    pub fn keep_for(&self, keep: Duration) {
+        self.keys.keep_for(keep);
     }
 
     /// The keys to check with at `now` (Unix seconds).
     ///
     /// # Errors
-    /// [`TokenFault::NoKeys`] when there never were any, or the last good ones are older than [`LAST_GOOD_S`].
+    /// [`TokenFault::NoKeys`] when there never were any, or the last good ones are too old.
     pub fn current(&self, now: u64) -> Result<Arc<KeySet>, TokenFault> {
-        let held = self.held.load();
-        let keys = held.keys.as_ref().ok_or(TokenFault::NoKeys)?;
-        match held.fetched_at {
-            Some(at) if now.saturating_sub(at) > LAST_GOOD_S => Err(TokenFault::NoKeys),
-            Some(_) | None => Ok(Arc::clone(keys)),
-        }
+        self.keys.current(now).ok_or(TokenFault::NoKeys)
     }
 
     /// Puts fetched keys in place of the old ones.
     pub(super) fn fetched(&self, keys: KeySet, now: u64) {
-        let keys = Some(Arc::new(keys));
-        self.held.rcu(|held| Held {
-            keys: keys.clone(),
-            generation: held.generation.saturating_add(1),
-            fetched_at: Some(now),
-            last_error: None,
-        });
+        self.keys.fetched(keys, now);
+    }
+
+    /// Notes that the provider still has the same keys.
+    pub(super) fn confirmed(&self, now: u64) {
+        self.keys.confirmed(now);
     }
 
     /// Notes that fetching failed. The keys stay.
     pub(super) fn failed(&self, reason: &str) {
-        self.held.rcu(|held| Held { last_error: Some(reason.to_owned()), ..Held::clone(held) });
+        self.keys.failed(reason);
     }
 
-    /// Says that a token named a key that is not here. Any number of calls is one wish.
-    pub(crate) fn want_refresh(&self) {
-        self.wanted.notify_one();
+    /// Says that a token named a key that is not here, at `now` (Unix seconds). Few of these lead to a fetch.
+    pub(crate) fn lacks(&self, kid: Option<&str>, now: u64) {
+        let Some(fetching) = &self.fetching else { return };
+        // A panic while it was held can have left nothing half done that matters: at worst a fetch more or less.
+        let asks = fetching.demand.lock().unwrap_or_else(PoisonError::into_inner).asks(kid, now);
+        if asks {
+            fetching.wishes.send_modify(|wishes| wishes.made = wishes.made.saturating_add(1));
+        }
     }
 
-    /// Waits for a wish.
-    pub(super) async fn refresh_wanted(&self) {
-        self.wanted.notified().await;
+    /// Waits for a wish; for ever, where nobody fetches.
+    pub(super) async fn wanted(&self) {
+        let Some(fetching) = &self.fetching else { return std::future::pending().await };
+        let mut wishes = fetching.wishes.subscribe();
+        // The sender is ours, so this ends by a wish only.
+        drop(wishes.wait_for(Wishes::are_open).await);
+    }
+
+    /// Says that a fetch begins.
+    pub(super) fn begins(&self) -> For {
+        For(self.fetching.as_ref().map_or(0, |fetching| fetching.wishes.borrow().made))
+    }
+
+    /// Says that this fetch has ended, well or not: whoever waits for it looks again.
+    pub(super) fn ends(&self, fetch: For) {
+        if let Some(fetching) = &self.fetching {
+            fetching.wishes.send_modify(|wishes| wishes.ended = wishes.ended.max(fetch.0));
+        }
+    }
+
+    /// Waits until the fetch ends that a token with an unknown key has caused, for at most [`PATIENCE`]. False, at once, where
+    /// there is no such fetch, or [`MAX_WAITING`] wait for it already; then nothing has changed.
+    pub async fn settled(&self) -> bool {
+        let Some(fetching) = &self.fetching else { return false };
+        let mut wishes = fetching.wishes.subscribe();
+        let before = *wishes.borrow_and_update();
+        if !before.are_open() {
+            return false;
+        }
+        let Some(_place) = Waiting::take(&fetching.waiting) else { return false };
+        matches!(timeout(PATIENCE, wishes.wait_for(|now| now.ended >= before.made)).await, Ok(Ok(_)))
     }
 
     /// The state for status and metrics.
     pub fn status(&self) -> KeyStatus {
-        let held = self.held.load();
-        let keys = held.keys.as_deref();
+        let held = self.keys.held();
         KeyStatus {
-            keys: keys.map_or(0, KeySet::len),
-            skipped: keys.map_or_else(Vec::new, |keys| keys.skipped().to_vec()),
-            generation: held.generation,
-            fetched_at: held.fetched_at,
-            last_error: held.last_error.clone(),
+            keys: held.value.as_deref().map_or(0, KeySet::len),
+            skipped: held.value.as_deref().map_or_else(Vec::new, |keys| keys.skipped().to_vec()),
+            fetched: self.fetching.is_some(),
+            state: held.state.clone(),
         }
+    }
+}
+
+/// A place among those that wait, given back when it is dropped.
+struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    fn take(count: &Arc<AtomicUsize>) -> Option<Self> {
+        let place = Self(Arc::clone(count));
+        // Dropping the place gives it back, where it was one too many as well.
+        (count.fetch_add(1, Ordering::AcqRel) < MAX_WAITING).then_some(place)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -118,36 +188,75 @@ mod tests {
     use super::*;
     use crate::authn::signing::{Maker, NOW, set_of};
 
+    const DAY: Duration = Duration::from_secs(86_400);
+
     #[test]
     fn no_keys_yet_is_nobody_in() {
-        let store = KeyStore::awaiting();
+        let store = KeyStore::awaiting(DAY);
         assert_eq!(store.current(NOW).err(), Some(TokenFault::NoKeys));
         store.failed("the host cannot be reached");
         assert_eq!(store.current(NOW).err(), Some(TokenFault::NoKeys));
         assert_eq!(TokenFault::NoKeys.code(), "PROVIDER_DOWN");
         assert_eq!(TokenFault::NoKeys.challenge(), None);
         let status = store.status();
-        assert_eq!((status.keys, status.generation, status.fetched_at), (0, 0, None));
-        assert_eq!(status.last_error.as_deref(), Some("the host cannot be reached"));
+        assert_eq!((status.keys, status.state.generation, status.state.fetched_at), (0, 0, None));
+        assert_eq!(status.state.last_error.as_deref(), Some("the host cannot be reached"));
     }
 
     #[test]
-    fn fetched_keys_outlive_failures_for_a_day() {
-        let store = KeyStore::awaiting();
+    fn keys_are_replaced_and_confirmed() {
+        let store = KeyStore::awaiting(DAY);
         store.fetched(set_of(&[Maker::ed25519().jwk("e")]), NOW);
-        store.failed("the host answered 500");
-        assert!(store.current(NOW + LAST_GOOD_S).is_ok());
-        assert_eq!(store.current(NOW + LAST_GOOD_S + 1).err(), Some(TokenFault::NoKeys));
-        assert!(store.current(NOW - 1_000).is_ok(), "a clock that was set back is no reason");
-        store.fetched(set_of(&[Maker::ed25519().jwk("e")]), NOW + LAST_GOOD_S + 1);
+        store.confirmed(NOW + 86_400);
+        assert!(store.current(NOW + 2 * 86_400).is_ok());
+        assert_eq!(store.current(NOW + 2 * 86_400 + 1).err(), Some(TokenFault::NoKeys));
         let status = store.status();
-        assert_eq!((status.keys, status.generation, status.last_error), (1, 2, None));
+        assert_eq!((status.keys, status.fetched, status.state.generation), (1, true, 1));
+        assert!(!KeyStore::fixed(set_of(&[Maker::ed25519().jwk("e")])).status().fetched);
     }
 
-    #[test]
-    fn fixed_keys_do_not_age() {
+    #[tokio::test(start_paused = true)]
+    async fn few_wait_and_not_for_long() {
+        let store = Arc::new(KeyStore::awaiting(DAY));
+        assert!(!store.settled().await, "nothing to wait for");
+        store.lacks(Some("new"), NOW);
+        let waiters: Vec<_> = (0..MAX_WAITING)
+            .map(|_| {
+                let store = Arc::clone(&store);
+                tokio::spawn(async move { store.settled().await })
+            })
+            .collect();
+        while store.fetching.as_ref().unwrap().waiting.load(Ordering::SeqCst) < MAX_WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert!(!store.settled().await, "one too many");
+        store.ends(store.begins());
+        for waiter in waiters {
+            assert!(waiter.await.unwrap());
+        }
+        assert!(!store.settled().await, "the fetch has ended");
+        store.lacks(Some("another"), NOW + 30);
+        let began = tokio::time::Instant::now();
+        assert!(!store.settled().await, "a fetch that does not end");
+        assert!(began.elapsed() <= PATIENCE + Duration::from_millis(10));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fetch_that_began_before_a_wish_is_not_for_it() {
+        let store = KeyStore::awaiting(DAY);
+        let scheduled = store.begins();
+        store.lacks(Some("new"), NOW);
+        store.ends(scheduled);
+        assert!(!store.settled().await, "still waits for the next fetch");
+        store.wanted().await;
+        store.ends(store.begins());
+        assert!(timeout(PATIENCE, store.wanted()).await.is_err(), "one wish is one fetch");
+    }
+
+    #[tokio::test]
+    async fn keys_that_are_not_fetched_are_not_waited_for() {
         let store = KeyStore::fixed(set_of(&[Maker::ed25519().jwk("e")]));
-        assert!(store.current(u64::MAX).is_ok());
-        assert_eq!(store.status().fetched_at, None);
+        store.lacks(Some("new"), NOW);
+        assert!(!store.settled().await);
     }
 }

@@ -278,7 +278,7 @@ fn fetch_keys(plan: &Plan, now: u64) -> Vec<String> {
     let fetched = runtime.block_on(tokio::time::timeout(PATIENCE, async {
         let mut notes = Vec::new();
         for source in &plan.key_sources {
-            if let Err(fault) = authn::fetch_once(&source.store, &source.source, now).await {
+            if let Err(fault) = authn::fetch_once(&source.source, now).await {
                 notes
                     .push(format!("warning: the keys of provider `{}` could not be fetched: {fault}", source.provider));
             }

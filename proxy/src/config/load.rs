@@ -17,7 +17,7 @@ use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 use super::files::FileSet;
 use super::pod::{self, RawPod};
 use super::providers::login;
-use super::providers::raw::{RawJwks, RawProvider};
+use super::providers::raw::RawProvider;
 use super::raw::RawConfig;
 
 /// The largest file that is read: certificates, key sets and secrets are far smaller. (YAML files: 1 MiB, by the reader.)
@@ -205,14 +205,11 @@ fn read_pod() -> RawPod {
 }
 
 fn provider_files(provider: &RawProvider) -> Vec<&str> {
-    let secret = provider.secret.as_ref().map(|secret| secret.file.value.as_str());
-    let login = provider.login.iter().flat_map(login::files);
-    let RawJwks { ca, file, .. } = match &provider.jwks {
-        Some(jwks) => &jwks.value,
-        None => return secret.into_iter().chain(login).collect(),
-    };
-    let named = [ca, file].into_iter().flatten().map(|name| name.value.as_str());
-    secret.into_iter().chain(named).chain(login).collect()
+    let secret = provider.secret.as_ref().map(|secret| &secret.value.file);
+    let keys = provider.jwks.iter().flat_map(|jwks| [&jwks.value.ca, &jwks.value.file]).flatten();
+    let metadata = provider.discovery.iter().filter_map(|discovery| discovery.value.ca.as_ref());
+    let named = secret.into_iter().chain(keys).chain(metadata).map(|name| name.value.as_str());
+    named.chain(provider.login.iter().flat_map(login::files)).collect()
 }
 
 fn read_text(path: &Path, set: &mut FileSet) -> Result<String, String> {

@@ -3,44 +3,24 @@
 //! Decides what makes a provider unsafe (no audience, a short secret, keys from an unverified address) and refuses it.
 //! It fetches nothing: where keys come from an address, it leaves the source for the fetcher.
 
+mod keys;
 pub(super) mod login;
 pub(super) mod raw;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest;
 use http::HeaderName;
-use policy::{Span, Spanned, TenantId};
+use policy::{Spanned, TenantId};
 
 use super::compile::{Faulty, period};
 use super::raw::RawConfig;
-use crate::authn::{self, ClaimMap, ClaimPath, KeySet, KeyStore, ProviderSettings, Source, SourceFault, TenantSource};
+use crate::authn::{self, ClaimMap, ClaimPath, ProviderSettings, TenantSource};
 use crate::runtime::{IdentityHeaders, Place, Provider};
-use raw::{RawJwks, RawPlace, RawProvider};
-
-/// Where a provider's keys are fetched from.
-#[derive(Debug)]
-pub struct KeySource {
-    /// The provider's name.
-    pub provider: String,
-    /// Where fetched keys go.
-    pub store: Arc<KeyStore>,
-    /// The address, and whom to believe there.
-    pub source: Source,
-    /// The address as written.
-    pub url: String,
-    /// The authorities to believe there, in PEM; `None`: those of the system.
-    pub ca: Option<Vec<u8>>,
-}
-
-impl KeySource {
-    /// Whether both fetch the same keys for the same provider.
-    pub fn is_as(&self, other: &Self) -> bool {
-        self.provider == other.provider && self.url == other.url && self.ca == other.ca
-    }
-}
+pub use keys::KeySource;
+use keys::keys;
+use raw::{RawPlace, RawProvider};
 
 /// Header names that carry something else than a token, whatever their value.
 const NO_TOKEN_HEADERS: [&str; 14] = [
@@ -235,112 +215,4 @@ fn is_identifier(name: &str) -> bool {
     name.len() <= 64
         && name.bytes().all(word)
         && name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
-}
-
-fn keys(name: &str, raw: &RawProvider, faults: &mut Faulty<'_>) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
-    match (&raw.jwks, &raw.secret) {
-        (Some(jwks), None) => published(name, &jwks.value, jwks.span, faults),
-        (None, Some(secret)) => {
-            let written = &secret.file;
-            let keys = faults.file(written).and_then(|bytes| {
-                // A file that was made with an editor or `echo` ends in a line end that is no part of the secret.
-                let bytes = bytes.strip_suffix(b"\n").map_or(bytes, |bytes| bytes.strip_suffix(b"\r").unwrap_or(bytes));
-                let made = KeySet::from_secret(bytes);
-                made.map_err(|fault| {
-                    faults.at(written.span, "secret", fault.to_string(), "make one with `openssl rand -hex 32`")
-                })
-                .ok()
-            });
-            (keys.map(|keys| Arc::new(KeyStore::fixed(keys))), None)
-        }
-        (None, None) => {
-            let hint = "add `jwks: { url: https://… }`, or `secret: { file: … }` for HS256";
-            faults.at(raw.issuer.span, "provider", "nothing says by which keys its tokens are checked", hint);
-            (None, None)
-        }
-        (Some(_), Some(secret)) => {
-            // With both, a published key could be taken for the secret (CVE-2026-22817 and its kin).
-            let hint = "keep one; an issuer that changes from one to the other is two providers";
-            faults.at(secret.span, "provider", "`secret` and `jwks` exclude each other", hint);
-            (None, None)
-        }
-    }
-}
-
-fn published(
-    name: &str,
-    jwks: &RawJwks,
-    span: Span,
-    faults: &mut Faulty<'_>,
-) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
-    if let (Some(ca), None) = (&jwks.ca, &jwks.url) {
-        faults.at(ca.span, "provider", "`ca` is for `url` only", "take it out");
-    }
-    let (text, span) = match (&jwks.url, &jwks.file, &jwks.inline) {
-        (Some(url), None, None) => return fetched(name, url, jwks.ca.as_ref(), faults),
-        (None, Some(file), None) => (faults.file(file), file.span),
-        (None, None, Some(inline)) => {
-            let keys = KeySet::from_jwks(inline.value.as_bytes());
-            return (fixed(keys, inline.span, faults), None);
-        }
-        _ => {
-            faults.at(
-                span,
-                "provider",
-                "exactly one of `url`, `file` and `inline` says where the keys are",
-                "keep one",
-            );
-            return (None, None);
-        }
-    };
-    (text.and_then(|text| fixed(KeySet::from_jwks(text), span, faults)), None)
-}
-
-fn fixed(keys: Result<KeySet, authn::KeySetFault>, span: Span, faults: &mut Faulty<'_>) -> Option<Arc<KeyStore>> {
-    match keys {
-        Ok(keys) => Some(Arc::new(KeyStore::fixed(keys))),
-        Err(fault) => {
-            faults.at(span, "keys", fault.to_string(), "a key set is a JSON object with a list `keys` (RFC 7517)");
-            None
-        }
-    }
-}
-
-fn fetched(
-    name: &str,
-    url: &Spanned<String>,
-    ca: Option<&Spanned<String>>,
-    faults: &mut Faulty<'_>,
-) -> (Option<Arc<KeyStore>>, Option<KeySource>) {
-    let bytes = match ca {
-        None => None,
-        Some(ca) => match faults.file(ca) {
-            Some(bytes) => Some(bytes),
-            None => return (None, None),
-        },
-    };
-    match Source::new(&url.value, bytes) {
-        Ok(source) => {
-            let store = Arc::new(KeyStore::awaiting());
-            let source = KeySource {
-                provider: name.to_owned(),
-                store: Arc::clone(&store),
-                source,
-                url: url.value.clone(),
-                ca: bytes.map(<[u8]>::to_vec),
-            };
-            (Some(store), Some(source))
-        }
-        Err(fault) => {
-            let (span, hint) = match (&fault, ca) {
-                (SourceFault::Trust(_), Some(ca)) => (ca.span, "it holds the authorities in PEM"),
-                (SourceFault::Trust(_), None) => (url.span, "name the authorities with `ca: FILE`"),
-                (SourceFault::NotHttps | SourceFault::Decorated, _) => {
-                    (url.span, "keys are fetched over verified TLS only: write `https://…`")
-                }
-            };
-            faults.at(span, "provider", fault.to_string(), hint);
-            (None, None)
-        }
-    }
 }

@@ -4,8 +4,6 @@
 //! and whether the ID token is for this sign-in (OpenID Connect Core 1.0, sections 3.1.2.7 and 3.1.3.7). Nothing that the
 //! answer says is shown to anybody.
 
-use std::time::Duration;
-
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -30,9 +28,6 @@ use crate::pipeline::canonical::form_decoded;
 const LONGEST: usize = 4_096;
 /// The largest answer of a token endpoint, in bytes.
 const LARGEST: usize = 64 * 1024;
-/// How long an ID token waits for a key that is not known yet, and how often is looked meanwhile.
-const KEY_PATIENCE: usize = 30;
-const KEY_PAUSE: Duration = Duration::from_millis(100);
 
 /// What the provider sent the browser back with.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -180,21 +175,15 @@ impl Login {
         }
     }
 
-    /// An ID token whose signature, issuer, audience and times are good. Waits a moment for a key that is not known yet.
+    /// An ID token whose signature, issuer, audience and times are good. Waits once for a key that is not known yet.
     pub(super) async fn believed(&self, token: &str, store: &KeyStore, now: u64) -> Result<Verified, TokenFault> {
-        let settings = &self.settings;
-        let mut left = KEY_PATIENCE;
-        loop {
-            let keys = store.current(now);
-            let verified = keys.and_then(|keys| authn::verify(token, &settings.id_tokens, &keys, now));
-            match verified {
-                Err(TokenFault::UnknownKey | TokenFault::NoKeys) if left > 0 => {
-                    store.want_refresh();
-                    tokio::time::sleep(KEY_PAUSE).await;
-                    left -= 1;
-                }
-                verified => return verified,
+        let judge = || authn::verify(token, &self.settings.id_tokens, &*store.current(now)?, now);
+        match judge() {
+            Err(TokenFault::UnknownKey) => {
+                store.lacks(authn::unverified_kid(token).as_deref(), now);
+                if store.settled().await { judge() } else { Err(TokenFault::UnknownKey) }
             }
+            judged => judged,
         }
     }
 

@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 use certs::dev::{DevCa, Validity};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use super::{Endpoint, Reach};
@@ -28,11 +27,10 @@ pub(crate) fn answer(head: &str, body: &str) -> Vec<u8> {
 /// A server that answers every connection with the same bytes, and counts.
 pub(crate) struct Stage {
     pub(crate) address: SocketAddr,
-    pub(crate) ca: DevCa,
+    pub(crate) ca: Arc<DevCa>,
     answer: Mutex<Vec<u8>>,
     asked: AtomicUsize,
     request: Mutex<Vec<u8>>,
-    pub(crate) answered: Notify,
 }
 
 impl Stage {
@@ -41,7 +39,15 @@ impl Stage {
     }
 
     pub(crate) async fn named(names: &[&str], answer: Vec<u8>) -> Arc<Self> {
-        let ca = DevCa::generate(VALID).unwrap();
+        Self::under(Arc::new(DevCa::generate(VALID).unwrap()), names, answer).await
+    }
+
+    /// Another server, under the same authority.
+    pub(crate) async fn beside(&self, answer: Vec<u8>) -> Arc<Self> {
+        Self::under(Arc::clone(&self.ca), &["127.0.0.1"], answer).await
+    }
+
+    async fn under(ca: Arc<DevCa>, names: &[&str], answer: Vec<u8>) -> Arc<Self> {
         let leaf = ca.issue(names, VALID).unwrap();
         let pair = certs::load_pair(leaf.cert_pem.as_bytes(), leaf.key_pem.as_bytes()).unwrap();
         let acceptor = TlsAcceptor::from(certs::server_config(vec![pair]).unwrap());
@@ -52,7 +58,6 @@ impl Stage {
             answer: Mutex::new(answer),
             asked: AtomicUsize::new(0),
             request: Mutex::new(Vec::new()),
-            answered: Notify::new(),
         });
         let serving = Arc::clone(&stage);
         tokio::spawn(async move {
@@ -83,7 +88,6 @@ impl Stage {
         // A client that has read enough may have gone.
         let _gone = stream.write_all(&answer).await.is_err() || stream.shutdown().await.is_err();
         self.asked.fetch_add(1, Ordering::SeqCst);
-        self.answered.notify_one();
     }
 
     /// What it answers from now on.

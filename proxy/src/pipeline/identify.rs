@@ -156,7 +156,13 @@ async fn prove<'r>(
             if let Some(full) = pressed {
                 observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
             }
-            shared.tokens.verify(&token, &provider.authn, &provider.keys, now)
+            let judge = || shared.tokens.verify(&token, &provider.authn, &provider.keys, now);
+            match judge() {
+                // A provider may sign with a key in the moment that it publishes it: the fetch that this token has caused, or
+                // another one, may bring it. Nothing else waits, few do at a time, and once.
+                Err(TokenFault::UnknownKey) if provider.keys.settled().await => judge(),
+                judged => judged,
+            }
         }
     };
     let principal = judged.map_err(Rejection::Token)?;

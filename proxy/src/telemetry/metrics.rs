@@ -244,12 +244,32 @@ impl Metrics {
         let counted = seen(&gate, |gate, out| out.observe(gate.denials.counted(), &[]));
         let _counted = meter.u64_observable_counter("anteroom.record.denials_counted").with_callback(counted).build();
         let keys = seen(&gate, |gate, out| {
+            let now = gate.clock.now().unix_seconds();
             for provider in &gate.runtime.load().providers {
-                let name = KeyValue::new("provider", provider.authn.name().to_owned());
-                out.observe(provider.keys.status().keys as u64, &[name]);
+                let keys = provider.keys.current(now).map_or(0, |keys| keys.len());
+                out.observe(keys as u64, &[of_provider(provider)]);
             }
         });
         let _keys = meter.u64_observable_gauge("anteroom.provider.keys").with_callback(keys).build();
+        let fetched = seen(&gate, |gate, out| {
+            for provider in &gate.runtime.load().providers {
+                if let Some(at) = provider.keys.status().state.fetched_at {
+                    out.observe(at, &[of_provider(provider)]);
+                }
+            }
+        });
+        let _fetched =
+            meter.u64_observable_gauge("anteroom.provider.keys_fetched").with_unit("s").with_callback(fetched).build();
+        let failures = seen(&gate, |gate, out| {
+            for provider in &gate.runtime.load().providers {
+                let status = provider.keys.status();
+                if status.fetched {
+                    out.observe(status.state.failed, &[of_provider(provider)]);
+                }
+            }
+        });
+        let _failures =
+            meter.u64_observable_counter("anteroom.provider.fetch_failures").with_callback(failures).build();
         let expiry = seen(&gate, |gate, out| {
             for (number, certificate) in (1_i64..).zip(&gate.shown.load().certificates) {
                 out.observe(certificate.not_after, &[KeyValue::new("certificate", number)]);
@@ -418,6 +438,10 @@ impl Metrics {
     pub fn text(&self) -> Result<String, String> {
         TextEncoder::new().encode_to_string(&self.registry.gather()).map_err(|error| error.to_string())
     }
+}
+
+fn of_provider(provider: &crate::runtime::Provider) -> KeyValue {
+    KeyValue::new("provider", provider.authn.name().to_owned())
 }
 
 /// A callback that reads the state of the gate, as long as there is one.

@@ -43,6 +43,7 @@ mod inject_manifests;
 mod injector;
 mod injector_certificate;
 mod injector_command;
+mod keys;
 mod limits;
 mod login;
 mod login_attacks;

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use certs::dev::{DevCa, IssuedPair, Validity};
 use e2e::app::App;
-use e2e::client::{BOTH, Client, HOST, Protocol, body, connect, tls, whole};
+use e2e::client::{BOTH, Client, HOST, Protocol, connect, tls, whole};
 use e2e::gate::{Files, Gate, Setup};
+use e2e::key_server::{KEYS, KeyServer};
 use e2e::process::{self, Served, free_port};
 use e2e::volume::Volume;
 use e2e::{PATIENCE, soon};
@@ -87,7 +88,7 @@ fn done(gate: &Gate) -> u64 {
 }
 
 /// Waits without holding up the clients of this thread.
-async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = ask() {
@@ -460,45 +461,20 @@ async fn sighup_reloads_at_once() {
     assert_eq!(client.get("/me", &served.files.issuer.ada()).await.status, 200);
 }
 
-/// A server of keys that counts who asks.
-async fn key_server(files: &Files, keys: Value) -> (SocketAddr, Arc<AtomicUsize>) {
-    let read = |name: &str| std::fs::read(files.path(name)).unwrap();
-    let pair = certs::load_pair(&read("tls/tls.crt"), &read("tls/tls.key")).unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(certs::server_config(vec![pair]).unwrap());
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let (address, count) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
-    let asked = Arc::clone(&count);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let (acceptor, asked, keys) = (acceptor.clone(), Arc::clone(&asked), keys.to_string());
-            tokio::spawn(async move {
-                let Ok(stream) = acceptor.accept(stream).await else { return };
-                let service = hyper::service::service_fn(move |_| {
-                    asked.fetch_add(1, Ordering::AcqRel);
-                    let answer = http::Response::new(body(keys.clone()));
-                    async move { Ok::<_, std::convert::Infallible>(answer) }
-                });
-                let io = hyper_util::rt::TokioIo::new(stream);
-                drop(hyper::server::conn::http1::Builder::new().serve_connection(io, service).await);
-            });
-        }
-    });
-    (address, count)
-}
-
 #[tokio::test]
 async fn fetched_keys_survive_and_a_new_address_is_fetched() {
     let setup = Setup::default();
     let app = App::plain();
     let files = Files::write(&setup, app.address);
-    let (keys, asked) = key_server(&files, files.issuer.key.key_set()).await;
-    let (other, asked_other) = key_server(&files, files.issuer.key.key_set()).await;
+    let keys = KeyServer::start(&files, files.issuer.key.key_set()).await;
+    let other = KeyServer::start(&files, files.issuer.key.key_set()).await;
     let config = std::fs::read_to_string(files.path("config.yaml")).unwrap();
-    let at = |address: SocketAddr| {
-        config.replace("{ file: jwks.json }", &format!("{{ url: \"https://{address}/keys\", ca: ca.pem }}"))
+    let at = |server: &KeyServer, last_good: &str| {
+        let written =
+            format!("url: \"{}\", ca: ca.pem, private: [127.0.0.0/8], last_good: {last_good}", server.url(KEYS));
+        config.replace("{ file: jwks.json }", &format!("{{ {written} }}"))
     };
-    files.put("config.yaml", &at(keys));
+    files.put("config.yaml", &at(&keys, "24h"));
     let gate = Gate::start_with(files, app, setup.clock);
     let mut client = Client::open(&gate, Protocol::Http2).await;
     let token = gate.issuer().ada();
@@ -511,14 +487,21 @@ async fn fetched_keys_survive_and_a_new_address_is_fetched() {
     done_more(&gate, 0).await;
     assert!(Arc::ptr_eq(&store(), &first));
     assert_eq!(client.get("/me", &gate.issuer().token("eve.example", "a", &["provider"])).await.status, 200);
-    assert_eq!(asked.load(Ordering::Acquire), 1, "the keys were there");
+    assert_eq!(keys.asked(KEYS), 1, "the keys were there");
 
-    gate.files.put("config.yaml", &at(other));
+    // How long they are used is changed under them.
+    keys.be_down(true);
+    gate.files.put("config.yaml", &at(&keys, "2h"));
     done_more(&gate, 1).await;
+    assert!(Arc::ptr_eq(&store(), &first));
+    assert_eq!(client.get("/me", &gate.issuer().token("eva.example", "a", &["provider"])).await.status, 200);
+
+    gate.files.put("config.yaml", &at(&other, "24h"));
+    done_more(&gate, 2).await;
     assert!(!Arc::ptr_eq(&store(), &first));
     eventually("the other keys", || gate.shared().unready().is_empty().then_some(())).await;
     assert_eq!(client.get("/me", &token).await.status, 200);
-    assert_eq!((asked.load(Ordering::Acquire), asked_other.load(Ordering::Acquire)), (1, 1));
+    assert_eq!((keys.asked(KEYS), other.asked(KEYS)), (1, 1));
     // The task of the first address has ended: nobody else holds its keys.
     eventually("the task to end", || (Arc::strong_count(&first) == 1).then_some(())).await;
 }

@@ -29,12 +29,17 @@ pub struct RawProvider {
     /// The tenant of every token of this provider, where one provider serves one clinic; instead of `claims.tenant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Spanned<String>>,
-    /// Its public keys. Either this or `secret`.
+    /// Its public keys. Either this or `secret`; without both, they are where the provider's metadata says
+    /// (`discovery`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Spanned<RawJwks>>,
     /// A shared secret for HS256 (at least 32 bytes), HS384 (48) and HS512 (64). Either this or `jwks`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Spanned<RawFile>>,
+    /// How the provider's metadata is fetched, from `/.well-known/openid-configuration` below its issuer. Left out: from
+    /// public addresses, by the system's authorities. It is fetched where neither `jwks` nor `secret` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<Spanned<RawDiscovery>>,
     /// Signature algorithms that are accepted. Left out: those of the key that the token names.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub algorithms: Option<Spanned<Vec<Algorithm>>>,
@@ -100,10 +105,41 @@ pub struct RawJwks {
     /// A PEM file with the authorities that may sign that address' certificate. Left out: those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Spanned<String>>,
+    /// Networks that are not public (private, loopback, link-local) in which that address may be. Left out: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub private: Vec<Spanned<String>>,
+    /// How long the last good keys are used while they cannot be fetched: `1h` to `7d`.
+    #[serde(default = "a_day")]
+    pub last_good: Spanned<Period>,
     /// A file that holds the key set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub file: Option<Spanned<String>>,
     /// The key set itself, as JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline: Option<Spanned<String>>,
+}
+
+/// How a provider's metadata, and the keys that it names, are fetched.
+#[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RawDiscovery {
+    /// A PEM file with the authorities that may sign the certificates of these addresses. Left out: those of the system.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<Spanned<String>>,
+    /// Networks that are not public (private, loopback, link-local) in which these addresses may be. Left out: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub private: Vec<Spanned<String>>,
+    /// How long the last good metadata and keys are used while they cannot be fetched: `1h` to `7d`.
+    #[serde(default = "a_day")]
+    pub last_good: Spanned<Period>,
+}
+
+impl Default for RawDiscovery {
+    fn default() -> Self {
+        Self { ca: None, private: Vec::new(), last_good: a_day() }
+    }
+}
+
+fn a_day() -> Spanned<Period> {
+    Spanned::unplaced(seconds(24 * 60 * 60))
 }

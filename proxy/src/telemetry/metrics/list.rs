@@ -12,7 +12,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 26] = [
+pub const METRICS: [MetricEntry; 28] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -95,7 +95,17 @@ pub const METRICS: [MetricEntry; 26] = [
     MetricEntry {
         name: "anteroom_provider_keys",
         labels: "provider",
-        meaning: "keys that a provider's tokens can be checked with",
+        meaning: "keys that a provider's tokens can be checked with; 0 where there are none, or they are too old",
+    },
+    MetricEntry {
+        name: "anteroom_provider_keys_fetched_seconds",
+        labels: "provider",
+        meaning: "when a provider last gave or confirmed its keys, in Unix time; none before that, nor for keys from a file",
+    },
+    MetricEntry {
+        name: "anteroom_provider_fetch_failures_total",
+        labels: "provider",
+        meaning: "attempts to fetch a provider's keys that failed",
     },
     MetricEntry {
         name: "anteroom_certificate_expiry_seconds",

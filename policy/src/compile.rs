@@ -5,6 +5,7 @@
 
 mod matrix;
 mod paths;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -15,8 +16,10 @@ use crate::dispatch::FormAsked;
 use crate::facts::RequestFacts;
 use crate::raw::{Named, RawAct, RawPolicy, RawRole, RawRoute, RawTenant};
 use crate::reading::Reading;
+use crate::principal::Principal;
 use crate::roles::{is_name, is_role_name};
 use crate::route::{Found, Route, RouteTable};
+use crate::session::SessionTerms;
 use crate::span::FileId;
 use crate::tenant::TenantId;
 use std::collections::BTreeMap;
@@ -56,6 +59,19 @@ impl Policy {
         self.roles.iter().map(String::as_str)
     }
 
+    /// Whether a role or a route demands anything of sessions.
+    #[must_use]
+    pub fn demands_of_sessions(&self) -> bool {
+        !self.table.session_charges().is_empty() || self.routes().any(|route| route.session.demand())
+    }
+
+    /// What every role that is held demands of a caller's session, whatever the route.
+    #[must_use]
+    pub fn session_of(&self, principal: &Principal) -> SessionTerms {
+        let held = self.table.session_charges().iter().filter(|charge| charge.is_held_by(principal));
+        held.map(|charge| charge.terms).fold(SessionTerms::default(), SessionTerms::and)
+    }
+
     /// All routes, by file and id.
     pub fn routes(&self) -> impl Iterator<Item = &Route> {
         self.table.routes().iter()
@@ -75,6 +91,7 @@ pub fn compile(files: &[(FileId, RawPolicy)]) -> Result<Policy, Vec<Diagnostic>>
     case::checked(files, &mut faults);
     let mut table = paths::table(drafts, &acts);
     table.charge(matrix::charges(&written, &mut faults));
+    table.charge_sessions(sessions::charges(&written, &mut faults));
     if faults.iter().any(Diagnostic::is_error) {
         return Err(faults);
     }

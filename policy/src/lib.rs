@@ -113,6 +113,7 @@ mod route;
 #[cfg(test)]
 mod sample;
 mod schema;
+mod session;
 mod span;
 mod template;
 mod tenant;
@@ -136,13 +137,14 @@ pub use facts::{Facts, Occurs, Place, RequestFacts};
 pub use principal::{Claim, Principal, SignIn};
 pub use raw::{
     ActAudit, ApiVersion, Kind, Mode, Per, RawAct, RawCase, RawClaim, RawFactors, RawLimit, RawMetadata, RawMfa,
-    RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoute, RawSomebody, RawTenant, RawWho,
-    RouteAudit, RouteCache, RouteErrors, WordOrMap,
+    RawMfaTerms, RawMfaWord, RawNobody, RawPolicy, RawResource, RawRole, RawRoleSession, RawRoute, RawRouteSession,
+    RawSomebody, RawTenant, RawWho, RouteAudit, RouteCache, RouteErrors, WordOrMap,
 };
 pub use reading::PathForm;
 pub use roles::{Act, ActLimit};
 pub use route::{Demand, Found, Match, Route};
 pub use schema::{check_tree, schema_of};
+pub use session::SessionTerms;
 pub use span::{FileId, Sources, Span};
 pub use tenant::{Disagreement, Homeless, TenantId};
 pub use tree::{Key, Node, NodeValue, parse_tree};

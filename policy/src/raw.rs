@@ -4,6 +4,7 @@
 
 mod case;
 mod mfa;
+mod session;
 mod word;
 
 use crate::de::Spanned;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 
 pub use case::{RawCase, RawClaim, RawFactors, RawNobody, RawSomebody, RawWho};
 pub use mfa::{RawMfa, RawMfaTerms, RawMfaWord};
+pub use session::{RawRoleSession, RawRouteSession};
 pub use word::WordOrMap;
 
 /// A map that keeps the place of each of its keys.
@@ -100,6 +102,9 @@ pub struct RawRole {
     /// Which factors whoever holds it must have shown, whatever they do: `required`, `phishing_resistant`, or a map.
     #[serde(default)]
     pub mfa: Option<RawMfa>,
+    /// How long the sessions of those who hold it may be silent, and how long they may last, whatever they do.
+    #[serde(default)]
+    pub session: Option<RawRoleSession>,
 }
 
 /// What a tenant demands.
@@ -193,6 +198,9 @@ pub struct RawRoute {
     /// `enforce` or `observe` for this route alone.
     #[serde(default)]
     pub mode: Option<Mode>,
+    /// What it demands of the caller's session, and whether its requests are activity in it.
+    #[serde(default)]
+    pub session: Option<RawRouteSession>,
     /// `none` leaves what passes here out of the record.
     #[serde(default)]
     pub audit: Option<RouteAudit>,

@@ -10,7 +10,9 @@ use crate::facts::{Place, RequestFacts};
 use crate::folded::Folded;
 use crate::raw::{Mode, RouteCache, RouteErrors};
 use crate::reading::{PathForm, Reading};
+use crate::principal::Principal;
 use crate::roles::{Act, Charges, Scope};
+use crate::session::{SessionCharge, SessionTerms};
 use crate::template::{Segment, Template};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
@@ -43,6 +45,8 @@ pub struct Match<'p> {
     params: Vec<String>,
     /// What roles and tenants demand, whatever the route.
     charges: &'p Charges,
+    /// What roles demand of the sessions of those who hold them.
+    session_charges: &'p [SessionCharge],
     /// The parameters by which the route was picked among those of its path.
     picked_by: &'p BTreeSet<Parameter>,
 }
@@ -62,6 +66,13 @@ impl<'p> Match<'p> {
 
     pub(crate) fn charges(&self) -> &'p Charges {
         self.charges
+    }
+
+    /// What is demanded of the session of a caller: by the route, and by every role held, whichever grants.
+    #[must_use]
+    pub fn session(&self, principal: &Principal) -> SessionTerms {
+        let held = self.session_charges.iter().filter(|charge| charge.is_held_by(principal));
+        held.map(|charge| charge.terms).fold(self.route.session, SessionTerms::and)
     }
 
     /// Every parameter that was read to pick the route, or is read to decide: an application that finds one of them in
@@ -103,6 +114,8 @@ pub struct Route {
     pub(crate) recorded: bool,
     pub(crate) errors: RouteErrors,
     pub(crate) cache: Option<RouteCache>,
+    pub(crate) session: SessionTerms,
+    pub(crate) background: bool,
     pub(crate) patient: Option<Place>,
     pub(crate) tenant: Vec<Place>,
     pub(crate) when: Option<Condition>,
@@ -164,6 +177,12 @@ impl Route {
     #[must_use]
     pub fn cache(&self) -> Option<RouteCache> {
         self.cache
+    }
+
+    /// Whether its requests come without anybody doing anything.
+    #[must_use]
+    pub fn background(&self) -> bool {
+        self.background
     }
 
     /// Whether what it denies is stopped.
@@ -261,6 +280,7 @@ pub(crate) struct RouteTable {
     /// The same paths as a careless application tells them apart.
     folded: Folded,
     charges: Charges,
+    session_charges: Vec<SessionCharge>,
 }
 
 #[derive(Debug, Default)]
@@ -305,6 +325,15 @@ impl RouteTable {
         self.charges = charges;
     }
 
+    /// Sets what roles demand of the sessions of those who hold them.
+    pub(crate) fn charge_sessions(&mut self, charges: Vec<SessionCharge>) {
+        self.session_charges = charges;
+    }
+
+    pub(crate) fn session_charges(&self) -> &[SessionCharge] {
+        &self.session_charges
+    }
+
     pub(crate) fn routes(&self) -> &[Route] {
         &self.routes
     }
@@ -319,7 +348,14 @@ impl RouteTable {
         let Some(reading) = Reading::of(path) else { return Found::Unclear("path with more than one reading") };
         match (self.located(&reading, request), reading.forms.first()) {
             (Ok((route, picked_by, params)), _) => match route.methods.demand(method) {
-                Some(demand) => Found::Route(Match { route, demand, params, charges: &self.charges, picked_by }),
+                Some(demand) => Found::Route(Match {
+                    route,
+                    demand,
+                    params,
+                    charges: &self.charges,
+                    session_charges: &self.session_charges,
+                    picked_by,
+                }),
                 None => Found::MethodNotAllowed { route, allow: &route.methods.allow },
             },
             // What no route allows is refused as what it is, whether there is a route or not.

@@ -42,6 +42,7 @@ pub mod reload;
 pub mod request_id;
 pub mod runtime;
 pub mod server;
+pub mod sessions;
 pub mod shared;
 pub mod telemetry;
 pub mod upstream;

@@ -8,6 +8,7 @@ use policy::{Assurance, Denial, Lack, StepUp};
 use crate::authn::TokenFault;
 use crate::limits::Full;
 use crate::login::LoginFault;
+use crate::sessions::life::Fault as SessionFault;
 
 /// Why a request was refused, or why its answer was withheld.
 #[derive(Debug)]
@@ -30,6 +31,10 @@ pub enum Rejection {
     MethodNotAllowed(String),
     /// The credential does not prove who is asking.
     Token(TokenFault),
+    /// The session behind the credential does not last, and a later sign-in is needed.
+    Session(SessionFault),
+    /// A provider's token for ending sessions is not believed.
+    LogoutToken(TokenFault),
     /// The policy says no.
     Denied(Denial),
     /// The policy demands stronger or more recent factors; holds its denial and the challenge.
@@ -92,7 +97,8 @@ impl Rejection {
             Rejection::Misdirected => "MISDIRECTED",
             Rejection::NoRoute => "NO_ROUTE",
             Rejection::MethodNotAllowed(_) => "METHOD_NOT_ALLOWED",
-            Rejection::Token(fault) => fault.code(),
+            Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.code(),
+            Rejection::Session(_) => "SESSION_ENDED",
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
             Rejection::SignIn(why) => why.code(),
             Rejection::CrossSite(_) => "CROSS_SITE",
@@ -119,6 +125,10 @@ impl Rejection {
             Rejection::NoRoute => StatusCode::NOT_FOUND,
             Rejection::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Rejection::Token(fault) => StatusCode::from_u16(fault.status()).unwrap_or(StatusCode::UNAUTHORIZED),
+            Rejection::Session(_) => StatusCode::UNAUTHORIZED,
+            // OpenID Connect Back-Channel Logout, section 2.8, where it is the caller's fault.
+            Rejection::LogoutToken(fault) if fault.status() == 401 => StatusCode::BAD_REQUEST,
+            Rejection::LogoutToken(_) => StatusCode::SERVICE_UNAVAILABLE,
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => {
                 StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN)
             }
@@ -135,7 +145,8 @@ impl Rejection {
     /// What the client is told: fixed text, nothing of the request, nothing of the inside.
     pub fn public(&self) -> &'static str {
         match self {
-            Rejection::Token(fault) => fault.public(),
+            Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.public(),
+            Rejection::Session(_) => "the session has ended: sign in again",
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
             Rejection::SignIn(why) => why.public(),
             Rejection::BadFraming(_) => "where the request ends cannot be read in one way only",
@@ -172,7 +183,8 @@ impl Rejection {
             Rejection::TooLarge(Oversize::Target) => "request target over 16 KiB".to_owned(),
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
             Rejection::TooLarge(Oversize::Lines) => "more than 100 headers".to_owned(),
-            Rejection::Token(fault) => fault.detail(),
+            Rejection::Token(fault) | Rejection::LogoutToken(fault) => fault.detail(),
+            Rejection::Session(fault) => fault.detail().to_owned(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.detail(),
             Rejection::Limited(full) => format!("limit `{}`", full.limit),
             Rejection::Misdirected
@@ -225,7 +237,9 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::Misdirected => Rejection::NoRoute,
         Rejection::NoRoute => Rejection::MethodNotAllowed(String::new()),
         Rejection::MethodNotAllowed(_) => Rejection::Token(TokenFault::Parts),
-        Rejection::Token(_) => Rejection::Denied(Denial::NoCredential),
+        Rejection::Token(_) => Rejection::LogoutToken(TokenFault::Parts),
+        Rejection::LogoutToken(_) => Rejection::Session(SessionFault::Ended),
+        Rejection::Session(_) => Rejection::Denied(Denial::NoCredential),
         Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
         Rejection::StepUp(denial, _) => Rejection::SignIn(Box::new(Rejection::Denied(denial.clone()))),
         Rejection::SignIn(_) => Rejection::CrossSite(""),
@@ -247,6 +261,15 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
             // One of each class that a client can tell apart.
             let faults = [TokenFault::Parts, TokenFault::Expired, TokenFault::NoKeys];
             return faults.map(|fault| entry(&Rejection::Token(fault), fault.remedy())).to_vec();
+        }
+        Rejection::LogoutToken(_) => {
+            let faults = [TokenFault::Parts, TokenFault::Expired];
+            return faults.map(|fault| entry(&Rejection::LogoutToken(fault), fault.remedy())).to_vec();
+        }
+        Rejection::Session(_) => {
+            "Nothing was done for the idle time of the session, its sign-in is longer ago than it may last, somebody logged out, \
+             or it was revoked; or the credential names no session where its time is limited. The log says which. The caller \
+             signs in again: a renewed token of the same sign-in does not help ([sessions](sessions.md))."
         }
         Rejection::Denied(_) => {
             return policy::codes()
@@ -410,6 +433,6 @@ mod tests {
             assert!(!seen.contains(&entry.code), "{}", entry.code);
             seen.push(entry.code);
         }
-        assert_eq!(seen.len(), 26);
+        assert_eq!(seen.len(), 27);
     }
 }

@@ -44,6 +44,7 @@ impl Fixed {
             ("audit.directory", format!("{:?}", plan.audit.directory)),
             ("audit.size", plan.audit.size.to_string()),
             ("audit.origin", format!("{:?}", plan.audit.origin)),
+            ("session.state", format!("{:?}", plan.sessions.state)),
             ("telemetry", if plan.telemetry.is_some() { "on" } else { "off" }.to_owned()),
             ("log.level", format!("{:?}", plan.log_level)),
         ];
@@ -175,7 +176,7 @@ impl Reloader {
 
     fn swap(&mut self, mut plan: Plan) {
         self.keys.adopt(&mut plan);
-        let Plan { runtime, shown, key_sources, warnings, telemetry, .. } = plan;
+        let Plan { runtime, shown, key_sources, warnings, telemetry, sessions, .. } = plan;
         let policy = runtime.policy_digest.to_string();
         // INVARIANT: each of the two is swapped whole; a request loads the one once, a handshake the other.
         let before: Arc<Runtime> = self.shared.runtime.swap(Arc::new(runtime));
@@ -183,6 +184,7 @@ impl Reloader {
         if self.shared.shown.load().digest != shown.digest {
             self.shared.shown.store(Arc::new(shown));
         }
+        self.shared.sessions.follow(sessions.revoked);
         // ORDER: after the swap, so that what still fetches is what requests look at.
         self.keys.keep(key_sources);
         if let (Some(outbox), Some(telemetry)) = (&self.shared.outbox, telemetry) {

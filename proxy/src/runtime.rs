@@ -6,6 +6,7 @@
 mod browsers;
 mod reading;
 mod rollout;
+mod sessions;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use policy::{Policy, RouteCache, TenantId};
 use redact::PseudonymKey;
 use rustls::ServerConfig;
 
-use crate::authn::{self, Callers, Contexts, KeyStore};
+use crate::authn::{self, Callers, Contexts, KeyStore, MetadataStore};
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
 use crate::login::Login;
@@ -27,6 +28,7 @@ use crate::upstream::AppTarget;
 pub use browsers::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
 pub use reading::{MethodOverride, Reading, UnclearHeaders};
 pub use rollout::{Rollout, Stages};
+pub use sessions::{Paths, SessionRules};
 
 /// What runs, as opposed to what was written.
 #[derive(Debug)]
@@ -54,6 +56,8 @@ pub struct Runtime {
     pub answer_headers: AnswerHeaders,
     /// What browsers are held to.
     pub browsers: Browsers,
+    /// What is demanded of sessions beside the policies.
+    pub sessions: SessionRules,
     /// How requests are read that two readers could see in two ways.
     pub reading: Reading,
     /// Whom to tell of a vulnerability, where the application does not say.
@@ -130,6 +134,8 @@ pub struct Provider {
     pub keys: Arc<KeyStore>,
     /// Where its tokens are looked for, in this order.
     pub places: Vec<Place>,
+    /// What it says about itself, where that is asked.
+    pub metadata: Option<Arc<MetadataStore>>,
     /// How it signs people in, where it does.
     pub login: Option<Arc<Login>>,
 }

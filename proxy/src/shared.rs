@@ -20,6 +20,7 @@ use crate::reload::Reloads;
 use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
 use crate::server::Room;
+use crate::sessions::Sessions;
 use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::otlp::Outbox;
@@ -47,6 +48,8 @@ pub struct Shared {
     pub tokens: Remembered,
     /// Sign-ins by the gate.
     pub logins: Logins,
+    /// Which sessions have ended, how long the others last, and what is open in them.
+    pub sessions: Sessions,
     /// Refused handshakes that the log has not told yet.
     pub refusals: Refusals,
     /// The evidence.

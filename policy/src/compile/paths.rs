@@ -1,6 +1,7 @@
 //! Routes: their paths, methods, places and conditions, and that no two fit the same paths.
 
 use super::Written;
+use super::sessions::terms;
 use crate::de::Spanned;
 use crate::diagnostic::{Diagnostic, quoted};
 use crate::dispatch::{Parameter, Parameters, Source, loosely, tie};
@@ -9,6 +10,7 @@ use crate::facts::{Place, parameter_name};
 use crate::raw::{Mode, RawResource, RawRoute, RouteAudit};
 use crate::roles::{Act, is_act_name};
 use crate::route::{Demand, METHODS, Methods, Route, RouteTable};
+use crate::session::SessionTerms;
 use crate::template::Template;
 use crate::words::{list, nearest};
 use std::collections::BTreeMap;
@@ -26,6 +28,7 @@ pub(super) struct Draft<'r> {
     when: Option<Condition>,
     mode: Mode,
     parameters: Parameters,
+    session: SessionTerms,
 }
 
 /// What is written on the left of a method.
@@ -72,7 +75,8 @@ fn draft<'r>(id: &'r Spanned<String>, raw: &'r RawRoute, mode: Mode, faults: &mu
         }
     });
     let parameters = parameters(raw, faults);
-    let draft = Draft { id, raw, template, methods, patient, tenant, when, mode, parameters };
+    let session = raw.session.as_ref().map(|said| terms(said.idle, said.absolute, faults)).unwrap_or_default();
+    let draft = Draft { id, raw, template, methods, patient, tenant, when, mode, parameters, session };
     form(&draft, faults);
     public(&draft, faults);
     condition(&draft, faults);
@@ -369,6 +373,8 @@ pub(super) fn table(drafts: Vec<Draft<'_>>, acts: &BTreeMap<&str, Arc<Act>>) -> 
             },
             errors: draft.raw.errors,
             cache: draft.raw.cache,
+            session: draft.session,
+            background: draft.raw.session.as_ref().is_some_and(|session| session.background),
             patient: draft.patient,
             tenant: draft.tenant,
             when: draft.when,

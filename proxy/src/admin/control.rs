@@ -1,12 +1,13 @@
-//! The control socket, for whoever may open the socket's file: what is enforced right now, and the wish that the gate leave.
+//! The control socket, for whoever may open the socket's file: what is enforced right now, the wish that the gate leave, and
+//! sign-ins that are to end.
 //!
-//! It decides nothing else, and whoever asks it cannot change what is enforced.
+//! It decides nothing else, and whoever asks it cannot change what is enforced, but for those.
 
 use http::{Method, Request, StatusCode};
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::{About, Answer, plain};
+use super::{About, Answer, plain, revoke};
 use crate::expiry;
 use crate::exposed::Exposure;
 use crate::phase::Stage;
@@ -21,9 +22,10 @@ pub(super) fn answer(shared: &Shared, about: &About, request: &Request<Incoming>
             shared.phase.advance(Stage::Leaving);
             plain(StatusCode::ACCEPTED, "application/json", format!("{}\n", json!({ "draining": true })))
         }
-        (_, "/drain") => plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "POST only\n".to_owned()),
+        (&Method::POST, "/revoke") => revoke::answer(shared, request),
+        (_, "/drain" | "/revoke") => plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "POST only\n".to_owned()),
         (_, "/status") => plain(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n".to_owned()),
-        _ => plain(StatusCode::NOT_FOUND, "text/plain", "/status /drain\n".to_owned()),
+        _ => plain(StatusCode::NOT_FOUND, "text/plain", "/status /drain /revoke\n".to_owned()),
     }
 }
 
@@ -97,6 +99,7 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
                 "faults": failure.faults,
             })),
         },
+        "sessions": sessions(shared),
         "record": {
             "written": record.written,
             "waiting": record.queued,
@@ -106,6 +109,29 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             "bytes": record.bytes,
             "failed": record.failed.map(|reason| redact::text(&reason.to_string()).into_owned()),
         },
+    })
+}
+
+/// What sessions count, and what is wrong with their files.
+fn sessions(shared: &Shared) -> serde_json::Value {
+    let counts = shared.sessions.counts();
+    let map = |counts: Vec<(&'static str, u64)>| {
+        let told = counts.into_iter().filter(|(_, count)| *count > 0);
+        serde_json::Value::Object(told.map(|(word, count)| (word.to_owned(), count.into())).collect())
+    };
+    let trouble = shared.sessions.trouble();
+    let shown = |text: &Option<String>| text.as_ref().map(|text| redact::text(text).into_owned());
+    json!({
+        "known": counts.known,
+        "open_streams": counts.streams,
+        "revocations": counts.revocations,
+        "ended": map(counts.ended),
+        "refused": map(counts.refused),
+        "cut": map(counts.cut),
+        "forgetting": counts.crowded > 0,
+        "survive_restart": shared.sessions.is_written(),
+        "state_error": shown(&trouble.state),
+        "revoked_error": shown(&trouble.revoked),
     })
 }
 

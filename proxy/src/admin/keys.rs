@@ -41,6 +41,7 @@ impl KeyTasks {
                 for provider in &mut plan.runtime.providers {
                     if Arc::ptr_eq(&provider.keys, from) {
                         provider.keys = Arc::clone(to);
+                        provider.metadata = kept.source.metadata().cloned();
                     }
                 }
             }

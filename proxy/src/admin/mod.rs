@@ -9,6 +9,7 @@ mod control;
 mod exposed;
 mod health;
 mod keys;
+mod revoke;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -39,6 +40,7 @@ use crate::server::StartError;
 use crate::shared::Shared;
 use app_health::AppHealth;
 pub(crate) use keys::KeyTasks;
+pub(crate) use revoke::LONGEST_S;
 
 /// Requests that are answered at once; more than these are turned away.
 const AT_ONCE: usize = 64;
@@ -129,6 +131,7 @@ async fn run(
             }
         });
     }
+    tokio::spawn(crate::pipeline::sweep(Arc::clone(&shared)));
     let gate = Arc::clone(&shared);
     tokio::spawn(async move {
         loop {

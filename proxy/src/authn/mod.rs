@@ -19,6 +19,7 @@ mod jwks;
 mod jwt;
 mod keys;
 mod last_good;
+mod logout;
 mod provider;
 mod remember;
 mod store;
@@ -34,9 +35,12 @@ pub use fetch::{Discovery, FetchFault, Source, fetch_once};
 pub use json::JsonFault;
 pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, keep_fresh};
+pub(crate) use jwt::unverified_kid;
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
 pub use last_good::State;
+pub use logout::LoggedOut;
+pub(crate) use logout::logged_out;
 pub use provider::{
     ClaimMap, ClaimPath, Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings, TenantSource,
 };

@@ -208,7 +208,18 @@ impl Provider {
         &self.0.contexts
     }
 
-    pub(super) fn leeway_s(&self) -> u64 {
+    /// The same issuer, as its tokens for ending sessions are judged (OpenID Connect Back-Channel Logout, 2.6); `audience`
+    /// empty: that of its other tokens.
+    ///
+    /// # Errors
+    /// Where the audience is none.
+    pub(crate) fn for_logout(&self, audience: Vec<String>) -> Result<Self, ProviderFault> {
+        let audience = if audience.is_empty() { self.0.audience.clone() } else { audience };
+        let types = vec!["logout+jwt".to_owned(), "jwt".to_owned()];
+        Self::new(ProviderSettings { audience, types, ..self.0.clone() })
+    }
+
+    pub(crate) fn leeway_s(&self) -> u64 {
         self.0.leeway_s
     }
 

@@ -12,6 +12,7 @@ mod healthcheck;
 mod inject;
 mod injector;
 mod redirect;
+mod revoke;
 mod run;
 mod schema;
 mod status;
@@ -54,6 +55,8 @@ enum Command {
     Status(status::StatusArgs),
     /// Ask a running gate to leave: what is open ends first
     Drain(drain::DrainArgs),
+    /// Tell a running gate that a session, a subject or a token has ended
+    Revoke(revoke::RevokeArgs),
     /// Ask a running gate whether it is ready: the exit code says it
     Healthcheck(healthcheck::HealthcheckArgs),
     /// Put the gate into the pods of Kubernetes manifests
@@ -112,6 +115,7 @@ pub fn main() -> ExitCode {
         Command::Test(args) => test::run(&args).into(),
         Command::Status(args) => status::run(&args).into(),
         Command::Drain(args) => drain::run(&args).into(),
+        Command::Revoke(args) => revoke::run(&args).into(),
         Command::Healthcheck(args) => healthcheck::run(&args).into(),
         Command::Inject(args) => inject::run(&args).into(),
         Command::Injector(args) => injector::run(&args).into(),

@@ -18,10 +18,11 @@ use super::load::{Faults, Loaded};
 use super::pod::{self, Pod};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
-use super::{app, browsers, client_address, headers, limits, listen, security_txt, telemetry, tls, way};
+use super::{app, browsers, client_address, headers, limits, listen, security_txt, session, telemetry, tls, way};
 use crate::made_of::MadeOf;
 use crate::pipeline::is_reserved;
 use crate::runtime::{Runtime, Shown};
+use crate::sessions::SessionFiles;
 use crate::telemetry::otlp;
 use crate::upstream::AppTarget;
 
@@ -46,6 +47,8 @@ pub struct Plan {
     pub telemetry: Option<otlp::Settings>,
     /// How much the log says.
     pub log_level: LogLevel,
+    /// Where the files of sessions are.
+    pub sessions: SessionFiles,
     /// What the gate knows of its pod.
     pub pod: Pod,
     /// How many workers; `None`: one per CPU, at most two.
@@ -97,6 +100,8 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             .ok()
     });
     let (providers, key_sources) = providers::compile(&config, identity.as_ref(), &mut faults);
+    let names = (identity.as_ref(), answer_headers.as_ref());
+    let (sessions, session_files) = session::compile(&config, policy.as_ref(), &providers, names, &mut faults);
     let shown = tls::certificates(&config, &mut faults);
     let callers = tls::callers(&config, &mut faults);
     let drain = drain_times(&config.drain, &mut faults);
@@ -129,6 +134,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             identity,
             answer_headers,
             browsers: browsers?,
+            sessions,
             reading: app::reading(&config.app),
             security_txt,
             stages: config.rollout.stages(),
@@ -155,6 +161,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
         audit,
         telemetry,
         log_level: config.log.level,
+        sessions: session_files,
         pod,
         workers,
         security_txt_day: config.security_txt.as_ref().map_or(Span::NOWHERE, |raw| raw.expires.span),

@@ -187,6 +187,8 @@ fn read_named_files(config: &RawConfig, base: &Path, set: &mut FileSet) -> BTree
             .extend([Some(&clients.ca), clients.crl.as_ref()].into_iter().flatten().map(|name| base.join(&name.value)));
     }
     names.extend(config.providers.values().flat_map(provider_files).map(|name| base.join(name)));
+    let revoked = config.session.as_ref().and_then(|session| session.revoked.as_ref());
+    names.extend(revoked.map(|name| base.join(&name.value)));
     names.extend(config.redact.pseudonym_key.as_ref().map(|key| base.join(&key.file.value)));
     if let Some(telemetry) = &config.telemetry {
         let headers = telemetry.headers.as_ref().map(|headers| &headers.file);

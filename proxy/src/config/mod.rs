@@ -18,8 +18,10 @@ mod pod;
 mod providers;
 pub mod raw;
 mod reach;
+mod revoked;
 mod rollout;
 mod security_txt;
+mod session;
 mod telemetry;
 mod tls;
 mod way;
@@ -35,6 +37,7 @@ pub(crate) use load::read_bytes;
 pub use load::{Faults, Loaded, load};
 pub use pod::{AppProbe, Ask, HttpAsk, Pod, RawPod};
 pub use providers::KeySource;
+pub(crate) use revoked::read as read_revocations;
 
 /// Reads and compiles the configuration at `path` with all that it names.
 ///

@@ -90,14 +90,18 @@ fn one(
         generation: 0,
     };
     settings.generation = generation(&settings);
-    let login = raw.login.as_ref().map(|one| login::compile(one, raw, &settings, faults));
+    let discovered = source.as_ref().is_some_and(|source| source.source.metadata().is_some());
+    let login = raw.login.as_ref().map(|one| login::compile(one, raw, (&settings, discovered), faults));
     let login = match login {
         Some(None) => return (None, None),
         Some(login) => login,
         None => None,
     };
     match authn::Provider::new(settings) {
-        Ok(authn) => (store.map(|keys| Provider { authn, keys, places, login }), source),
+        Ok(authn) => {
+            let metadata = source.as_ref().and_then(|source| source.source.metadata()).cloned();
+            (store.map(|keys| Provider { authn, keys, places, metadata, login }), source)
+        }
         Err(fault) => {
             let span = match fault {
                 authn::ProviderFault::NoIssuer => raw.issuer.span,

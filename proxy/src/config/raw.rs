@@ -23,6 +23,7 @@ use super::listen::RawListen;
 use super::providers::raw::RawProvider;
 use super::rollout::RawRollout;
 use super::security_txt::RawSecurityTxt;
+use super::session::RawSession;
 use super::tls::RawTls;
 
 /// How this sidecar is wired: one file per deployment.
@@ -62,6 +63,10 @@ pub struct RawConfig {
     /// What `/.well-known/security.txt` says where the application has none. Left out: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub security_txt: Option<RawSecurityTxt>,
+    /// Sessions: how long they last, what is told of them, and what ends them. Left out: they last as long as their
+    /// credentials, unless a policy says otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<RawSession>,
     /// How far the controls are rolled out that may break an application which did without them.
     #[serde(default)]
     pub rollout: RawRollout,

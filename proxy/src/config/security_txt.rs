@@ -107,7 +107,7 @@ fn is_address(value: &str, starts: &[&str]) -> bool {
 }
 
 /// The first second of a day as `2027-06-30`, in Unix time.
-fn midnight(day: &str) -> Option<u64> {
+pub(super) fn midnight(day: &str) -> Option<u64> {
     let mut parts = day.split('-');
     let mut number = |digits: usize| {
         let part =

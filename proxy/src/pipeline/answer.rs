@@ -21,6 +21,11 @@ use crate::upstream::body::AnswerBody;
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
+/// What a caller is asked for whose session has ended (RFC 9470): to sign in now. To be told that the token is invalid would
+/// make clients renew it, which does not help.
+const SIGN_IN_AGAIN: &str = "Bearer error=\"insufficient_user_authentication\", \
+    error_description=\"the session has ended\", max_age=\"0\"";
+
 /// What an application's server tells about itself; nobody outside needs it.
 const TELLTALE: [&str; 6] =
     ["server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", "x-runtime", "x-generator"];
@@ -120,6 +125,7 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form, offer:
         }
         Rejection::Overloaded | Rejection::NotRecorded => (RETRY_AFTER, Some(HeaderValue::from_static("5"))),
         Rejection::Token(fault) => (WWW_AUTHENTICATE, fault.challenge().map(HeaderValue::from_static)),
+        Rejection::Session(_) => (WWW_AUTHENTICATE, Some(HeaderValue::from_static(SIGN_IN_AGAIN))),
         Rejection::Denied(_) => {
             (WWW_AUTHENTICATE, (status == StatusCode::UNAUTHORIZED).then(|| HeaderValue::from_static("Bearer")))
         }
@@ -132,6 +138,7 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form, offer:
         | Rejection::Misdirected
         | Rejection::NoRoute
         | Rejection::CrossSite(_)
+        | Rejection::LogoutToken(_)
         | Rejection::AppDown(_)
         | Rejection::AppTimeout
         | Rejection::AppInvalid(_)

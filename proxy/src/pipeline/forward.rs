@@ -15,8 +15,10 @@ use super::observe;
 use super::record::Recorded;
 use super::trail::Trail;
 use super::websocket;
+use crate::authn::TokenFault;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::{Place, Rollout, Runtime};
+use crate::sessions::open::{Cut, Held};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::telemetry::trace::{self, AppCall};
@@ -117,6 +119,7 @@ pub(super) async fn send(
     runtime: &Runtime,
     pool: &Pool,
     recorded: Recorded<'_>,
+    open: Option<Held>,
     trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let Recorded(permitted) = recorded;
@@ -159,7 +162,8 @@ pub(super) async fn send(
     let bounds = Bounds { most, idle: app.idle, rate: limits.least_rate };
     let (body, fate) = RequestBody::new(admitted.body, version, bounds, asked, admitted.watch);
     let sent = shared.clock.now().monotone;
-    let answer = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered).await;
+    let sending = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered);
+    let answer = unless_cut(sending, open.as_ref()).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
     let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
     trail.app = Some(AppCall { after, took, outcome });
@@ -173,8 +177,26 @@ pub(super) async fn send(
     if taken {
         app.trailers.announce(&mut answer);
     }
-    websocket::join(&mut answer, admitted.websocket.as_ref(), client, app.idle)?;
+    websocket::join(&mut answer, admitted.websocket.as_ref(), client, app.idle, open)?;
     Ok(answer)
+}
+
+/// Waits for the application, as long as the caller may: a long poll ends with its session.
+async fn unless_cut(
+    sending: impl Future<Output = Result<Response<AnswerBody>, Rejection>>,
+    open: Option<&Held>,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let Some(open) = open else { return sending.await };
+    tokio::select! {
+        biased;
+        answer = sending => answer,
+        why = open.cut() => Err(match why {
+            Cut::Session(fault) => Rejection::Session(fault),
+            Cut::Credential => Rejection::Token(TokenFault::Expired),
+            // It was found under the policy before, and the one that counts now has no place for it.
+            Cut::Policy => Rejection::NoRoute,
+        }),
+    }
 }
 
 /// Removes what is meant for this hop only, and what only a gate may say.

@@ -4,7 +4,9 @@
 //! own file, in reading order: admit, identify, decide, record, forward, record.
 
 mod admit;
+mod again;
 mod answer;
+mod backchannel;
 mod cache;
 pub mod canonical;
 mod client_address;
@@ -19,10 +21,12 @@ mod identify;
 mod login;
 mod mask;
 mod observe;
+mod own;
 mod record;
 mod rename;
 mod reports;
 mod security_txt;
+mod session;
 mod step_up;
 mod trail;
 mod websocket;
@@ -30,6 +34,7 @@ mod websocket;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use http::header::TRAILER;
@@ -46,6 +51,7 @@ use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::trailers::Announced;
 pub(crate) use admit::METHODS;
+pub(crate) use again::sweep;
 use admit::Understood;
 pub(crate) use form::{HeldForms, Place as FormPlace};
 pub(crate) use forward::speaks_for_a_gate;
@@ -61,7 +67,7 @@ pub(crate) struct Refused;
 pub(crate) async fn handle(
     shared: &Shared,
     pool: &Pool,
-    connection: &Connection,
+    connection: &Arc<Connection>,
     mut request: Request<Incoming>,
     place: Option<&Place>,
 ) -> Response<AnswerBody> {
@@ -100,6 +106,7 @@ pub(crate) async fn handle(
     login::dress(&runtime, &mut trail, &mut answer);
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.audience(runtime.answer_headers.cache));
+    session::dress(answer.headers_mut(), &runtime, &trail);
     let took = shared.clock.now().monotone.saturating_sub(trail.started.monotone);
     shared.metrics.answered(&trail, answer.status(), code, took);
     if let (Some(outbox), Some(spans)) = (&shared.outbox, trail.spans(answer.status().as_u16(), code, took)) {
@@ -132,9 +139,9 @@ fn finish(shared: &Shared, runtime: &Runtime, trail: &Trail, answer: &mut Respon
 /// The life of one request: a few lines, each consuming what the last one proved. The first error ends it.
 async fn serve(
     shared: &Shared,
-    runtime: &Runtime,
+    runtime: &Arc<Runtime>,
     pool: &Pool,
-    connection: &Connection,
+    connection: &Arc<Connection>,
     request: Request<Incoming>,
     form: answer::Form,
     trail: &mut Trail,
@@ -144,7 +151,7 @@ async fn serve(
         if login::is_page(runtime, &understood.path) {
             return login::serve(shared, runtime, connection, understood, trail).await; //  the gate's own, recorded
         }
-        return reports::collect(shared, runtime, understood, trail).await; //        the gate's own, recorded where refused
+        return own::serve(shared, runtime, connection, understood, trail).await; //  the gate's own
     }
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {
         return record::after(answer, trail, shared.clock.now()).await; //            the list of other sites answers alone
@@ -155,10 +162,12 @@ async fn serve(
     let understood = form::read(shared, runtime, connection, understood, trail).await?; // what of a form picks the route
     let admitted = admit::route(shared, runtime, understood, trail)?; //             the most specific path
     let identified = identify::caller(shared, runtime, connection, admitted, trail).await?; // credential -> principal
+    let (identified, standing) = session::check(shared, runtime, identified, trail).await?; // which has not ended
     let identified = cross_site::check(shared, runtime, identified, trail)?; //      asked by a page of ours, or by no page
     let permitted = decide::passage(shared, runtime, identified, trail)?; //         tenant, roles, scope, condition, own limit
     let recorded = record::before(shared, permitted, trail)?; //                     room for the record, or no request
-    let answer = forward::send(shared, runtime, pool, recorded, trail).await?; //    headers stripped and set, the judged path
+    let open = session::touch(shared, runtime, connection, standing, &recorded, trail).await?; // its clock moves
+    let answer = forward::send(shared, runtime, pool, recorded, open, trail).await?; // headers stripped and set, the judged path
     let answer = security_txt::instead(runtime, answer, trail);
     let answer = mask::app_error(shared, runtime, answer, form, trail); //           what the app says of its errors stays here
     record::after(answer, trail, shared.clock.now()).await //                        strict: on disk before the head leaves

@@ -1,4 +1,4 @@
-//! What the gate itself serves under `/.anteroom/`: the place that browsers send reports of content policies to.
+//! The place that browsers send reports of content policies to.
 //!
 //! Decides which reports count. It needs no credential, since browsers send none with reports, and says nothing: whatever
 //! comes is answered with 204. It keeps of a report the name of a directive and nothing else, never an address. Nothing
@@ -75,7 +75,7 @@ pub(super) async fn collect(
 
 /// A whole report; `None` where it is too long or too slow.
 #[expect(clippy::disallowed_methods, reason = "it is limited")]
-async fn whole(mut body: Arriving) -> Option<Bytes> {
+pub(super) async fn whole(mut body: Arriving) -> Option<Bytes> {
     let body = timeout(PATIENCE, Limited::new(body.rest_mut(), LONGEST).collect()).await.ok()?;
     Some(body.ok()?.to_bytes())
 }

@@ -77,6 +77,10 @@ pub(crate) struct Trail {
     pub(crate) ask: Option<Ask>,
     /// Whether the browser of someone whom the gate signed in counts its sign-ins.
     pub(crate) counted: bool,
+    /// How many seconds are left of the caller's session, where that is limited.
+    pub(crate) session_left: Option<u64>,
+    /// Whether the browser is told to forget what it keeps of this site.
+    pub(crate) clears: bool,
     /// Digest of the policies that judged it.
     pub(crate) policy: Arc<str>,
     /// The place in the record that was made for this request and is not yet filled.
@@ -116,6 +120,8 @@ impl Trail {
             stepped: None,
             ask: None,
             counted: false,
+            session_left: None,
+            clears: false,
             slot: None,
         }
     }

@@ -22,6 +22,7 @@ use hyper::upgrade::OnUpgrade;
 
 use super::cross_site::Sent;
 use crate::rejection::Rejection;
+use crate::sessions::open::Held;
 use crate::request_id::RequestId;
 use crate::upstream::Tunnel;
 use crate::upstream::body::AnswerBody;
@@ -194,7 +195,7 @@ pub(super) fn announce(headers: &mut HeaderMap) {
 }
 
 /// Joins both ends where the application switched protocols; any other answer stays as it is. The tunnel travels with
-/// the answer, so that an answer that is withheld opens nothing.
+/// the answer, so that an answer that is withheld opens nothing. `open` goes where the bytes do.
 ///
 /// # Errors
 /// `APP_INVALID` for a `101` that nobody asked for, or that does not answer this request.
@@ -203,6 +204,7 @@ pub(super) fn join(
     handshake: Option<&Handshake>,
     client: Option<OnUpgrade>,
     idle: std::time::Duration,
+    open: Option<Held>,
 ) -> Result<(), Rejection> {
     let by_connect = handshake.is_some_and(|handshake| handshake.asked != Asked::Upgrade);
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
@@ -210,6 +212,7 @@ pub(super) fn join(
         return if by_connect && answer.status().is_success() {
             Err(Rejection::AppInvalid("it answers a request for a WebSocket as an ordinary one"))
         } else {
+            answer.body_mut().hold(open);
             Ok(())
         };
     }
@@ -232,7 +235,7 @@ pub(super) fn join(
             answer.headers_mut().remove(SEC_WEBSOCKET_ACCEPT);
         }
     }
-    answer.extensions_mut().insert(Tunnel::new(client, app, idle));
+    answer.extensions_mut().insert(Tunnel::new(client, app, idle, open));
     Ok(())
 }
 

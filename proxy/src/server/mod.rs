@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Record, Settings};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, KeyTasks};
@@ -46,6 +47,7 @@ use crate::phase::{Phase, Stage};
 use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
 use crate::runtime::DrainTimes;
+use crate::sessions::{Journal, Keeper, Sessions, StateError, Writer};
 use crate::shared::Shared;
 use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
@@ -79,6 +81,8 @@ pub enum StartError {
     Record(audit::OpenError),
     /// A thread or its runtime could not be made.
     Thread(std::io::Error),
+    /// The state of sessions could not be opened.
+    Sessions(StateError),
     /// The counters could not be made.
     Metrics(String),
     /// The system gives no randomness.
@@ -107,6 +111,7 @@ impl fmt::Display for StartError {
                 }
             }
             StartError::Record(error) => write!(out, "cannot open the record: {error}"),
+            StartError::Sessions(error) => write!(out, "cannot open the state of sessions: {error}"),
             StartError::Thread(error) => write!(out, "cannot start a thread: {error}"),
             StartError::Metrics(error) => write!(out, "cannot make the counters: {error}"),
             StartError::Random => write!(out, "the system gives no randomness"),
@@ -127,6 +132,8 @@ pub struct Running {
     admin: JoinHandle<()>,
     /// The thread of the files.
     reloader: JoinHandle<()>,
+    /// The thread of the files of sessions.
+    keeper: JoinHandle<()>,
     exporter: Option<Exporter>,
     asks: SyncSender<()>,
 }
@@ -153,7 +160,22 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let fixed = Fixed::of(&plan);
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
+    let opened = plan.sessions.state.as_deref().map(Journal::open).transpose();
+    let mut journal = opened.map_err(StartError::Sessions)?;
+    let mut secret = [0; 32];
+    aws_lc_rs::rand::fill(&mut secret).map_err(|_| StartError::Random)?;
+    let secret = journal.as_ref().map_or(secret, |journal| *journal.secret());
+    let (ask, wishes) = sync_channel(1);
+    let (written, seen) = watch::channel(0);
+    let sessions = Sessions::new(&secret, journal.as_ref().map(|_| Writer { ask: ask.clone(), written: seen }));
+    if let Some(journal) = &mut journal
+        && journal.restore(&sessions, clock.now().unix_seconds())
+    {
+        tracing::error!(target: "anteroom", "the state of sessions is damaged: everybody has to sign in again");
+    }
+    sessions.follow(plan.sessions.revoked);
     let shared = Arc::new(Shared {
+        sessions,
         reloads: Reloads::since(clock.now().unix_seconds()),
         shown: ArcSwap::from_pointee(plan.shown),
         clock,
@@ -193,6 +215,14 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         .name("reload".to_owned())
         .spawn(move || reloader.watch(&asked))
         .map_err(StartError::Thread)?;
+    let keeper = Keeper { shared: Arc::clone(&shared), journal, asks: wishes, written };
+    let keeper = std::thread::Builder::new()
+        .name("sessions".to_owned())
+        .spawn(move || {
+            let _open = ask;
+            keeper.keep();
+        })
+        .map_err(StartError::Thread)?;
     let exporter = plan.telemetry.map(|telemetry| Exporter::start(telemetry, Arc::clone(&shared), &hostname()));
     let exporter = exporter.transpose().map_err(StartError::Thread)?;
     let mut threads = Vec::new();
@@ -200,7 +230,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         let worker = worker::Worker::new(number, listener, Arc::clone(&shared), workers);
         threads.push(worker.start()?);
     }
-    Ok(Running { https, health: health_address, shared, workers: threads, admin, reloader, exporter, asks })
+    Ok(Running { https, health: health_address, shared, workers: threads, admin, reloader, keeper, exporter, asks })
 }
 
 impl Running {
@@ -286,7 +316,9 @@ impl Running {
         drop(timeout(CUT, all_ended(std::slice::from_ref(&self.admin))).await);
         // A thread that asks for randomness while the process ends makes AWS-LC abort it.
         drop(timeout(CUT, all_ended(std::slice::from_ref(&self.reloader))).await);
-        let threads = self.workers.drain(..).chain([self.admin, self.reloader]);
+        // What has ended until now is on disk before the process is gone.
+        drop(timeout(CUT, all_ended(std::slice::from_ref(&self.keeper))).await);
+        let threads = self.workers.drain(..).chain([self.admin, self.reloader, self.keeper]);
         for thread in threads.filter(JoinHandle::is_finished) {
             drop(thread.join());
         }

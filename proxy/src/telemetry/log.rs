@@ -202,6 +202,8 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::NoRoute
         | Rejection::MethodNotAllowed(_)
         | Rejection::Token(_)
+        | Rejection::LogoutToken(_)
+        | Rejection::Session(_)
         | Rejection::Denied(_)
         | Rejection::StepUp(..)
         | Rejection::SignIn(_)

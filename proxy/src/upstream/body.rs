@@ -29,6 +29,8 @@ pub enum Broken {
     Trailers,
     /// It names what would make another request of it.
     Unclear,
+    /// The session or the credential of the one who asked has ended.
+    Ended,
 }
 
 impl fmt::Display for Broken {
@@ -39,6 +41,7 @@ impl fmt::Display for Broken {
             Broken::Cut => "the body ended early",
             Broken::Trailers => "the trailers are larger than allowed",
             Broken::Unclear => "the body makes another request of it",
+            Broken::Ended => "the session of the one who asked has ended",
         })
     }
 }
@@ -73,6 +76,7 @@ impl BodyFate {
             3 => Some(Broken::Cut),
             4 => Some(Broken::Trailers),
             5 => Some(Broken::Unclear),
+            6 => Some(Broken::Ended),
             _ => None,
         }
     }
@@ -122,6 +126,7 @@ impl Fate {
             Broken::Cut => 3,
             Broken::Trailers => 4,
             Broken::Unclear => 5,
+            Broken::Ended => 6,
         };
         self.broken.store(mark, Ordering::Release);
         broken

@@ -88,7 +88,7 @@ impl Failed {
             (Some(Broken::TooLarge), _) => Rejection::TooLarge(Oversize::Body),
             (Some(Broken::Trailers), _) => Rejection::TooLarge(Oversize::Headers),
             (Some(Broken::Stalled), _) => Rejection::BadFraming("the body stopped arriving"),
-            (Some(Broken::Cut), _) => Rejection::BadFraming("the body ended early"),
+            (Some(Broken::Cut | Broken::Ended), _) => Rejection::BadFraming("the body ended early"),
             (None, Why::HungUp(why) | Why::Refused(why)) => Rejection::AppDown(why),
             (None, Why::Unprocessed) => Rejection::AppDown("the application closed the connection before the request"),
             (Some(Broken::Unclear), _) => {

@@ -1,10 +1,11 @@
 //! A connection that no longer speaks HTTP: bytes go both ways until one side has had enough.
 //!
 //! Decides only when that ends: when a side hangs up or stops reading, when nothing moved in either direction for the idle
-//! limit, or when the gate is told to stop. It never reads what passes, and holds at most [`PIECE`] bytes of each
+//! limit, when the caller's session or credential ends, or when the gate is told to stop. It never reads what passes, and holds at most [`PIECE`] bytes of each
 //! direction: a side that does not read holds the other one up.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, split};
 use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::sessions::open::Held;
 
 /// The most bytes of one direction that are held, and the size of one read.
 const PIECE: usize = 16 * 1024;
@@ -25,19 +28,33 @@ pub(crate) struct Tunnel {
     client: OnUpgrade,
     app: OnUpgrade,
     idle: Duration,
+    /// On behalf of whom; nobody on a public page.
+    open: Option<Arc<Held>>,
 }
 
 impl Tunnel {
-    /// A tunnel that ends when nothing moved for `idle`.
-    pub(crate) fn new(client: OnUpgrade, app: OnUpgrade, idle: Duration) -> Self {
-        Self { client, app, idle }
+    /// A tunnel that ends when nothing moved for `idle`, or when `open` is cut.
+    pub(crate) fn new(client: OnUpgrade, app: OnUpgrade, idle: Duration, open: Option<Held>) -> Self {
+        Self { client, app, idle, open: open.map(Arc::new) }
     }
 
     /// Carries bytes until it ends, at the latest when `stop` is ready.
     pub(crate) async fn run(self, stop: impl Future<Output = ()>) {
-        let Self { client, app, idle } = self;
+        let Self { client, app, idle, open } = self;
         // An end that never comes belongs to a side that hung up between the heads and here.
         let Ok((Ok(client), Ok(app))) = timeout(idle, async { tokio::join!(client, app) }).await else { return };
+        let cut = async {
+            match &open {
+                Some(open) => drop(open.cut().await),
+                None => std::future::pending().await,
+            }
+        };
+        let stop = async {
+            tokio::select! {
+                () = stop => {}
+                () = cut => {}
+            }
+        };
         splice(TokioIo::new(client), TokioIo::new(app), idle, stop).await;
     }
 }

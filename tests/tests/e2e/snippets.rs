@@ -100,6 +100,8 @@ fn folder() -> TempDir {
     fs::write(at("keys/front-ca.pem"), ca.ca_pem()).unwrap();
     fs::write(at("keys/devices.crl"), ca.revoke(&[], validity).unwrap()).unwrap();
     fs::write(at("keys/collector-ca.pem"), ca.ca_pem()).unwrap();
+    let revoked = "apiVersion: anteroom.dev/v1\nkind: Revocations\nrevoked: []\n";
+    fs::write(at("revoked.yaml"), revoked).unwrap();
     fs::write(at("keys/otlp-headers"), "Authorization: Bearer of-nobody\n").unwrap();
     fs::write(at("keys/jwks.json"), DevKey::generate().unwrap().key_set().to_string()).unwrap();
     for name in ["keys/hs256", "keys/pseudonym"] {

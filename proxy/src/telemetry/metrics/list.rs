@@ -12,7 +12,7 @@ pub struct MetricEntry {
 }
 
 /// Every metric there is.
-pub const METRICS: [MetricEntry; 28] = [
+pub const METRICS: [MetricEntry; 35] = [
     MetricEntry {
         name: "http_server_request_duration_seconds",
         labels: "http_request_method, http_response_status_code, http_route",
@@ -106,6 +106,38 @@ pub const METRICS: [MetricEntry; 28] = [
         name: "anteroom_provider_fetch_failures_total",
         labels: "provider",
         meaning: "attempts to fetch a provider's keys that failed",
+    },
+    MetricEntry { name: "anteroom_sessions", labels: "", meaning: "sessions whose lives are kept, the ended ones too" },
+    MetricEntry {
+        name: "anteroom_sessions_ended_total",
+        labels: "by",
+        meaning: "sessions, subjects and tokens that were ended: by `logout`, by their `provider`, over the `control` socket",
+    },
+    MetricEntry {
+        name: "anteroom_sessions_refused_total",
+        labels: "reason",
+        meaning: "credentials that were refused because their session does not last: `idle`, `absolute`, `ended`, `revoked`, \
+                  `forgotten` (so many sessions that the table was full), `nameless` (the credential names none)",
+    },
+    MetricEntry {
+        name: "anteroom_sessions_failed",
+        labels: "file",
+        meaning: "1 while the `state` of sessions cannot be written, or the file of what is `revoked` cannot be read",
+    },
+    MetricEntry {
+        name: "anteroom_revocations",
+        labels: "",
+        meaning: "revocations that hold, of the file and of the control socket",
+    },
+    MetricEntry {
+        name: "anteroom_streams",
+        labels: "",
+        meaning: "requests of known callers that are open: answers on their way, streams of events, WebSockets",
+    },
+    MetricEntry {
+        name: "anteroom_streams_cut_total",
+        labels: "reason",
+        meaning: "those that were cut: for their session, as above, their `credential`, or another `policy`",
     },
     MetricEntry {
         name: "anteroom_certificate_expiry_seconds",

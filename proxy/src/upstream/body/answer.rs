@@ -1,6 +1,6 @@
 //! What the application answers, on its way to the client.
 //!
-//! Decides when nothing moved for too long, and when the connection that it came on can carry the next request.
+//! Decides when nothing moved for too long, that nothing follows once the caller's session has ended, and when the connection that it came on can carry the next request.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -56,6 +56,8 @@ pub struct Outflow {
     trailers: Trailers,
     /// Whether it comes on HTTP/2, where hyper takes a reset without an error for an end.
     on_http2: bool,
+    /// On behalf of whom; nobody on a public page.
+    open: Option<crate::sessions::open::Held>,
 }
 
 impl AnswerBody {
@@ -81,7 +83,15 @@ impl AnswerBody {
         }
         let stall = Stall::new(idle);
         let on_http2 = matches!(held, Held::Seat(_));
-        Self::Stream(Box::new(Outflow { body, stall, held: Some(held), fate, asked: 0, trailers, on_http2 }))
+        Self::Stream(Box::new(Outflow { body, stall, held: Some(held), fate, asked: 0, trailers, on_http2, open: None }))
+    }
+
+    /// What comes from now on comes as long as `open` is not cut. A body that is whole already is on its way.
+    pub(crate) fn hold(&mut self, open: Option<crate::sessions::open::Held>) {
+        match self {
+            AnswerBody::Whole(_) => {}
+            AnswerBody::Stream(outflow) => outflow.open = open,
+        }
     }
 }
 
@@ -113,6 +123,10 @@ impl Body for AnswerBody {
 
 impl Outflow {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        // ORDER: before anything more is taken from the application.
+        if self.open.as_ref().is_some_and(|open| open.poll_cut(cx).is_ready()) {
+            return Poll::Ready(Some(Err(Broken::Ended)));
+        }
         loop {
             let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) else {
                 ready!(self.poll_stalled(cx));

@@ -1,0 +1,138 @@
+//! A provider's word that a session has ended: the logout token of OpenID Connect Back-Channel Logout 1.0.
+//!
+//! Decides whether it is one (section 2.6), and whom it is about. An ID token is never taken for one, nor one for an access
+//! token: the one has a `nonce` and no `events`, the other is of another `typ`. What it ends are sign-ins up to the moment at
+//! which it was issued, so that the same token sent again ends nothing more.
+
+use serde_json::Value;
+
+use super::fault::TokenFault;
+use super::jwt;
+use super::provider::Provider;
+use super::store::KeyStore;
+
+/// The member of `events` that makes a token one.
+const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
+/// The longest name of a session, a subject or a token, in bytes.
+const LONGEST: usize = 256;
+
+/// Who is logged out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedOut {
+    /// The session, where the token names one.
+    pub session: Option<String>,
+    /// The subject, where it names one.
+    pub subject: Option<String>,
+    /// When the provider said so, in Unix seconds.
+    pub at: u64,
+}
+
+/// Judges a logout token at `now` (Unix seconds) by a provider's settings for such tokens.
+///
+/// # Errors
+/// As with any token of the provider; and where it is none for logging out.
+pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: u64) -> Result<LoggedOut, TokenFault> {
+    let keys = store.current(now)?;
+    let verified = jwt::judge(token, judge, &keys, now).map_err(|refused| {
+        if refused.fault == TokenFault::UnknownKey {
+            store.want_refresh();
+        }
+        refused.fault
+    })?;
+    let claims = verified.claims();
+    let is_event = claims.get("events").and_then(Value::as_object).is_some_and(|events| {
+        events.get(EVENT).is_some_and(Value::is_object)
+    });
+    if !is_event {
+        return Err(TokenFault::Claim("events"));
+    }
+    if claims.contains_key("nonce") {
+        return Err(TokenFault::Claim("nonce"));
+    }
+    let name = |claim: &'static str| match claims.get(claim) {
+        None => Ok(None),
+        Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST => Ok(Some(text.clone())),
+        Some(_) => Err(TokenFault::Claim(claim)),
+    };
+    let (session, subject) = (name("sid")?, name("sub")?);
+    if session.is_none() && subject.is_none() {
+        return Err(TokenFault::Claim("sid"));
+    }
+    name("jti")?.ok_or(TokenFault::Claim("jti"))?;
+    let at = claims.get("iat").and_then(Value::as_u64).ok_or(TokenFault::Claim("iat"))?;
+    Ok(LoggedOut { session, subject, at: at.min(now) })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Map, json};
+
+    use super::*;
+    use crate::authn::signing::{Maker, NOW, set_of, settings};
+
+    fn judged(changes: Value, typ: Option<&str>) -> Result<LoggedOut, TokenFault> {
+        let maker = Maker::ed25519();
+        let provider = Provider::new(settings()).unwrap();
+        let judge = provider.for_logout(vec!["client-7".to_owned()]).unwrap();
+        let store = KeyStore::fixed(set_of(&[maker.jwk("e")]));
+        let mut claims = json!({
+            "iss": provider.issuer(), "aud": "client-7", "iat": NOW - 5, "exp": NOW + 60, "jti": "l-1",
+            "sid": "s-1", "sub": "ada.example", "events": { EVENT: {} },
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            match value {
+                Value::Null => drop(claims.as_object_mut().unwrap().remove(name)),
+                value => claims[name] = value.clone(),
+            }
+        }
+        let claims: Map<String, Value> = claims.as_object().unwrap().clone();
+        let mut header = json!({ "alg": "EdDSA", "kid": "e" });
+        if let Some(typ) = typ {
+            header["typ"] = typ.into();
+        }
+        let token = maker.token_of(&header.to_string(), &Value::Object(claims).to_string());
+        logged_out(&token, &judge, &store, NOW)
+    }
+
+    #[test]
+    fn a_token_for_logging_out_names_session_and_subject() {
+        for typ in [None, Some("JWT"), Some("logout+jwt"), Some("application/logout+jwt")] {
+            let told = judged(json!({}), typ).unwrap();
+            let expected =
+                LoggedOut { session: Some("s-1".into()), subject: Some("ada.example".into()), at: NOW - 5 };
+            assert_eq!(told, expected, "{typ:?}");
+        }
+        assert_eq!(judged(json!({ "sub": null }), None).unwrap().subject, None);
+        assert_eq!(judged(json!({ "sid": null }), None).unwrap().session, None);
+        assert_eq!(judged(json!({ "iat": NOW + 20 }), None).unwrap().at, NOW, "a clock that is ahead ends nothing ahead");
+    }
+
+    #[test]
+    fn no_other_token_is_one() {
+        for (changes, typ) in [
+            (json!({}), Some("at+jwt")),
+            (json!({ "events": null }), None),
+            (json!({ "events": EVENT }), None),
+            (json!({ "events": [EVENT] }), None),
+            (json!({ "events": { EVENT: true } }), None),
+            (json!({ "events": { "http://schemas.openid.net/event/frontchannel-logout": {} } }), None),
+            (json!({ "nonce": "n-1" }), None),
+            (json!({ "nonce": "" }), None),
+            (json!({ "sid": null, "sub": null }), None),
+            (json!({ "sid": "" }), None),
+            (json!({ "sid": 7 }), None),
+            (json!({ "sub": ["ada.example"] }), None),
+            (json!({ "jti": null }), None),
+            (json!({ "iat": null }), None),
+            (json!({ "iat": "now" }), None),
+            (json!({ "iat": NOW + 600 }), None),
+            (json!({ "exp": null }), None),
+            (json!({ "exp": NOW - 60 }), None),
+            (json!({ "aud": "https://api.clinic.example" }), None),
+            (json!({ "aud": null }), None),
+            (json!({ "iss": "https://other.example/" }), None),
+        ] {
+            assert!(judged(changes.clone(), typ).is_err(), "{changes} {typ:?}");
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! What the gate itself answers under `/.anteroom/`: what is left of a session, the end of one by
+//! whoever is in it or by the provider, and reports of browsers.
+//!
+//! Decides who may end which session: everybody their own, by a request that no other site's page has sent. Nothing under
+//! `/.anteroom/` ever reaches the application.
+
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use policy::Denial;
+use serde_json::json;
+
+use super::admit::Understood;
+use super::backchannel::{self, BACKCHANNEL};
+use super::cross_site;
+use super::identify::{self, Caller};
+use super::observe;
+use super::record;
+use super::reports;
+use super::session;
+use super::trail::Trail;
+use crate::rejection::Rejection;
+use crate::runtime::{Place, Runtime, Voucher};
+use crate::server::Connection;
+use crate::sessions::ends::End;
+use crate::sessions::key::Kind;
+use crate::sessions::life::{Fault, KEPT_S};
+use crate::sessions::{EndedBy, Revocation};
+use crate::shared::Shared;
+use crate::telemetry::controls::Control;
+use crate::upstream::body::AnswerBody;
+
+/// Where a caller asks what is left of the session.
+const SESSION: &str = "/.anteroom/session";
+/// Where a caller ends it.
+const LOGOUT: &str = "/.anteroom/logout";
+
+/// Answers.
+///
+/// # Errors
+/// `NO_ROUTE` for what there is not; and as with each.
+pub(super) async fn serve(
+    shared: &Shared,
+    runtime: &Runtime,
+    connection: &Connection,
+    understood: Understood,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let here = |path: &str| runtime.sessions.offered && understood.path == path;
+    if here(SESSION) {
+        trail.template = Some(SESSION.into());
+        if !matches!(understood.method, Method::GET | Method::HEAD) {
+            return Err(Rejection::MethodNotAllowed("GET, HEAD".to_owned()));
+        }
+        return left(shared, runtime, connection, &understood, trail).await;
+    }
+    if here(LOGOUT) {
+        trail.template = Some(LOGOUT.into());
+        if understood.method != Method::POST {
+            return Err(Rejection::MethodNotAllowed("POST".to_owned()));
+        }
+        return logout(shared, runtime, connection, &understood, trail).await;
+    }
+    if here(BACKCHANNEL) && !runtime.sessions.told_by.is_empty() {
+        return backchannel::serve(shared, runtime, understood, trail).await;
+    }
+    reports::collect(shared, runtime, understood, trail).await
+}
+
+/// What is left of the caller's session, without a route: by the configuration and the roles held. It is no activity, so that
+/// a page can count down by it.
+async fn left(
+    shared: &Shared,
+    runtime: &Runtime,
+    connection: &Connection,
+    understood: &Understood,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let headers = &understood.parts.headers;
+    let sent = (headers, understood.pressed);
+    let caller = identify::known(shared, runtime, connection, sent, trail).await?;
+    let caller = caller.ok_or(Rejection::Denied(Denial::NoCredential))?;
+    let now = trail.started.unix_seconds();
+    trail.actor = Some(identify::actor(&caller.principal, now));
+    let terms = runtime.policy.session_of(&caller.principal).and(runtime.sessions.terms);
+    let standing = session::standing(shared, runtime, &caller.principal, terms, false, now).await?;
+    trail.session_left = standing.left.least();
+    let text = json!({ "idle_s": standing.left.idle_s, "absolute_s": standing.left.absolute_s }).to_string();
+    let length = HeaderValue::from(text.len());
+    let is_head = understood.method == Method::HEAD;
+    let mut answer = Response::new(AnswerBody::whole(if is_head { String::new() } else { text }));
+    let head = answer.headers_mut();
+    head.insert(http::header::CONTENT_LENGTH, length);
+    head.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    head.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(answer)
+}
+
+/// Ends the caller's session. Whoever asks from a page of ours gets the browser cleared, whatever the credential is worth.
+async fn logout(
+    shared: &Shared,
+    runtime: &Runtime,
+    connection: &Connection,
+    understood: &Understood,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let parts = &understood.parts;
+    let known = identify::known(shared, runtime, connection, (&parts.headers, understood.pressed), trail).await;
+    let caller = known.as_ref().ok().and_then(Option::as_ref);
+    let place = caller.and_then(|caller| caller.place);
+    let certified = caller.is_some_and(|caller| caller.voucher.is_certificate());
+    let asked = cross_site::Asked { parts, host: &understood.host, websocket: false };
+    // ORDER: before anything is ended or cleared.
+    if let Err(detail) = cross_site::verdict(runtime, &asked, place, certified) {
+        observe::ends(shared, runtime, trail, Control::Csrf, Rejection::CrossSite(detail))?;
+    }
+    trail.clears = true;
+    let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
+    trail.actor = Some(identify::actor(&caller.principal, trail.started.unix_seconds()));
+    trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
+    // ORDER: nothing ends that leaves no trace.
+    record::reserve(shared, trail)?;
+    end(shared, &caller, trail.started.unix_seconds()).await?;
+    let answer = gone(runtime, understood, &caller, trail);
+    record::after(answer, trail, shared.clock.now()).await
+}
+
+/// Ends the session that the credential names; where it names none, the credential itself.
+async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejection> {
+    let (sessions, principal) = (&shared.sessions, &caller.principal);
+    let expires = principal.sign_in.expires.unwrap_or(now);
+    match (sessions.key_of(principal), &principal.sign_in.credential) {
+        (Some(key), _) => {
+            let ended = sessions.end(key, now, expires, EndedBy::Logout).await;
+            ended.map_err(|_| Rejection::Overloaded)?;
+        }
+        (None, Some(credential)) => {
+            let revocation = Revocation {
+                kind: Kind::Credential,
+                issuer: principal.issuer.clone(),
+                name: credential.clone(),
+                end: End { before: None, until: expires.saturating_add(KEPT_S) },
+            };
+            sessions.revoke(&revocation, now, EndedBy::Logout).map_err(|_| Rejection::Overloaded)?;
+        }
+        // Nothing tells this sign-in from others of the same person, whom one logout must not end everywhere.
+        (None, None) => return Err(Rejection::Session(Fault::Nameless)),
+    }
+    // What a restart would forget is not said to be done.
+    sessions.durable().await.map_err(|_| Rejection::NotRecorded)
+}
+
+/// The answer to a logout: a page goes elsewhere, by the provider's own sign-out where the gate signed the caller in, and a
+/// script is told that it is done. Cookies that held the token or the session are taken back.
+fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: &mut Trail) -> Response<AnswerBody> {
+    let parts = &understood.parts;
+    let signed_out = runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(_))).map(|(provider, login)| {
+        let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
+        let metadata = provider.metadata.as_deref();
+        login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
+    });
+    let mut answer = Response::new(AnswerBody::Whole(None));
+    let by_page = is_form_of_a_page(parts);
+    *answer.status_mut() = if by_page { StatusCode::SEE_OTHER } else { StatusCode::NO_CONTENT };
+    let headers = answer.headers_mut();
+    let elsewhere = match &signed_out {
+        Some(out) => HeaderValue::try_from(&out.location).ok(),
+        None => runtime.sessions.after_logout.clone(),
+    };
+    if let (true, Some(path)) = (by_page, elsewhere) {
+        headers.insert(LOCATION, path);
+    }
+    trail.cookies = signed_out.map(|out| out.cookies).unwrap_or_default();
+    for name in token_cookies(runtime, &parts.headers) {
+        let line = format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+        if let Ok(line) = HeaderValue::from_str(&line) {
+            headers.append(SET_COOKIE, line);
+        }
+    }
+    answer
+}
+
+/// The names of the cookies of a request in which tokens are looked for, pieces of one (`name.0`) among them.
+fn token_cookies(runtime: &Runtime, headers: &HeaderMap) -> Vec<String> {
+    let places = runtime.providers.iter().flat_map(|provider| &provider.places);
+    let named: Vec<&str> = places
+        .filter_map(|place| match place {
+            Place::Cookie(name) => Some(name.as_str()),
+            Place::Header(_) => None,
+        })
+        .collect();
+    let is_one = |name: &str| {
+        let of = |one: &&str| name.strip_prefix(*one).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        named.iter().any(of)
+    };
+    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let names = lines.flat_map(|line| line.split(';')).filter_map(|pair| Some(pair.trim().split_once('=')?.0.to_owned()));
+    let mut names: Vec<String> = names.filter(|name| is_one(name)).collect();
+    names.dedup();
+    names
+}
+
+/// Whether a person pressed a button of a page, who is then to see a page.
+fn is_form_of_a_page(parts: &Parts) -> bool {
+    let text = |name: &'static str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    match text("sec-fetch-mode") {
+        Some(mode) => mode == "navigate",
+        None => {
+            text("accept").is_some_and(|accept| accept.contains("text/html"))
+                && !parts.headers.contains_key("x-requested-with")
+        }
+    }
+}

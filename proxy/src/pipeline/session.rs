@@ -1,0 +1,240 @@
+//! Between knowing the caller and deciding: does the caller's session last? And later: the moment at which its clock moves.
+//!
+//! Decides by what the store of sessions knows and by what policy and configuration demand. A credential of a session that has
+//! ended proves nobody: on a public page the caller is nobody then, everywhere else the answer is `SESSION_ENDED`. Nothing here
+//! moves a clock before the request is sure to be recorded; what is refused, and what a page sends by itself, moves none.
+
+use std::sync::Arc;
+
+use http::header::{ACCEPT, HeaderMap, HeaderValue};
+use http::request::Parts;
+use http::{HeaderName, Method};
+use policy::{Demand, Principal, SessionTerms};
+
+use super::admit::Admitted;
+use super::identify::Identified;
+use super::record::Recorded;
+use super::trail::Trail;
+use crate::rejection::Rejection;
+use crate::runtime::{Runtime, Voucher};
+use crate::server::Connection;
+use crate::sessions::key::Key;
+use crate::sessions::life::{self, Fault, Left, Life, Sight};
+use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
+use crate::shared::Shared;
+
+pub(super) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// What is known of a caller's session.
+#[derive(Debug)]
+pub(super) struct Standing {
+    pub(super) key: Option<Key>,
+    terms: SessionTerms,
+    sight: Sight,
+    /// What is left of it.
+    pub(super) left: Left,
+}
+
+/// Lets a caller pass whose session lasts; nobody has none.
+///
+/// # Errors
+/// `SESSION_ENDED`; `OVERLOADED` where the store of sessions does not answer.
+pub(super) async fn check<'r>(
+    shared: &Shared,
+    runtime: &Runtime,
+    identified: Identified<'r>,
+    trail: &mut Trail,
+) -> Result<(Identified<'r>, Option<Standing>), Rejection> {
+    let mut identified = identified;
+    let Some(caller) = &identified.caller else { return Ok((identified, None)) };
+    let admitted = &identified.admitted;
+    let is_public = match admitted.found.demand() {
+        Demand::Public => true,
+        Demand::Authenticated | Demand::Act(_) => false,
+    };
+    let terms = admitted.found.session(&caller.principal).and(runtime.sessions.terms);
+    // A public page asks nobody to be there, so asking for it is no activity.
+    let active = !is_public && !is_background(runtime, admitted);
+    match standing(shared, runtime, &caller.principal, terms, active, trail.started.unix_seconds()).await {
+        Ok(standing) => {
+            trail.session_left = standing.left.least();
+            Ok((identified, (!is_public).then_some(standing)))
+        }
+        Err(Rejection::Session(_)) if is_public => {
+            identified.caller = None;
+            trail.actor = None;
+            Ok((identified, None))
+        }
+        Err(rejection) => {
+            trail.clears = matches!(rejection, Rejection::Session(_)) && is_navigation(&admitted.parts);
+            Err(rejection)
+        }
+    }
+}
+
+/// How the session of a caller stands at `now`, in Unix seconds. Changes nothing.
+///
+/// # Errors
+/// As [`check`].
+pub(super) async fn standing(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    terms: SessionTerms,
+    active: bool,
+    now: u64,
+) -> Result<Standing, Rejection> {
+    let judged = judge(shared, runtime, principal, terms, active, now).await;
+    if let Err(Rejection::Session(fault)) = &judged {
+        shared.sessions.refused(*fault);
+    }
+    judged
+}
+
+async fn judge(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    terms: SessionTerms,
+    active: bool,
+    now: u64,
+) -> Result<Standing, Rejection> {
+    let (sessions, sign_in) = (&shared.sessions, &principal.sign_in);
+    let at = life::believable(sign_in.at, now);
+    let expires = sign_in.expires.unwrap_or(now);
+    let sight = Sight { at, now, expires, active, first_seen: runtime.sessions.first_seen };
+    let key = sessions.key_of(principal);
+    if sessions.has_revoked() {
+        let keys = key.into_iter().chain(sessions.others_of(principal));
+        if sessions.is_revoked(keys, at, now) {
+            return Err(Rejection::Session(Fault::Revoked));
+        }
+    }
+    let left = match key {
+        Some(key) => {
+            let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
+            let life = match (known.life, known.floor) {
+                (Some(life), _) => life.renewed(sight),
+                (None, Some(floor)) if at.is_none_or(|at| at <= floor) => {
+                    return Err(Rejection::Session(Fault::Forgotten));
+                }
+                (None, _) => Life::new(sight),
+            };
+            life.judge(terms, now).map_err(Rejection::Session)?
+        }
+        None => nameless(terms, at, now).map_err(Rejection::Session)?,
+    };
+    Ok(Standing { key, terms, sight, left })
+}
+
+/// A credential that names no session: how long nothing was done cannot be known, and its age only by its sign-in.
+fn nameless(terms: SessionTerms, at: Option<u64>, now: u64) -> Result<Left, Fault> {
+    match (terms.idle_s, terms.absolute_s, at) {
+        (Some(_), _, _) | (None, Some(_), None) => Err(Fault::Nameless),
+        (None, Some(most), Some(at)) => {
+            let left = most.saturating_sub(now.saturating_sub(at));
+            if left == 0 { Err(Fault::Absolute) } else { Ok(Left { idle_s: None, absolute_s: Some(left) }) }
+        }
+        (None, None, _) => Ok(Left::default()),
+    }
+}
+
+/// Whether a request comes without anybody doing anything: as route or configuration say, and streams, which pages open again
+/// by themselves.
+fn is_background(runtime: &Runtime, admitted: &Admitted<'_>) -> bool {
+    let accepts = |value: &HeaderValue| value.as_bytes().starts_with(b"text/event-stream");
+    admitted.found.route().background()
+        || admitted.websocket.is_some()
+        || admitted.parts.headers.get(ACCEPT).is_some_and(accepts)
+        || runtime.sessions.background.iter().any(|paths| paths.hold(&admitted.path))
+}
+
+/// Moves the clock of the session, and lists the request as open.
+///
+/// # Errors
+/// `SESSION_ENDED` where the session has ended meanwhile; `OVERLOADED` where the store does not answer.
+// ORDER: behind the record's place, so that nothing moves a clock that leaves no trace.
+pub(super) async fn touch(
+    shared: &Shared,
+    runtime: &Arc<Runtime>,
+    connection: &Arc<Connection>,
+    standing: Option<Standing>,
+    recorded: &Recorded<'_>,
+    trail: &mut Trail,
+) -> Result<Option<Held>, Rejection> {
+    let (Some(standing), Some(caller)) = (standing, &recorded.0.caller) else { return Ok(None) };
+    let Standing { key, terms, sight, .. } = standing;
+    if let (Some(key), true) = (key, runtime.sessions.kept) {
+        let life = shared.sessions.store().touch(key, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+        // INVARIANT: what is judged is what the store holds after the touch, so an end that came in between counts.
+        let left = life.judge(terms, sight.now).map_err(|fault| {
+            shared.sessions.refused(fault);
+            Rejection::Session(fault)
+        })?;
+        trail.session_left = left.least();
+    }
+    let vouched = match caller.voucher {
+        Voucher::Token(provider) | Voucher::Login(provider) => {
+            Vouched::Token { generation: provider.authn.generation(), leeway_s: provider.authn.leeway_s() }
+        }
+        Voucher::Certificate => Vouched::Certificate(Arc::clone(connection)),
+    };
+    let admitted = &recorded.0.admitted;
+    let asked = Asked {
+        method: admitted.method.clone(),
+        path: admitted.path.clone(),
+        query: admitted.query.clone(),
+        headers: kept(&admitted.parts.headers, &runtime.sessions.reads),
+        peer: trail.peer,
+    };
+    let judged = Judged { by: Arc::clone(runtime), terms };
+    let stream = Stream::new(Arc::clone(&caller.principal), sight.at, key, vouched, asked, judged);
+    Ok(Some(shared.sessions.open().list(stream)))
+}
+
+/// The headers that policies read, in every spelling.
+fn kept(headers: &HeaderMap, reads: &[HeaderName]) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    if reads.is_empty() {
+        return kept;
+    }
+    for (name, value) in headers {
+        let folded = super::canonical::folded(name.as_str());
+        if reads.iter().any(|read| super::canonical::folded(read.as_str()) == folded) {
+            kept.append(name.clone(), value.clone());
+        }
+    }
+    kept
+}
+
+/// Tells what is left of the session, and what a browser is to forget.
+pub(super) fn dress(headers: &mut HeaderMap, runtime: &Runtime, trail: &Trail) {
+    if let Some(name) = &runtime.sessions.header {
+        headers.remove(name);
+        if let Some(left) = trail.session_left {
+            headers.insert(name.clone(), HeaderValue::from(left));
+        }
+    }
+    if let (true, Some(clear)) = (trail.clears, &runtime.sessions.clear) {
+        headers.insert(CLEAR_SITE_DATA, clear.clone());
+    }
+}
+
+/// Whether a person goes to a page, rather than a script asking for something.
+pub(super) fn is_navigation(parts: &Parts) -> bool {
+    let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    if !matches!(parts.method, Method::GET | Method::HEAD) {
+        return false;
+    }
+    match (text(&SEC_FETCH_MODE), text(&SEC_FETCH_DEST)) {
+        (Some(mode), dest) => mode == "navigate" && dest.is_some_and(|dest| matches!(dest, "document" | "iframe" | "frame")),
+        (None, Some(_)) => false,
+        (None, None) => {
+            text(&ACCEPT).is_some_and(|accept| accept.contains("text/html"))
+                && !parts.headers.contains_key(X_REQUESTED_WITH)
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Sessions: which have ended, how long the others last, and what is open in them; once per process, for all workers.
+//!
+//! A session is the sign-in behind a credential, as whoever vouches names it: all tabs of a browser and all tokens that are
+//! renewed from one sign-in are one session. It decides whether one lasts ([`life`]) and remembers it ([`store`]); it never
+//! reads a request, and it keeps no name of anybody, but keyed digests ([`key`]).
+
+pub mod ends;
+mod journal;
+mod keeper;
+pub mod key;
+pub mod life;
+mod memory;
+pub(crate) mod open;
+pub mod store;
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::SyncSender;
+use std::time::Duration;
+
+use policy::Principal;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use ends::{End, Ends, Full};
+pub(crate) use journal::Journal;
+pub use journal::StateError;
+pub(crate) use keeper::Keeper;
+use key::{Digester, Key, Kind};
+use life::{Fault, KEPT_S};
+pub use memory::Memory;
+use open::{Cut, Open};
+use store::{Store, Unreachable};
+
+/// What was revoked by hand or by a file, before its names become digests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// What it is about.
+    pub kind: Kind,
+    /// At which issuer (`iss`).
+    pub issuer: String,
+    /// The name of the session, the subject or the credential there.
+    pub name: String,
+    /// Which sign-ins, and for how long.
+    pub end: End,
+}
+
+/// The sessions of a process.
+#[derive(Debug)]
+pub struct Sessions {
+    digester: Digester,
+    store: Arc<dyn Store>,
+    /// The same store, for what only one in memory can tell.
+    memory: Arc<Memory>,
+    ends: Ends,
+    open: Arc<Open>,
+    /// Counts ends, so that whoever sweeps sees that there is something new.
+    news: AtomicU64,
+    /// Requests that were refused, by the reason.
+    refused: [AtomicU64; Fault::ALL.len()],
+    /// Streams that were cut, by the reason.
+    cut: [AtomicU64; Cut::ALL.len()],
+    /// How sessions were ended: by logging out, by a provider, by hand.
+    ended: [AtomicU64; EndedBy::ALL.len()],
+    /// Why the state or the file of revocations is not what it should be; empty while all is well.
+    trouble: arc_swap::ArcSwap<Trouble>,
+    /// The file of revocations.
+    revoked: arc_swap::ArcSwapOption<PathBuf>,
+    /// Whoever writes the state, where that is written.
+    writer: Option<Writer>,
+}
+
+/// The way to the thread that writes the state.
+#[derive(Debug)]
+pub(crate) struct Writer {
+    pub(crate) ask: SyncSender<()>,
+    pub(crate) written: watch::Receiver<u64>,
+}
+
+/// How long an end may take to reach the disk.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is wrong with the files of sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trouble {
+    /// The state directory cannot be written.
+    pub state: Option<String>,
+    /// The file of revocations cannot be read: the last good one counts.
+    pub revoked: Option<String>,
+}
+
+/// Who ended a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The caller.
+    Logout,
+    /// The provider (back-channel logout).
+    Provider,
+    /// Somebody at the control socket.
+    Control,
+}
+
+impl EndedBy {
+    /// All of them.
+    pub const ALL: [EndedBy; 3] = [EndedBy::Logout, EndedBy::Provider, EndedBy::Control];
+
+    /// One word, for metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            EndedBy::Logout => "logout",
+            EndedBy::Provider => "provider",
+            EndedBy::Control => "control",
+        }
+    }
+}
+
+impl Sessions {
+    /// Sessions that are kept under this secret, and written down by `writer`.
+    pub(crate) fn new(secret: &[u8; 32], writer: Option<Writer>) -> Self {
+        let memory = Arc::new(Memory::new(writer.is_some()));
+        Self {
+            digester: Digester::new(secret),
+            store: Arc::clone(&memory) as Arc<dyn Store>,
+            memory,
+            ends: Ends::new(writer.is_some()),
+            open: Arc::default(),
+            news: AtomicU64::new(0),
+            refused: Default::default(),
+            cut: Default::default(),
+            ended: Default::default(),
+            trouble: arc_swap::ArcSwap::default(),
+            revoked: arc_swap::ArcSwapOption::empty(),
+            writer,
+        }
+    }
+
+    /// The lives of sessions.
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    /// What is open.
+    pub(crate) fn open(&self) -> &Arc<Open> {
+        &self.open
+    }
+
+    /// The digest of a caller's session; `None` where the credential names none.
+    pub(crate) fn key_of(&self, principal: &Principal) -> Option<Key> {
+        let session = principal.sign_in.session.as_ref()?;
+        Some(self.digester.key(Kind::Session, &principal.issuer, session))
+    }
+
+    /// The digest of a name.
+    pub(crate) fn key(&self, kind: Kind, issuer: &str, name: &str) -> Key {
+        self.digester.key(kind, issuer, name)
+    }
+
+    /// The digests of a caller's subject, and of the credential where it has a name.
+    pub(crate) fn others_of(&self, principal: &Principal) -> Vec<Key> {
+        let subject = self.digester.key(Kind::Subject, &principal.issuer, &principal.subject);
+        let credential = principal.sign_in.credential.as_ref();
+        let credential = credential.map(|name| self.digester.key(Kind::Credential, &principal.issuer, name));
+        std::iter::once(subject).chain(credential).collect()
+    }
+
+    /// Whether anything was revoked at all.
+    pub(crate) fn has_revoked(&self) -> bool {
+        !self.ends.is_empty()
+    }
+
+    /// Whether one of these was revoked for a sign-in at `at`.
+    pub(crate) fn is_revoked(&self, keys: impl Iterator<Item = Key> + Clone, at: Option<u64>, now: u64) -> bool {
+        !self.ends.is_empty() && self.ends.hold(keys, at, now)
+    }
+
+    /// Ends a session for every sign-in up to `at`.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(crate) async fn end(&self, key: Key, at: u64, until: u64, by: EndedBy) -> Result<(), Unreachable> {
+        self.store.end(key, at, until.max(at.saturating_add(KEPT_S))).get().await?;
+        self.count(by);
+        Ok(())
+    }
+
+    /// Revokes by name, at once for everybody: remembered tokens, open streams, every worker.
+    ///
+    /// # Errors
+    /// Where there is no room for one more.
+    pub(crate) fn revoke(&self, revocation: &Revocation, now: u64, by: EndedBy) -> Result<(), Full> {
+        let key = self.digester.key(revocation.kind, &revocation.issuer, &revocation.name);
+        self.ends.say(key, revocation.end, now)?;
+        self.count(by);
+        Ok(())
+    }
+
+    fn count(&self, by: EndedBy) {
+        if let Some(count) = EndedBy::ALL.iter().position(|one| *one == by).and_then(|at| self.ended.get(at)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.news.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// The file of revocations says these, and no others.
+    pub(crate) fn file(&self, revocations: &[Revocation]) {
+        let mut ends = HashMap::new();
+        for one in revocations {
+            ends.insert(self.digester.key(one.kind, &one.issuer, &one.name), one.end);
+        }
+        self.ends.file(ends);
+        self.news.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// From now on this is the file of revocations, and this is what it says.
+    pub(crate) fn follow(&self, file: Option<(PathBuf, Vec<Revocation>)>) {
+        match file {
+            // Whoever looks at it has seen what is newer than that, or will.
+            Some((path, _)) if self.revoked.load().as_deref() == Some(&path) => {}
+            Some((path, list)) => {
+                self.revoked.store(Some(Arc::new(path)));
+                self.file(&list);
+            }
+            None => {
+                self.revoked.store(None);
+                self.file(&[]);
+            }
+        }
+    }
+
+    fn revoked_file(&self) -> Option<Arc<PathBuf>> {
+        self.revoked.load_full()
+    }
+
+    /// Waits until what has ended so far is on disk, where anything is written at all.
+    ///
+    /// # Errors
+    /// Where that takes too long or fails: a restart would then forget it.
+    pub(crate) async fn durable(&self) -> Result<(), Unreachable> {
+        let Some(writer) = &self.writer else { return Ok(()) };
+        let mut written = writer.written.clone();
+        // The first one that ends may have begun before.
+        for _ in 0..2 {
+            let before = *written.borrow_and_update();
+            // A full channel is a wish that waits already.
+            writer.ask.try_send(()).unwrap_or_default();
+            let done = timeout(PATIENCE, written.wait_for(|count| *count != before)).await;
+            done.map_err(|_| Unreachable)?.map_err(|_| Unreachable)?;
+        }
+        Ok(())
+    }
+
+    /// Whether ends survive a restart.
+    pub(crate) fn is_written(&self) -> bool {
+        self.writer.is_some()
+    }
+
+    fn prune(&self, now: u64) {
+        self.memory.prune(now);
+        self.ends.prune(now);
+    }
+
+    fn state_trouble(&self, state: Option<String>) {
+        if self.trouble.load().state != state {
+            self.trouble.rcu(|before| Trouble { state: state.clone(), ..Trouble::clone(before) });
+        }
+    }
+
+    fn revoked_trouble(&self, revoked: Option<String>) {
+        self.trouble.rcu(|before| Trouble { revoked: revoked.clone(), ..Trouble::clone(before) });
+    }
+
+    /// Another number with every end since the last.
+    pub(crate) fn news(&self) -> u64 {
+        self.news.load(Ordering::Acquire)
+    }
+
+    /// Counts a request that was refused.
+    pub(crate) fn refused(&self, fault: Fault) {
+        if let Some(count) = Fault::ALL.iter().position(|one| *one == fault).and_then(|at| self.refused.get(at)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a stream that was cut.
+    pub(crate) fn was_cut(&self, why: Cut) {
+        if let Some(count) = Cut::ALL.iter().position(|one| *one == why).and_then(|at| self.cut.get(at)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// The counts so far.
+    pub(crate) fn counts(&self) -> Counts {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Counts {
+            known: self.memory.len() as u64,
+            crowded: self.memory.crowded() as u64,
+            revocations: self.ends.len() as u64,
+            streams: self.open.len() as u64,
+            refused: Fault::ALL.iter().zip(&self.refused).map(|(fault, count)| (fault.word(), of(count))).collect(),
+            cut: Cut::ALL.iter().zip(&self.cut).map(|(cut, count)| (cut.word(), of(count))).collect(),
+            ended: EndedBy::ALL.iter().zip(&self.ended).map(|(by, count)| (by.word(), of(count))).collect(),
+        }
+    }
+
+    /// What is wrong with the files.
+    pub(crate) fn trouble(&self) -> Arc<Trouble> {
+        self.trouble.load_full()
+    }
+}
+
+/// What sessions count, for metrics and `status`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Counts {
+    pub(crate) known: u64,
+    pub(crate) crowded: u64,
+    pub(crate) revocations: u64,
+    pub(crate) streams: u64,
+    pub(crate) refused: Vec<(&'static str, u64)>,
+    pub(crate) cut: Vec<(&'static str, u64)>,
+    pub(crate) ended: Vec<(&'static str, u64)>,
+}
+
+/// Where the files of sessions are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionFiles {
+    /// The directory for what survives a restart.
+    pub state: Option<PathBuf>,
+    /// The file of revocations, and what it said when it was read.
+    pub revoked: Option<(PathBuf, Vec<Revocation>)>,
+}

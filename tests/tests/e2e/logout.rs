@@ -1,0 +1,265 @@
+//! The end of a session: by logging out, by the provider, by hand and by a file; for every worker, and after a restart.
+
+use std::time::{Duration, Instant};
+
+use e2e::app::App;
+use e2e::client::{BOTH, Client, HOST, Protocol};
+use e2e::gate::{Gate, POLICY, Setup};
+use e2e::process::{self, Process, Served, binary};
+use e2e::{PATIENCE, until};
+use serde_json::{Value, json};
+
+use crate::sessions::{gate, token};
+
+const OWN: (&str, &str) = ("origin", "https://clinic.example");
+
+/// Connections until both workers have some.
+async fn crowd(gate: &Gate) -> Vec<Client> {
+    let mut clients = Vec::new();
+    for number in 0..16 {
+        clients.push(Client::open(gate, BOTH[number % 2]).await);
+    }
+    clients
+}
+
+/// What all of them are answered.
+async fn codes(clients: &mut [Client], token: &str) -> Vec<String> {
+    let mut codes = Vec::new();
+    for client in clients {
+        codes.push(client.get("/me", token).await.code());
+    }
+    codes.dedup();
+    codes
+}
+
+#[tokio::test]
+async fn logging_out_ends_the_session_everywhere_and_clears_the_browser() {
+    let (gate, now) = gate("session: { idle: 15m, after_logout: /goodbye }\n", POLICY);
+    let mut clients = crowd(&gate).await;
+    let (mine, renewed, other) =
+        (token(&gate, "s-1", now, "t-1"), token(&gate, "s-1", now, "t-2"), token(&gate, "s-2", now, "t-3"));
+    assert_eq!(codes(&mut clients, &mine).await, [""]);
+    let cookie = format!("__session={mine}; other=1");
+    let ours = [("cookie", cookie.as_str()), OWN];
+    let foreign = [("cookie", cookie.as_str()), ("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
+    let forged = clients[0].ask("POST", "/.anteroom/logout", &foreign).await;
+    assert_eq!((forged.code().as_str(), forged.header("clear-site-data")), ("CROSS_SITE", ""));
+    assert_eq!(clients[0].ask("GET", "/.anteroom/logout", &ours).await.status, 405);
+    assert_eq!(codes(&mut clients, &renewed).await, [""], "nothing has ended yet");
+
+    let answer = clients[1].ask("POST", "/.anteroom/logout", &ours).await;
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.header("clear-site-data"), "\"cache\", \"cookies\", \"storage\"");
+    assert_eq!(answer.header("set-cookie"), "__session=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+    let event = gate.files.event(answer.id());
+    assert_eq!(event["route"], "POST /.anteroom/logout");
+    assert_eq!((&event["actor"]["sub"], &event["decision"]), (&json!("ada.example"), &json!("allow")));
+    for token in [&mine, &renewed] {
+        assert_eq!(codes(&mut clients, token).await, ["SESSION_ENDED"], "both workers, remembered or not");
+    }
+    assert_eq!(codes(&mut clients, &other).await, [""], "another session is another session");
+    assert_eq!(gate.metric("anteroom_sessions_ended_total", &[("by", "logout")]), 1.0);
+    // A browser that goes to a page is told to forget, a script is not: it does not show what the browser keeps.
+    let page = [("cookie", cookie.as_str()), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    let page = clients[0].ask("GET", "/me", &page).await;
+    assert_eq!((page.status.as_u16(), page.header("clear-site-data").is_empty()), (401, false));
+    assert_eq!(clients[0].get("/me", &mine).await.header("clear-site-data"), "");
+
+    // A form of a page leads on; and whoever has no good credential gets the browser cleared all the same.
+    let theirs = format!("__session={other}");
+    let form = [("cookie", theirs.as_str()), OWN, ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    let answer = clients[0].ask("POST", "/.anteroom/logout", &form).await;
+    assert_eq!((answer.status.as_u16(), answer.header("location")), (303, "/goodbye"));
+    let bad = clients[0].ask("POST", "/.anteroom/logout", &[("cookie", "__session=nonsense"), OWN]).await;
+    assert_eq!((bad.code().as_str(), bad.header("clear-site-data").is_empty()), ("TOKEN_INVALID", false));
+    assert_eq!(gate.app.seen().iter().filter(|seen| seen.target().starts_with("/.anteroom")).count(), 0);
+}
+
+#[tokio::test]
+async fn a_credential_without_a_session_ends_by_its_own_name_or_not_at_all() {
+    let (gate, _) = gate("session: {}\n", POLICY);
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let named = gate.issuer().changed(json!({ "jti": "t-1" }));
+    let bearer = format!("Bearer {named}");
+    assert_eq!(client.ask("POST", "/.anteroom/logout", &[("authorization", &bearer)]).await.status, 204);
+    assert_eq!(client.get("/me", &named).await.code(), "SESSION_ENDED");
+    let nameless = gate.issuer().ada();
+    let bearer = format!("Bearer {nameless}");
+    let answer = client.ask("POST", "/.anteroom/logout", &[("authorization", &bearer)]).await;
+    assert_eq!(answer.code(), "SESSION_ENDED", "it does not say that it was done");
+    assert_eq!(client.get("/me", &nameless).await.status, 200);
+}
+
+#[tokio::test]
+async fn without_the_section_there_is_nothing_to_ask() {
+    let (gate, now) = gate("", POLICY);
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let bearer = format!("Bearer {}", token(&gate, "s-1", now - 90_000, "t-1"));
+    for (method, path) in
+        [("POST", "/.anteroom/logout"), ("GET", "/.anteroom/session"), ("POST", "/.anteroom/backchannel-logout")]
+    {
+        assert_eq!(client.ask(method, path, &[("authorization", &bearer)]).await.code(), "NO_ROUTE", "{path}");
+    }
+    assert_eq!(client.ask("GET", "/me", &[("authorization", &bearer)]).await.status, 200);
+}
+
+/// A logout token with changed claims.
+fn said(gate: &Gate, now: u64, changes: Value) -> String {
+    let mut claims = json!({
+        "aud": "client-7", "iat": now, "exp": now + 120, "jti": "l-1", "sub": null, "roles": null, "org_id": null,
+        "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+    });
+    claims.as_object_mut().unwrap().extend(changes.as_object().unwrap().clone());
+    gate.issuer().changed(claims)
+}
+
+#[tokio::test]
+async fn a_provider_ends_one_session_or_all_of_a_subject() {
+    let session = "session: { backchannel_logout: { clinic: { audience: [client-7] } } }\n";
+    let (gate, now) = gate(session, POLICY);
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let path = "/.anteroom/backchannel-logout";
+    let (one, two) = (token(&gate, "s-1", now - 10, "t-1"), token(&gate, "s-2", now - 10, "t-2"));
+    for bad in [
+        format!("logout_token={one}"),
+        format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1", "nonce": "n" }))),
+        format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1", "aud": "https://api.clinic.example" }))),
+        format!("logout_token={}", gate.issuer().forged()),
+        "logout_token=".to_owned(),
+        "nothing=1".to_owned(),
+    ] {
+        let answer = client.post("POST", path, &form, bad.clone()).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "TOKEN_INVALID"), "{bad}");
+    }
+    assert_eq!(client.post("POST", path, &[], "logout_token=x").await.code(), "BAD_HEADER");
+    assert_eq!(client.get("/me", &one).await.status, 200);
+
+    let token = format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1" })));
+    let answer = client.post("POST", path, &form, token.clone()).await;
+    assert_eq!((answer.status.as_u16(), answer.header("cache-control")), (200, "no-store"));
+    assert_eq!(gate.files.event(answer.id())["route"], "POST /.anteroom/backchannel-logout");
+    assert_eq!(client.get("/me", &one).await.code(), "SESSION_ENDED");
+    assert_eq!(client.get("/me", &two).await.status, 200);
+    // Whoever signs in later is let in, also when the same token is sent once more.
+    gate.clock().advance(Duration::from_secs(20));
+    assert_eq!(client.post("POST", path, &form, token).await.status, 200);
+    let again = crate::sessions::token(&gate, "s-1", now + 15, "t-3");
+    assert_eq!(client.get("/me", &again).await.status, 200);
+    let all = format!("logout_token={}", said(&gate, now + 20, json!({ "sub": "ada.example" })));
+    assert_eq!(client.post("POST", path, &form, all).await.status, 200);
+    for token in [&two, &again] {
+        assert_eq!(client.get("/me", token).await.code(), "SESSION_ENDED");
+    }
+    assert_eq!(client.get("/me", &gate.issuer().token("bob.example", "a", &["provider"])).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_revoked_subject_is_out_on_every_worker_within_a_second() {
+    let (gate, now) = gate("", POLICY);
+    let mut clients = crowd(&gate).await;
+    let ada = token(&gate, "s-1", now - 10, "t-1");
+    let bob = gate.issuer().token("bob.example", "a", &["provider"]);
+    assert_eq!(codes(&mut clients, &ada).await, [""], "remembered by now");
+    let began = Instant::now();
+    let root = gate.files.root().to_owned();
+    let revoke = |more: &[&str]| {
+        let all = [&["revoke", "--control", "control.sock", "--issuer", "https://issuer.example/"][..], more].concat();
+        process::run(&root, &all)
+    };
+    let said = revoke(&["--subject", "ada.example"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let told: Value = serde_json::from_str(&said.out).unwrap();
+    assert_eq!((&told["revoked"], &told["survives_restart"]), (&json!("subject"), &json!(false)));
+    assert_eq!(codes(&mut clients, &ada).await, ["SESSION_ENDED"]);
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(codes(&mut clients, &bob).await, [""]);
+    gate.clock().advance(Duration::from_secs(5));
+    assert_eq!(codes(&mut clients, &token(&gate, "s-1", now + 4, "t-2")).await, [""], "signed in since");
+    for (what, name, claims) in [
+        ("--session", "s-7", json!({ "sub": "bob.example", "sid": "s-7", "auth_time": now })),
+        ("--token", "t-7", json!({ "sub": "bob.example", "jti": "t-7", "auth_time": now + 4 })),
+    ] {
+        let one = gate.issuer().changed(claims);
+        assert_eq!(codes(&mut clients, &one).await, [""], "{what}");
+        assert_eq!(revoke(&[what, name, "--for", "1h"]).code, Some(0));
+        assert_eq!(codes(&mut clients, &one).await, ["SESSION_ENDED"], "{what}");
+    }
+    assert_eq!(codes(&mut clients, &bob).await, [""]);
+    for bad in [&["--subject", "a", "--token", "b"][..], &[], &["--subject", "a", "--for", "2y"]] {
+        assert_eq!(revoke(bad).code, Some(2), "{bad:?}");
+    }
+}
+
+const LIST: &str = "apiVersion: anteroom.dev/v1\nkind: Revocations\nrevoked:\n";
+
+#[tokio::test]
+async fn a_file_revokes_within_a_second_and_a_bad_one_changes_nothing() {
+    let files = vec![("revoked.yaml", format!("{LIST}  []\n"))];
+    let more = "session: { revoked: revoked.yaml }\n".to_owned();
+    let gate = Gate::start(Setup { more, files, ..Setup::default() }, App::plain());
+    let mut clients = crowd(&gate).await;
+    let ada = gate.issuer().ada();
+    assert_eq!(codes(&mut clients, &ada).await, [""]);
+    let entry = "- { issuer: 'https://issuer.example/', subject: ada.example, until: 2099-01-01 }\n";
+    let began = Instant::now();
+    gate.files.put("revoked.yaml", &format!("{LIST}{entry}"));
+    while clients[0].get("/me", &ada).await.status == 200 {
+        assert!(began.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+    assert_eq!(codes(&mut clients, &ada).await, ["SESSION_ENDED"]);
+    gate.files.put("revoked.yaml", &format!("{LIST}- {{ issuer: 'https://issuer.example/' }}\n"));
+    until("the bad file to be told", || {
+        (gate.metric("anteroom_sessions_failed", &[("file", "revoked")]) > 0.0).then_some(())
+    });
+    assert_eq!(codes(&mut clients, &ada).await, ["SESSION_ENDED"], "the last good one stays");
+    gate.files.put("revoked.yaml", &format!("{LIST}  []\n"));
+    until("the list to be empty", || {
+        (gate.metric("anteroom_revocations", &[]) == 0.0).then_some(())
+    });
+    assert_eq!(codes(&mut clients, &ada).await, [""]);
+}
+
+#[tokio::test]
+async fn what_has_ended_stays_ended_when_the_gate_is_killed() {
+    let more = "session: { idle: 1h, state: state }\n".to_owned();
+    let mut gate = Served::start(Setup { more, ..Setup::default() }, App::plain());
+    let now = gate.files.issuer.now;
+    let of = |gate: &Served, sid: &str, at: u64| {
+        gate.files.issuer.changed(json!({ "sid": sid, "auth_time": at, "jti": sid }))
+    };
+    let (ended, lives) = (of(&gate, "s-1", now - 5), of(&gate, "s-2", now - 5));
+    let mut client = Client::open_at(gate.https, &gate.files.ca, Protocol::Http2, HOST).await;
+    for token in [&ended, &lives] {
+        assert_eq!(client.get("/me", token).await.status, 200);
+    }
+    let bearer = format!("Bearer {ended}");
+    assert_eq!(client.ask("POST", "/.anteroom/logout", &[("authorization", &bearer)]).await.status, 204);
+    gate.process.signal("KILL");
+    gate.process.end();
+
+    let mut command = std::process::Command::new(binary());
+    let root = gate.files.root().to_owned();
+    command.current_dir(&root).args(["run", "--config", "config.yaml"]);
+    let mut process = Process::start_as(&mut command);
+    let https = process.found("the gate to serve", |out| {
+        let lines = out.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let told = lines.into_iter().find(|line| line["message"] == "serving")?;
+        told["address"].as_str()?.parse().ok()
+    });
+    let mut client = Client::open_at(https, &gate.files.ca, Protocol::Http2, HOST).await;
+    assert_eq!(client.get("/me", &ended).await.code(), "SESSION_ENDED");
+    assert_eq!(client.get("/me", &of(&gate, "s-1", now - 4)).await.code(), "SESSION_ENDED", "signed in before the end");
+    assert_eq!(client.get("/me", &lives).await.status, 200);
+    // A sign-in counts from the second behind the end on.
+    let since = of(&gate, "s-1", now + 30);
+    let began = Instant::now();
+    while client.get("/me", &since).await.status != 200 {
+        assert!(began.elapsed() < PATIENCE, "signed in since");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let second = process::run(&root, &["run", "--config", "config.yaml"]);
+    assert_ne!(second.code, Some(0), "one folder is for one process");
+}

@@ -35,14 +35,15 @@ pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: u
     let keys = store.current(now)?;
     let verified = jwt::judge(token, judge, &keys, now).map_err(|refused| {
         if refused.fault == TokenFault::UnknownKey {
-            store.want_refresh();
+            store.lacks(jwt::unverified_kid(token).as_deref(), now);
         }
         refused.fault
     })?;
     let claims = verified.claims();
-    let is_event = claims.get("events").and_then(Value::as_object).is_some_and(|events| {
-        events.get(EVENT).is_some_and(Value::is_object)
-    });
+    let is_event = claims
+        .get("events")
+        .and_then(Value::as_object)
+        .is_some_and(|events| events.get(EVENT).is_some_and(Value::is_object));
     if !is_event {
         return Err(TokenFault::Claim("events"));
     }
@@ -98,13 +99,16 @@ mod tests {
     fn a_token_for_logging_out_names_session_and_subject() {
         for typ in [None, Some("JWT"), Some("logout+jwt"), Some("application/logout+jwt")] {
             let told = judged(json!({}), typ).unwrap();
-            let expected =
-                LoggedOut { session: Some("s-1".into()), subject: Some("ada.example".into()), at: NOW - 5 };
+            let expected = LoggedOut { session: Some("s-1".into()), subject: Some("ada.example".into()), at: NOW - 5 };
             assert_eq!(told, expected, "{typ:?}");
         }
         assert_eq!(judged(json!({ "sub": null }), None).unwrap().subject, None);
         assert_eq!(judged(json!({ "sid": null }), None).unwrap().session, None);
-        assert_eq!(judged(json!({ "iat": NOW + 20 }), None).unwrap().at, NOW, "a clock that is ahead ends nothing ahead");
+        assert_eq!(
+            judged(json!({ "iat": NOW + 20 }), None).unwrap().at,
+            NOW,
+            "a clock that is ahead ends nothing ahead"
+        );
     }
 
     #[test]

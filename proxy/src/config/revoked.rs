@@ -7,8 +7,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::security_txt::midnight;
-use crate::sessions::ends::{End, MOST};
 use crate::sessions::Revocation;
+use crate::sessions::ends::{End, MOST};
 use crate::sessions::key::Kind as Named;
 
 /// Who is locked out.

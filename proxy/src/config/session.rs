@@ -141,7 +141,12 @@ pub(super) fn compile(
             Ok(list) => Some((path, list)),
             Err(reason) => {
                 let hint = "see the page on sessions of the manual for its form";
-                faults.at(written.span, "revoked", format!("`{}` is no list of revocations: {reason}", written.value), hint);
+                faults.at(
+                    written.span,
+                    "revoked",
+                    format!("`{}` is no list of revocations: {reason}", written.value),
+                    hint,
+                );
                 None
             }
         }

@@ -24,6 +24,8 @@ pub struct Ask {
     pub acr_values: Option<String>,
     /// How old the authentication may be, in seconds.
     pub max_age: Option<u64>,
+    /// To sign in again, whatever the provider remembers.
+    pub again: bool,
 }
 
 /// A sign-in under way, as it is sealed.

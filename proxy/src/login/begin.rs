@@ -3,11 +3,12 @@
 //! Decides what the provider is asked. The address is the configured one; nothing of a request becomes a part of it but the
 //! host, which is one of ours.
 
-use http::{HeaderMap, HeaderValue};
+use http::HeaderValue;
 
 use super::attempt::{self, Ask, Attempt, KEPT, Purpose};
+use super::fault::LoginFault;
 use super::return_path::ReturnPath;
-use super::{CALLBACK, Login, cookies};
+use super::{Asks, CALLBACK, Login, Prompt, cookies};
 use crate::outbound::encode_form;
 
 /// A sign-in that was begun.
@@ -20,11 +21,18 @@ pub struct Begun {
 }
 
 impl Login {
-    /// Begins a sign-in on `host` (one of ours, with its port) that leads back to `back`; `headers` hold the cookies of the
-    /// browser. `None` where the system gives no randomness.
-    pub fn begin(&self, host: &str, back: ReturnPath, ask: &Ask, headers: &HeaderMap, now: u64) -> Option<Begun> {
-        let (place, order) = attempt::place(&attempt::of_browser(self, headers));
-        let attempt = Attempt { order, ..Attempt::new(host, back, ask, now)? };
+    /// Begins a sign-in on `host` (one of ours, with its port) that leads back to `back`.
+    ///
+    /// # Errors
+    /// [`LoginFault::Down`] where nobody knows the way.
+    pub fn begin(&self, host: &str, back: ReturnPath, ask: &Ask, asks: &Asks<'_>) -> Result<Begun, LoginFault> {
+        let address = self.authorize(asks)?;
+        self.begin_at(&address, host, back, ask, asks).ok_or(LoginFault::Down("no randomness"))
+    }
+
+    fn begin_at(&self, address: &str, host: &str, back: ReturnPath, ask: &Ask, asks: &Asks<'_>) -> Option<Begun> {
+        let (place, order) = attempt::place(&attempt::of_browser(self, asks.headers));
+        let attempt = Attempt { order, ..Attempt::new(host, back, ask, asks.now)? };
         let name = self.names().attempts.get(place)?;
         let text = self.seal(Purpose::Attempt, &serde_json::to_vec(&attempt).ok()?)?;
         let settings = &self.settings;
@@ -40,10 +48,11 @@ impl Login {
             ("code_challenge", &challenge),
             ("code_challenge_method", "S256"),
         ];
-        fields.extend(settings.prompt.map(|prompt| ("prompt", prompt.as_str())));
+        let prompt = if ask.again { Some(Prompt::Login) } else { settings.prompt };
+        fields.extend(prompt.map(|prompt| ("prompt", prompt.as_str())));
         fields.extend(ask.acr_values.as_deref().map(|values| ("acr_values", values)));
         fields.extend(age.as_deref().map(|age| ("max_age", age)));
-        let location = HeaderValue::try_from(with_query(&settings.endpoints.authorize, &fields)).ok()?;
+        let location = HeaderValue::try_from(with_query(address, &fields)).ok()?;
         Some(Begun { location, cookie: cookies::set(name, &text, KEPT)? })
     }
 }

@@ -21,7 +21,7 @@ use super::return_path::ReturnPath;
 use super::session::{self, Session};
 use super::{Asks, Begun, Login, cookies};
 use crate::authn::{self, KeyStore, TokenFault, Verified};
-use crate::outbound::{self, encode};
+use crate::outbound::{self, Endpoint, encode};
 use crate::pipeline::canonical::form_decoded;
 
 /// The longest value in an answer, in bytes.
@@ -105,27 +105,30 @@ impl Login {
     /// # Errors
     /// Whatever keeps the answer from being a sign-in of this browser.
     pub async fn finish(&self, asks: &Asks<'_>, host: &str, answer: &Answer) -> Result<Finished, TokenFault> {
-        let Asks { logins, store, headers, now } = *asks;
+        let Asks { logins, store, headers, now, .. } = *asks;
         // ORDER: nothing of the answer counts before it is known to belong to this browser.
         let (place, attempt) = self.attempt(host, answer, headers).ok_or(LoginFault::NoAttempt)?;
         if now >= attempt.at.saturating_add(self.settings.attempt.as_secs()) {
             if attempt.stepping {
                 return Ok(Finished::Back(attempt.back));
             }
-            let begun = self.begin(host, attempt.back, &Ask::default(), headers, now);
-            return Ok(Finished::Anew(Box::new(begun.ok_or(LoginFault::Down("no randomness"))?)));
+            return Ok(Finished::Anew(Box::new(self.begin(host, attempt.back, &Ask::default(), asks)?)));
         }
         if !logins.is_first(&attempt.state) {
             return Err(LoginFault::Used.into());
         }
-        if answer.iss.as_ref().is_some_and(|iss| iss != self.settings.id_tokens.issuer()) {
-            return Err(LoginFault::Issuer.into());
+        let named = asks.metadata.and_then(|store| store.current(now)).is_some_and(|metadata| metadata.names_issuer);
+        match &answer.iss {
+            Some(iss) if iss != self.settings.id_tokens.issuer() => return Err(LoginFault::Issuer.into()),
+            // A provider that says that it always names itself, and did not: somebody else answered.
+            None if named => return Err(LoginFault::Issuer.into()),
+            Some(_) | None => {}
         }
         if answer.error.is_some() {
             return Err(LoginFault::Refused.into());
         }
         let code = answer.code.as_deref().ok_or(LoginFault::Answer("there is no `code`"))?;
-        let tokens = self.exchange(code, &attempt).await?;
+        let tokens = self.exchange(&self.token(asks)?, code, &attempt).await?;
         let id_token = tokens.id_token.as_deref().ok_or(LoginFault::IdToken("there is none"))?;
         let verified = self.believed(id_token, store, now).await?;
         check(verified.claims(), &tokens, &self.settings.client_id)?;
@@ -140,7 +143,7 @@ impl Login {
         places.find_map(|(place, attempt)| Some((place, attempt.filter(fits)?)))
     }
 
-    async fn exchange(&self, code: &str, attempt: &Attempt) -> Result<Tokens, LoginFault> {
+    async fn exchange(&self, at: &Endpoint, code: &str, attempt: &Attempt) -> Result<Tokens, LoginFault> {
         let back = callback(&attempt.host);
         let grant = [
             ("grant_type", "authorization_code"),
@@ -148,11 +151,11 @@ impl Login {
             ("redirect_uri", &back),
             ("code_verifier", &attempt.verifier),
         ];
-        self.tokens(&grant).await
+        self.tokens(at, &grant).await
     }
 
     /// Asks the token endpoint. A client with a secret shows it as RFC 6749 (2.3.1) says, one without names itself.
-    pub(super) async fn tokens(&self, grant: &[(&str, &str)]) -> Result<Tokens, LoginFault> {
+    pub(super) async fn tokens(&self, at: &Endpoint, grant: &[(&str, &str)]) -> Result<Tokens, LoginFault> {
         let settings = &self.settings;
         let mut fields = grant.to_vec();
         let authorization = match &settings.client_secret {
@@ -166,7 +169,7 @@ impl Login {
                 None
             }
         };
-        let reply = settings.endpoints.token.post_form(&fields, authorization, LARGEST).await.map_err(down)?;
+        let reply = at.post_form(&fields, authorization, LARGEST).await.map_err(down)?;
         match reply.status {
             StatusCode::OK => serde_json::from_slice(&reply.body)
                 .map_err(|_| LoginFault::NoExchange("the answer is not what RFC 6749 says")),

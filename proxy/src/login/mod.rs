@@ -34,11 +34,13 @@ pub use return_path::ReturnPath;
 pub use seal::{MAX_KEYS, SealFault, SealKeys};
 pub use session::Session;
 
-use crate::authn::{self, KeyStore};
+use crate::authn::{self, KeyStore, MetadataStore};
 use crate::outbound::Endpoint;
 
 /// Where people are brought to sign in; `to` in the query is where they come back to.
 pub const LOGIN: &str = "/.anteroom/login";
+/// What in the query of [`LOGIN`] asks them to sign in again, whatever the provider remembers.
+pub const AGAIN: &str = "prompt=login";
 /// Where the provider sends them back to.
 pub const CALLBACK: &str = "/.anteroom/callback";
 
@@ -59,13 +61,13 @@ impl fmt::Debug for ClientSecret {
     }
 }
 
-/// The provider's addresses.
-#[derive(Clone, Debug)]
+/// The provider's addresses, as far as the configuration writes them; what it leaves out, the provider's metadata says.
+#[derive(Clone, Debug, Default)]
 pub struct Endpoints {
     /// Where browsers are sent to.
-    pub authorize: String,
+    pub authorize: Option<String>,
     /// Where codes become tokens.
-    pub token: Endpoint,
+    pub token: Option<Endpoint>,
     /// Where browsers are sent to sign out, if there is such a place.
     pub end_session: Option<String>,
 }
@@ -102,7 +104,7 @@ pub struct LoginSettings {
     pub scopes: String,
     /// What is asked of people each time.
     pub prompt: Option<Prompt>,
-    /// The provider's addresses.
+    /// The provider's addresses that are written.
     pub endpoints: Endpoints,
     /// The names of the cookies.
     pub names: Names,
@@ -114,8 +116,6 @@ pub struct LoginSettings {
     pub attempt: Duration,
     /// How often the provider is asked to vouch for a session again; `None`: never.
     pub renew: Option<Duration>,
-    /// Where people come to after signing out.
-    pub after_logout: ReturnPath,
     /// The names at the top of ID tokens that the configuration reads.
     pub mapped: BTreeSet<String>,
     /// What ID tokens must say: the provider's settings with our name as the audience.
@@ -129,6 +129,8 @@ pub struct Asks<'a> {
     pub logins: &'a Logins,
     /// The provider's keys.
     pub store: &'a Arc<KeyStore>,
+    /// What the provider says about itself, where that is asked.
+    pub metadata: Option<&'a MetadataStore>,
     /// The cookies of the browser.
     pub headers: &'a HeaderMap,
     /// In Unix seconds.
@@ -156,6 +158,20 @@ impl Login {
     /// The names of its cookies.
     pub fn names(&self) -> &Names {
         &self.settings.names
+    }
+
+    /// Where browsers are sent to sign in.
+    fn authorize(&self, asks: &Asks<'_>) -> Result<String, LoginFault> {
+        let told = || asks.metadata?.current(asks.now)?.authorization_endpoint.clone();
+        let address = self.settings.endpoints.authorize.clone().or_else(told);
+        address.ok_or(LoginFault::Down("its metadata names no `authorization_endpoint`, or was never fetched"))
+    }
+
+    /// Where codes become tokens.
+    fn token(&self, asks: &Asks<'_>) -> Result<Endpoint, LoginFault> {
+        let told = || asks.metadata?.current(asks.now)?.token_endpoint.clone();
+        let address = self.settings.endpoints.token.clone().or_else(told);
+        address.ok_or(LoginFault::Down("its metadata names no `token_endpoint`, or was never fetched"))
     }
 
     fn open(&self, purpose: Purpose, text: &str) -> Option<Vec<u8>> {
@@ -196,18 +212,19 @@ impl Login {
     }
 
     /// What signs a person out: the cookies taken back, and where the browser goes next, the provider's own sign-out where
-    /// it has one (OpenID Connect RP-Initiated Logout 1.0, section 2). `host` is that of the request.
+    /// it has one (OpenID Connect RP-Initiated Logout 1.0, section 2). `host` is that of the request, and `after` the path on
+    /// it that the person comes to at last.
     ///
     /// The session itself lasts in whatever copy of its cookie there is, until its end or until its name
     /// ([`Session::id`]) is revoked: whoever signs people out revokes it as well.
-    pub fn logout(&self, host: &str) -> Logout {
-        let after = &self.settings.after_logout;
-        let location = match &self.settings.endpoints.end_session {
-            None => after.as_str().to_owned(),
+    pub fn logout(&self, host: &str, after: &str, metadata: Option<&MetadataStore>, now: u64) -> Logout {
+        let told = || metadata?.current(now)?.end_session_endpoint.clone();
+        let location = match self.settings.endpoints.end_session.clone().or_else(told) {
+            None => after.to_owned(),
             Some(address) => {
-                let back = format!("https://{host}{}", after.as_str());
+                let back = format!("https://{host}{after}");
                 let fields = [("client_id", &*self.settings.client_id), ("post_logout_redirect_uri", &back)];
-                begin::with_query(address, &fields)
+                begin::with_query(&address, &fields)
             }
         };
         Logout { cookies: self.names().all().filter_map(cookies::clear).collect(), location }

@@ -18,6 +18,7 @@ use super::session::{self, Session};
 use super::{Asks, Login, cookies, exchange};
 use crate::authn::{KeyStore, TokenFault};
 use crate::made_of::MadeOf;
+use crate::outbound::Endpoint;
 
 /// The most sessions whose last renewal is remembered, about 4 KiB each, for as long as an old cookie may still be under way.
 const REMEMBERED: u64 = 4_096;
@@ -100,7 +101,7 @@ impl Login {
     /// # Errors
     /// [`LoginFault::NotRenewed`], [`LoginFault::Stale`].
     pub async fn fresh(self: &Arc<Self>, asks: &Asks<'_>, session: Session) -> Result<Renewed, LoginFault> {
-        let Asks { logins, store, headers, now } = *asks;
+        let Asks { logins, store, headers, now, .. } = *asks;
         let as_it_is = |session| Renewed { session, cookies: Vec::new() };
         let Some(every) = self.settings.renew.map(|every| every.as_secs()) else { return Ok(as_it_is(session)) };
         let age = now.saturating_sub(session.renewed);
@@ -119,8 +120,9 @@ impl Login {
             (true, _) => Err(LoginFault::Down("it failed a moment ago")),
             (false, None) => return Err(LoginFault::NotRenewed),
             (false, Some(token)) => {
+                let at = self.token(asks)?;
                 // A task of its own: a client that hangs up must not make us forget the token that the provider changed.
-                let asking = Arc::clone(self).ask_for(session.clone(), token, renewals, (Arc::clone(store), now));
+                let asking = Arc::clone(self).ask_for(session.clone(), (at, token), renewals, (Arc::clone(store), now));
                 tokio::spawn(asking).await.unwrap_or(Err(LoginFault::Down("the renewal failed")))
             }
         };
@@ -134,11 +136,11 @@ impl Login {
     async fn ask_for(
         self: Arc<Self>,
         session: Session,
-        token: String,
+        (at, token): (Endpoint, String),
         mut renewals: OwnedMutexGuard<Renewals>,
         (store, now): (Arc<KeyStore>, u64),
     ) -> Result<Renewed, LoginFault> {
-        let outcome = self.renew(session, &token, &store, now).await;
+        let outcome = self.renew(session, (&at, &token), &store, now).await;
         match &outcome {
             Err(LoginFault::Down(_)) => renewals.failed_at = Some(now),
             outcome => renewals.last = Some(outcome.clone()),
@@ -146,9 +148,15 @@ impl Login {
         outcome
     }
 
-    async fn renew(&self, session: Session, token: &str, store: &KeyStore, now: u64) -> Result<Renewed, LoginFault> {
+    async fn renew(
+        &self,
+        session: Session,
+        (at, token): (&Endpoint, &str),
+        store: &KeyStore,
+        now: u64,
+    ) -> Result<Renewed, LoginFault> {
         let grant = [("grant_type", "refresh_token"), ("refresh_token", token)];
-        let tokens = match self.tokens(&grant).await {
+        let tokens = match self.tokens(at, &grant).await {
             Err(LoginFault::Down(why)) => return Err(LoginFault::Down(why)),
             tokens => tokens.map_err(|_| LoginFault::NotRenewed)?,
         };

@@ -33,8 +33,8 @@ fn settings() -> LoginSettings {
         scopes: "openid".to_owned(),
         prompt: None,
         endpoints: Endpoints {
-            authorize: "https://issuer.example/authorize?tenant=a".to_owned(),
-            token: Endpoint::new("https://issuer.example/token", None, &Reach::public()).unwrap(),
+            authorize: Some("https://issuer.example/authorize?tenant=a".to_owned()),
+            token: Endpoint::new("https://issuer.example/token", None, &Reach::public()).ok(),
             end_session: Some("https://issuer.example/end".to_owned()),
         },
         names: Names::of("__Host-a"),
@@ -42,10 +42,13 @@ fn settings() -> LoginSettings {
         lifetime: Duration::from_secs(3_600),
         attempt: Duration::from_secs(600),
         renew: None,
-        after_logout: ReturnPath::parse("/bye").unwrap(),
         mapped: BTreeSet::new(),
         id_tokens: Provider::new(provider("clinic")).unwrap(),
     }
+}
+
+fn asks<'a>(logins: &'a Logins, store: &'a Arc<KeyStore>, headers: &'a HeaderMap) -> Asks<'a> {
+    Asks { logins, store, metadata: None, headers, now: 7 }
 }
 
 fn session() -> Session {
@@ -57,7 +60,7 @@ fn session() -> Session {
 #[test]
 fn signing_out_takes_all_back_and_goes_by_the_provider() {
     let login = Login::new(settings());
-    let out = login.logout("clinic.example:8443");
+    let out = login.logout("clinic.example:8443", "/bye", None, 0);
     assert_eq!(
         out.location,
         "https://issuer.example/end?client_id=web&post_logout_redirect_uri=https%3A%2F%2Fclinic.example%3A8443%2Fbye"
@@ -66,7 +69,7 @@ fn signing_out_takes_all_back_and_goes_by_the_provider() {
     assert!(out.cookies.iter().all(|line| line.to_str().unwrap().ends_with("; Max-Age=0")));
     let mut alone = settings();
     alone.endpoints.end_session = None;
-    assert_eq!(Login::new(alone).logout("clinic.example").location, "/bye");
+    assert_eq!(Login::new(alone).logout("clinic.example", "/bye", None, 0).location, "/bye");
 }
 
 #[test]
@@ -107,8 +110,10 @@ fn what_is_sealed_for_one_purpose_or_provider_opens_for_no_other() {
 #[test]
 fn an_attempt_has_a_place_of_its_own_and_the_address_keeps_its_query() {
     let login = Login::new(settings());
-    let ask = Ask { acr_values: Some("a b".to_owned()), max_age: Some(300) };
-    let begun = login.begin("clinic.example", ReturnPath::root(), &ask, &HeaderMap::new(), 7).unwrap();
+    let ask = Ask { acr_values: Some("a b".to_owned()), max_age: Some(300), again: false };
+    let (logins, store) = (Logins::default(), Arc::new(KeyStore::awaiting(Duration::from_secs(60))));
+    let none = HeaderMap::new();
+    let begun = login.begin("clinic.example", ReturnPath::root(), &ask, &asks(&logins, &store, &none)).unwrap();
     let location = begun.location.to_str().unwrap();
     assert!(location.starts_with("https://issuer.example/authorize?tenant=a&response_type=code&"), "{location}");
     assert!(location.ends_with("&acr_values=a%20b&max_age=300") || location.ends_with("&acr_values=a+b&max_age=300"));
@@ -116,6 +121,7 @@ fn an_attempt_has_a_place_of_its_own_and_the_address_keeps_its_query() {
     let pair = begun.cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
     assert!(pair.starts_with("__Host-a-attempt-0="));
     let shown = HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(pair).unwrap())]);
-    let next = login.begin("clinic.example", ReturnPath::root(), &Ask::default(), &shown, 8).unwrap();
+    let next =
+        login.begin("clinic.example", ReturnPath::root(), &Ask::default(), &asks(&logins, &store, &shown)).unwrap();
     assert!(next.cookie.to_str().unwrap().starts_with("__Host-a-attempt-1="));
 }

@@ -72,9 +72,8 @@ fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -> Resu
     let principal: Arc<Principal> = match &stream.vouched {
         Vouched::Token { generation, .. } => {
             let issuer = &stream.principal.issuer;
-            let same = |one: &crate::runtime::Provider| {
-                one.authn.issuer() == issuer && one.authn.generation() == *generation
-            };
+            let same =
+                |one: &crate::runtime::Provider| one.authn.issuer() == issuer && one.authn.generation() == *generation;
             if !runtime.providers.iter().any(same) {
                 return Err(Cut::Policy);
             }

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::cache::{self, Audience};
 use crate::authn::TokenFault;
-use crate::login::LOGIN;
+use crate::login::{AGAIN, LOGIN};
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::runtime::AnswerHeaders;
@@ -176,6 +176,10 @@ fn more(rejection: &Rejection, offer: Offer) -> String {
     };
     let advice = advice.map(|advice| format!("<p>{advice}</p>\n")).unwrap_or_default();
     match offer {
+        // Whose time was up is not let in again by what the provider remembers.
+        Offer::SignIn if matches!(rejection, Rejection::Session(_)) => {
+            format!("{advice}<p><a href=\"{LOGIN}?{AGAIN}\">Sign in again</a></p>\n")
+        }
         Offer::SignIn if unknown => format!("{advice}<p><a href=\"{LOGIN}\">Sign in</a></p>\n"),
         Offer::Loop if unknown => format!("{advice}<p>{LOOP}</p>\n"),
         Offer::Nothing | Offer::SignIn | Offer::Loop => advice,

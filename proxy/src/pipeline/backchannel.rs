@@ -117,7 +117,9 @@ mod tests {
     #[test]
     fn the_token_stands_once_in_the_form() {
         assert_eq!(field(b"a=b&logout_token=x.y%2Ez&c=", "logout_token").as_deref(), Some("x.y.z"));
-        for bad in [&b""[..], b"logout_token", b"logout_token=a&logout_token=a", b"Logout_Token=a", b"logout_token=\xff"] {
+        for bad in
+            [&b""[..], b"logout_token", b"logout_token=a&logout_token=a", b"Logout_Token=a", b"logout_token=\xff"]
+        {
             assert_eq!(field(bad, "logout_token"), None);
         }
     }

@@ -94,7 +94,7 @@ fn asks(denial: &Denial, caller: Option<&Caller<'_>>, trail: &Trail) -> Option<A
         return None;
     }
     let acr_values = step_up::acr_values(short.needed, provider.authn.contexts());
-    Some(Ask { acr_values: Some(acr_values), max_age: short.needed.within_s() })
+    Some(Ask { acr_values: Some(acr_values), max_age: short.needed.within_s(), again: false })
 }
 
 /// A denial as the client gets it: a demand of factors with what to ask the caller's provider for.

@@ -12,11 +12,12 @@ use http::header::{AUTHORIZATION, COOKIE, HeaderName};
 use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
+use super::login;
 use super::observe;
 use super::trail::Trail;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
-use crate::login::{Asks, Renewed, Session, cookies};
+use crate::login::{Renewed, Session, cookies};
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
@@ -132,15 +133,15 @@ async fn prove<'r>(
 ) -> Result<Option<Caller<'r>>, Rejection> {
     // ORDER: a token in a header was put there by whoever asks, so it counts before a session that a browser sends by itself;
     // a session that we made before a token in a cookie, which somebody else made.
-    if let Some((provider, login)) = runtime.login()
+    if let Some((provider, by)) = runtime.login()
         && !is_in_header(runtime, headers)
-        && let Some(text) = login.shown(headers)?
+        && let Some(text) = by.shown(headers)?
     {
         let now = trail.started.unix_seconds();
-        let asks = Asks { logins: &shared.logins, store: &provider.keys, headers, now };
-        let Renewed { session, cookies } = login.fresh(&asks, login.session(text, now)?).await?;
+        let asks = login::asks(shared, provider, headers, now);
+        let Renewed { session, cookies } = by.fresh(&asks, by.session(text, now)?).await?;
         trail.cookies = cookies;
-        trail.counted = cookies::find(headers, &login.names().count).is_ok_and(|count| count.is_some());
+        trail.counted = cookies::find(headers, &by.names().count).is_ok_and(|count| count.is_some());
         trail.stepped = session.stepped.then_some(session.begun);
         return by_session(provider, &session).map(Some);
     }

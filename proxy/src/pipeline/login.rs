@@ -18,11 +18,12 @@ use super::record;
 use super::trail::Trail;
 use crate::authn::TokenFault;
 use crate::login::{
-    Answer, Ask, Asks, Begun, CALLBACK, Count, Finished, LOGIN, Login, LoginFault, ReturnPath, cookies,
+    AGAIN, Answer, Ask, Asks, Begun, CALLBACK, Count, Finished, LOGIN, Login, LoginFault, ReturnPath, cookies,
 };
 use crate::rejection::Rejection;
 use crate::runtime::{Provider, Runtime};
 use crate::server::Connection;
+use crate::sessions::EndedBy;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::telemetry::log;
@@ -83,12 +84,13 @@ impl Came {
 
 /// What becomes of a request that was refused: a navigation that signing in may help begins to sign in, and a loop is told.
 pub(super) fn instead(
+    shared: &Shared,
     runtime: &Runtime,
     trail: &mut Trail,
     came: Option<&Came>,
     rejection: Rejection,
 ) -> (Rejection, Option<Begun>, Offer) {
-    let (Some((_, login)), Some(came)) = (runtime.login(), came) else {
+    let (Some((provider, login)), Some(came)) = (runtime.login(), came) else {
         let offer = if runtime.login().is_some() { Offer::SignIn } else { Offer::Nothing };
         return (rejection, None, offer);
     };
@@ -105,10 +107,15 @@ pub(super) fn instead(
         return (rejection, None, Offer::Loop);
     }
     let Some(ask) = ask.filter(|_| !came.is_own_page()) else { return (rejection, None, Offer::SignIn) };
-    match login.begin(&came.host, came.back(), &ask, &came.cookies, now) {
-        Some(begun) => (Rejection::SignIn(Box::new(rejection)), Some(begun), Offer::Nothing),
-        None => (LoginFault::Down("no randomness").into(), None, Offer::SignIn),
+    match login.begin(&came.host, came.back(), &ask, &asks(shared, provider, &came.cookies, now)) {
+        Ok(begun) => (Rejection::SignIn(Box::new(rejection)), Some(begun), Offer::Nothing),
+        Err(fault) => (fault.into(), None, Offer::SignIn),
     }
+}
+
+/// What a sign-in goes by.
+pub(super) fn asks<'a>(shared: &'a Shared, provider: &'a Provider, headers: &'a HeaderMap, now: u64) -> Asks<'a> {
+    Asks { logins: &shared.logins, store: &provider.keys, metadata: provider.metadata.as_deref(), headers, now }
 }
 
 /// The answer that sends a browser to the provider.
@@ -181,22 +188,29 @@ pub(super) async fn serve(
     // ORDER: nobody signs in whose sign-in cannot be recorded.
     record::reserve(shared, trail)?;
     let answer = if begins {
-        begin(login, &understood, trail)?
+        begin(shared, (provider, login), &understood, trail)?
     } else {
         finish(shared, (provider, login), &understood, trail).await?
     };
     record::after(answer, trail, shared.clock.now()).await
 }
 
-fn begin(login: &Login, understood: &Understood, trail: &mut Trail) -> Result<Response<AnswerBody>, Rejection> {
+fn begin(
+    shared: &Shared,
+    (provider, login): (&Provider, &Login),
+    understood: &Understood,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
     let headers = &understood.parts.headers;
     let now = trail.started.unix_seconds();
     if Count::of(login.names(), headers, now).is_some_and(Count::is_loop) {
         return Err(Rejection::Denied(Denial::NoCredential));
     }
-    let back = asked_for(understood.query.as_deref().unwrap_or_default())?;
-    let begun = login.begin(&understood.host, back, &Ask::default(), headers, now);
-    Ok(to_provider(begun.ok_or(LoginFault::Down("no randomness"))?, trail))
+    let query = understood.query.as_deref().unwrap_or_default();
+    let back = asked_for(query)?;
+    let ask = Ask { again: query.split('&').any(|pair| pair == AGAIN), ..Ask::default() };
+    let begun = login.begin(&understood.host, back, &ask, &asks(shared, provider, headers, now))?;
+    Ok(to_provider(begun, trail))
 }
 
 /// The path in `to`, or the first page.
@@ -225,17 +239,35 @@ async fn finish(
     let answer = Answer::read(understood.query.as_deref().unwrap_or_default())?;
     let now = trail.started.unix_seconds();
     let headers = &understood.parts.headers;
-    let asks = Asks { logins: &shared.logins, store: &provider.keys, headers, now };
+    let asks = asks(shared, provider, headers, now);
     let Some(_room) = shared.logins.room() else { return Err(Rejection::Overloaded) };
     match login.finish(&asks, &understood.host, &answer).await.map_err(Rejection::Token)? {
         Finished::Signed(signed) => {
             trail.actor = Some(identify::actor(&signed.principal, now));
+            end_last(shared, (provider, login), headers, now).await?;
             trail.cookies = signed.cookies;
             back_to(&signed.back)
         }
         Finished::Anew(begun) => Ok(to_provider(*begun, trail)),
         Finished::Back(path) => back_to(&path),
     }
+}
+
+/// Ends the session that the browser had before, so that no copy of its cookie outlives it.
+async fn end_last(
+    shared: &Shared,
+    (provider, login): (&Provider, &Login),
+    headers: &HeaderMap,
+    now: u64,
+) -> Result<(), Rejection> {
+    let last = login.shown(headers).ok().flatten().and_then(|text| login.session(text, now).ok());
+    let Some(last) = last else { return Ok(()) };
+    let principal = last.principal(&provider.authn).map_err(Rejection::Token)?;
+    if let Some(key) = shared.sessions.key_of(&principal) {
+        let ended = shared.sessions.end(key, now, last.ends, EndedBy::Logout).await;
+        ended.map_err(|_| Rejection::Overloaded)?;
+    }
+    Ok(())
 }
 
 impl From<LoginFault> for Rejection {

@@ -51,8 +51,8 @@ use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
 use crate::upstream::trailers::Announced;
 pub(crate) use admit::METHODS;
-pub(crate) use again::sweep;
 use admit::Understood;
+pub(crate) use again::sweep;
 pub(crate) use form::{HeldForms, Place as FormPlace};
 pub(crate) use forward::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
@@ -90,7 +90,7 @@ pub(crate) async fn handle(
             (answer, None)
         }
         Err(rejection) => {
-            let (rejection, begun, offer) = login::instead(&runtime, &mut trail, came.as_ref(), rejection);
+            let (rejection, begun, offer) = login::instead(shared, &runtime, &mut trail, came.as_ref(), rejection);
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
             let mut answer = match (begun, &rejection) {

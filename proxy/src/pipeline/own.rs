@@ -154,11 +154,12 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
 /// script is told that it is done. Cookies that held the token or the session are taken back.
 fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: &mut Trail) -> Response<AnswerBody> {
     let parts = &understood.parts;
-    let signed_out = runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(_))).map(|(provider, login)| {
-        let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
-        let metadata = provider.metadata.as_deref();
-        login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
-    });
+    let signed_out =
+        runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(_))).map(|(provider, login)| {
+            let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
+            let metadata = provider.metadata.as_deref();
+            login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
+        });
     let mut answer = Response::new(AnswerBody::Whole(None));
     let by_page = is_form_of_a_page(parts);
     *answer.status_mut() = if by_page { StatusCode::SEE_OTHER } else { StatusCode::NO_CONTENT };
@@ -194,7 +195,8 @@ fn token_cookies(runtime: &Runtime, headers: &HeaderMap) -> Vec<String> {
         named.iter().any(of)
     };
     let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let names = lines.flat_map(|line| line.split(';')).filter_map(|pair| Some(pair.trim().split_once('=')?.0.to_owned()));
+    let names =
+        lines.flat_map(|line| line.split(';')).filter_map(|pair| Some(pair.trim().split_once('=')?.0.to_owned()));
     let mut names: Vec<String> = names.filter(|name| is_one(name)).collect();
     names.dedup();
     names

@@ -230,7 +230,9 @@ pub(super) fn is_navigation(parts: &Parts) -> bool {
         return false;
     }
     match (text(&SEC_FETCH_MODE), text(&SEC_FETCH_DEST)) {
-        (Some(mode), dest) => mode == "navigate" && dest.is_some_and(|dest| matches!(dest, "document" | "iframe" | "frame")),
+        (Some(mode), dest) => {
+            mode == "navigate" && dest.is_some_and(|dest| matches!(dest, "document" | "iframe" | "frame"))
+        }
         (None, Some(_)) => false,
         (None, None) => {
             text(&ACCEPT).is_some_and(|accept| accept.contains("text/html"))

@@ -22,8 +22,8 @@ use hyper::upgrade::OnUpgrade;
 
 use super::cross_site::Sent;
 use crate::rejection::Rejection;
-use crate::sessions::open::Held;
 use crate::request_id::RequestId;
+use crate::sessions::open::Held;
 use crate::upstream::Tunnel;
 use crate::upstream::body::AnswerBody;
 

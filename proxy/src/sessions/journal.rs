@@ -118,7 +118,18 @@ impl Journal {
         use std::io::Seek as _;
         file.seek(std::io::SeekFrom::End(0)).map_err(fault("read", &journal))?;
         let folder = folder.to_owned();
-        Ok(Self { folder, secret, digester, _lock: lock, file, length, compacted: length, found, damaged, broken: false })
+        Ok(Self {
+            folder,
+            secret,
+            digester,
+            _lock: lock,
+            file,
+            length,
+            compacted: length,
+            found,
+            damaged,
+            broken: false,
+        })
     }
 
     /// The secret under which digests are made.
@@ -208,9 +219,7 @@ impl Journal {
                 let times = [life.begun, life.last, life.gap, life.ended.map_or(0, |at| at.max(1)), life.until];
                 (LIFE, 0, *key, times)
             }
-            Entry::Floor(number, floor) => {
-                (FLOOR, *number, [0; 16], [floor.at.into(), floor.until.into(), 0, 0, 0])
-            }
+            Entry::Floor(number, floor) => (FLOOR, *number, [0; 16], [floor.at.into(), floor.until.into(), 0, 0, 0]),
             Entry::End(Key(key), end) => {
                 let kind = if end.before.is_some() { END } else { END_OF_ALL };
                 (kind, 0, *key, [end.before.unwrap_or(0), end.until, 0, 0, 0])

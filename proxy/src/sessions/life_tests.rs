@@ -62,7 +62,11 @@ fn one_that_is_new_counts_from_its_sign_in() {
     let from_now = Sight { first_seen: FirstSeen::Now, ..old };
     assert!(Life::new(from_now).touched(from_now).judge(IDLE, old.now).is_ok());
     let day = SessionTerms { idle_s: None, absolute_s: Some(86_400) };
-    assert_eq!(Life::new(from_now).judge(day, old.now), Err(Fault::Absolute), "its life counts from the sign-in always");
+    assert_eq!(
+        Life::new(from_now).judge(day, old.now),
+        Err(Fault::Absolute),
+        "its life counts from the sign-in always"
+    );
     let unknown = sight(None, SIGNED_IN, true);
     assert!(Life::new(unknown).judge(IDLE, SIGNED_IN + 899).is_ok());
     assert_eq!(Life::new(unknown).judge(day, SIGNED_IN + 86_400), Err(Fault::Absolute), "from first sight");

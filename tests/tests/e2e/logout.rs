@@ -216,9 +216,7 @@ async fn a_file_revokes_within_a_second_and_a_bad_one_changes_nothing() {
     });
     assert_eq!(codes(&mut clients, &ada).await, ["SESSION_ENDED"], "the last good one stays");
     gate.files.put("revoked.yaml", &format!("{LIST}  []\n"));
-    until("the list to be empty", || {
-        (gate.metric("anteroom_revocations", &[]) == 0.0).then_some(())
-    });
+    until("the list to be empty", || (gate.metric("anteroom_revocations", &[]) == 0.0).then_some(()));
     assert_eq!(codes(&mut clients, &ada).await, [""]);
 }
 

@@ -167,9 +167,11 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
 
 #[tokio::test]
 async fn what_is_open_ends_with_the_token_the_idle_time_and_a_revocation() {
-    for (more, seconds, reason) in
-        [("", 3_631, "credential"), ("session: { idle: 15m }\n", 900, "idle"), ("session: { absolute: 20m }\n", 1_200, "absolute")]
-    {
+    for (more, seconds, reason) in [
+        ("", 3_631, "credential"),
+        ("session: { idle: 15m }\n", 900, "idle"),
+        ("session: { absolute: 20m }\n", 1_200, "absolute"),
+    ] {
         let (gate, now) = gate(more);
         let token = token(&gate, "s-1", now, "t-1");
         let mut socket = Socket::open(&gate, "/me", &token).await;
@@ -211,7 +213,8 @@ async fn another_policy_decides_what_is_open_again() {
     assert!(kept.lives().await && events.lives().await && gone.lives().await);
     // `things` is for nobody who is a provider any more.
     let narrow = POLICY.replace("methods: { \"*\": labs.read } }", "methods: { \"*\": rx.sign } }");
-    let narrow = narrow.replace("labs.read: tenant, rx.sign: tenant }", "labs.read: tenant } }\n  signer: { can: { rx.sign: tenant }");
+    let narrow = narrow
+        .replace("labs.read: tenant, rx.sign: tenant }", "labs.read: tenant } }\n  signer: { can: { rx.sign: tenant }");
     assert_ne!(narrow, POLICY);
     swap(&narrow, 2.0);
     assert!(gone.ends().await < 2 * SECOND);

@@ -118,7 +118,11 @@ async fn a_session_ends_some_time_after_its_sign_in_whatever_is_done() {
         assert_eq!(client.get("/me", &token).await.status, 200);
         later(&gate, 10 * MINUTE - 1);
     }
-    assert_eq!(told(&client.get("/me", &token).await), (200, String::new(), "5".into()), "the shorter of the two is told");
+    assert_eq!(
+        told(&client.get("/me", &token).await),
+        (200, String::new(), "5".into()),
+        "the shorter of the two is told"
+    );
     later(&gate, 5);
     assert_eq!(client.get("/me", &token).await.code(), "SESSION_ENDED");
     // On a public page a credential of a session that has ended makes nobody of the caller.
@@ -128,7 +132,8 @@ async fn a_session_ends_some_time_after_its_sign_in_whatever_is_done() {
 
 #[tokio::test]
 async fn one_that_is_new_counts_from_its_sign_in_unless_told_otherwise() {
-    for (first_seen, code) in [("", "SESSION_ENDED"), (", first_seen: sign_in", "SESSION_ENDED"), (", first_seen: now", "")]
+    for (first_seen, code) in
+        [("", "SESSION_ENDED"), (", first_seen: sign_in", "SESSION_ENDED"), (", first_seen: now", "")]
     {
         let (gate, now) = gate(&format!("session: {{ idle: 15m{first_seen} }}\n"), POLICY);
         let mut client = Client::open(&gate, Protocol::Http1).await;
@@ -183,9 +188,8 @@ routes:
 ";
     let (gate, now) = gate("session: { idle: 20m, header: X-Session-Remaining }\n", policy);
     let mut client = Client::open(&gate, Protocol::Http2).await;
-    let of = |role: &str, sid: &str, at: u64| {
-        gate.issuer().changed(json!({ "sid": sid, "auth_time": at, "roles": [role] }))
-    };
+    let of =
+        |role: &str, sid: &str, at: u64| gate.issuer().changed(json!({ "sid": sid, "auth_time": at, "roles": [role] }));
     let (ada, root) = (of("provider", "s-1", now), of("admin", "s-2", now));
     for (path, token, left) in [("/me", &ada, "1200"), ("/records", &ada, "600"), ("/me", &root, "300")] {
         assert_eq!(told(&client.get(path, token).await), (200, String::new(), left.into()), "{path}");
@@ -232,7 +236,8 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         let files = e2e::gate::Files::write(&with(session), "127.0.0.1:1".parse().unwrap());
         assert!(anteroom::config::prepare(&files.path("config.yaml")).is_ok(), "{session}");
     }
-    let policy = POLICY.replace("methods: { GET: public } }\n  open", "methods: { GET: public }, session: { idle: 0s } }\n  open");
+    let policy = POLICY
+        .replace("methods: { GET: public } }\n  open", "methods: { GET: public }, session: { idle: 0s } }\n  open");
     let setup = Setup { policy, ..Setup::default() };
     let files = e2e::gate::Files::write(&setup, "127.0.0.1:1".parse().unwrap());
     assert!(anteroom::config::prepare(&files.path("config.yaml")).is_err());

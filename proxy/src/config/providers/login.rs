@@ -19,7 +19,7 @@ use crate::config::compile::{Faulty, period};
 use crate::config::raw::{RawConfig, RawFile, seconds};
 use crate::config::reach::reach;
 use crate::login::cookies::PREFIX;
-use crate::login::{ClientSecret, Endpoints, Login, LoginSettings, Names, Prompt, ReturnPath, SealKeys};
+use crate::login::{ClientSecret, Endpoints, Login, LoginSettings, Names, Prompt, SealKeys};
 use crate::outbound::{Endpoint, EndpointFault};
 
 /// The longest lifetime of a session.
@@ -48,17 +48,20 @@ pub struct RawLogin {
     /// The scopes that are asked for; `openid` is one of them.
     #[serde(default = "openid")]
     pub scopes: Spanned<Vec<String>>,
-    /// Where browsers are sent to sign in.
-    pub authorization_endpoint: Spanned<String>,
-    /// Where the gate turns codes into tokens.
-    pub token_endpoint: Spanned<String>,
-    /// Where browsers are sent to sign out at the provider. Left out: signing out ends the gate's session alone.
+    /// Where browsers are sent to sign in. Left out: where the provider's metadata says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization_endpoint: Option<Spanned<String>>,
+    /// Where the gate turns codes into tokens. Left out: where the provider's metadata says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_endpoint: Option<Spanned<String>>,
+    /// Where browsers are sent to sign out at the provider. Left out: where the provider's metadata says, and else signing
+    /// out ends the gate's session alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_session_endpoint: Option<Spanned<String>>,
-    /// A PEM file with the authorities that may sign the token endpoint's certificate. Left out: those of the system.
+    /// A PEM file with the authorities that may sign the certificate of `token_endpoint`. Left out: those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Spanned<String>>,
-    /// Networks that are not public, in which the token endpoint may be.
+    /// Networks that are not public, in which `token_endpoint` may be.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub private: Vec<Spanned<String>>,
     /// The name of the session's cookie, and the beginning of those beside it. It begins with `__Host-`.
@@ -80,9 +83,6 @@ pub struct RawLogin {
     /// What the provider asks of a person each time, whatever it remembers. Left out: what it thinks fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<RawPrompt>,
-    /// The path that people come to after signing out.
-    #[serde(default = "root")]
-    pub after_logout: Spanned<String>,
 }
 
 /// What a provider asks of a person (`prompt`).
@@ -103,10 +103,6 @@ fn openid() -> Spanned<Vec<String>> {
 
 fn cookie() -> Spanned<String> {
     Spanned::unplaced(format!("{PREFIX}anteroom"))
-}
-
-fn root() -> Spanned<String> {
-    Spanned::unplaced("/".to_owned())
 }
 
 fn eight_hours() -> Spanned<Period> {
@@ -144,13 +140,13 @@ pub(super) fn check_is_one(config: &RawConfig, faults: &mut Faulty<'_>) {
 pub(super) fn compile(
     raw: &RawLogin,
     provider: &RawProvider,
-    settings: &ProviderSettings,
+    (settings, discovered): (&ProviderSettings, bool),
     faults: &mut Faulty<'_>,
 ) -> Option<Arc<Login>> {
     let client_id = client_id(&raw.client_id, faults);
     let client_secret = raw.client_secret.as_ref().map(|secret| client_secret(secret, faults));
     let scopes = scopes(&raw.scopes, faults);
-    let endpoints = endpoints(raw, faults);
+    let endpoints = endpoints(raw, discovered, faults);
     let names = names(&raw.cookie, faults);
     let keys = faults.file(&raw.keys.file).and_then(|text| {
         let keys = SealKeys::read(text);
@@ -160,15 +156,6 @@ pub(super) fn compile(
     let lifetime = period(&raw.lifetime, LIFETIME, faults);
     let attempt = period(&raw.attempt, ATTEMPT, faults);
     let renew = raw.renew.as_ref().map(|renew| renewal(renew, faults));
-    let after_logout = ReturnPath::parse(&raw.after_logout.value).map_err(|fault| {
-        let message = format!("`{}` is {fault}", raw.after_logout.value);
-        faults.at(
-            raw.after_logout.span,
-            "login",
-            message,
-            "write a path such as `/goodbye`, not one of the gate's own",
-        );
-    });
     let client_id = client_id?;
     let id_tokens =
         ProviderSettings { audience: vec![client_id.clone()], types: vec!["JWT".to_owned()], ..settings.clone() };
@@ -193,7 +180,6 @@ pub(super) fn compile(
             Some(renew) => Some(renew?),
             None => None,
         },
-        after_logout: after_logout.ok()?,
         mapped: mapped(provider),
         id_tokens: authn::Provider::new(id_tokens).ok()?,
     })))
@@ -245,33 +231,53 @@ fn scopes(written: &Spanned<Vec<String>>, faults: &mut Faulty<'_>) -> Option<Str
     Some(list.join(" "))
 }
 
-fn endpoints(raw: &RawLogin, faults: &mut Faulty<'_>) -> Option<Endpoints> {
-    let authorize = for_browsers(&raw.authorization_endpoint, faults);
-    let end_session = raw.end_session_endpoint.as_ref().map(|address| for_browsers(address, faults));
-    let reach = reach(&raw.private, faults);
+/// The addresses that are written; those that are not have to be in the provider's metadata.
+fn endpoints(raw: &RawLogin, discovered: bool, faults: &mut Faulty<'_>) -> Option<Endpoints> {
+    for (key, written) in [("authorization", &raw.authorization_endpoint), ("token", &raw.token_endpoint)] {
+        if written.is_none() && !discovered {
+            let message = format!("nothing says where the `{key}_endpoint` is");
+            let hint = "write it, or leave out `jwks` and `secret`: the provider's metadata then says where its keys are, and this";
+            faults.at(raw.client_id.span, "login", message, hint);
+        }
+    }
+    if raw.token_endpoint.is_none() {
+        let places = [("ca", raw.ca.as_ref()), ("private", raw.private.first())];
+        for (key, written) in places.into_iter().filter_map(|(key, place)| Some((key, place?))) {
+            let hint = "take it out: what the metadata names goes by `discovery`";
+            faults.at(written.span, "login", format!("`{key}` is for `token_endpoint` only"), hint);
+        }
+    }
+    let page = |written: &Option<Spanned<String>>, faults: &mut Faulty<'_>| match written {
+        Some(written) => for_browsers(written, faults).map(Some),
+        None => Some(None),
+    };
+    let authorize = page(&raw.authorization_endpoint, faults);
+    let end_session = page(&raw.end_session_endpoint, faults);
+    let token = match &raw.token_endpoint {
+        Some(written) => token_endpoint(raw, written, faults).map(Some),
+        None => Some(None),
+    };
+    Some(Endpoints { authorize: authorize?, token: token?, end_session: end_session? })
+}
+
+fn token_endpoint(raw: &RawLogin, written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<Endpoint> {
+    let reach = reach(&raw.private, faults)?;
     let ca = match &raw.ca {
         Some(ca) => Some(faults.file(ca)?),
         None => None,
     };
-    let token = Endpoint::new(&raw.token_endpoint.value, ca, &reach?).map_err(|fault| {
+    let made = Endpoint::new(&written.value, ca, &reach).map_err(|fault| {
         let (span, hint) = match (&fault, &raw.ca) {
             (EndpointFault::Trust(_), Some(ca)) => (ca.span, "it holds the authorities in PEM"),
-            (EndpointFault::Trust(_), None) => (raw.token_endpoint.span, "name the authorities with `ca: FILE`"),
-            (EndpointFault::Unlisted, _) => (raw.token_endpoint.span, "list its network in `private`"),
+            (EndpointFault::Trust(_), None) => (written.span, "name the authorities with `ca: FILE`"),
+            (EndpointFault::Unlisted, _) => (written.span, "list its network in `private`"),
             (EndpointFault::NotHttps | EndpointFault::Decorated, _) => {
-                (raw.token_endpoint.span, "tokens travel over verified TLS only: write `https://…`")
+                (written.span, "tokens travel over verified TLS only: write `https://…`")
             }
         };
         faults.at(span, "login", fault.to_string(), hint);
     });
-    Some(Endpoints {
-        authorize: authorize?,
-        token: token.ok()?,
-        end_session: match end_session {
-            Some(address) => Some(address?),
-            None => None,
-        },
-    })
+    made.ok()
 }
 
 /// An address that browsers are sent to.

@@ -83,7 +83,16 @@ impl AnswerBody {
         }
         let stall = Stall::new(idle);
         let on_http2 = matches!(held, Held::Seat(_));
-        Self::Stream(Box::new(Outflow { body, stall, held: Some(held), fate, asked: 0, trailers, on_http2, open: None }))
+        Self::Stream(Box::new(Outflow {
+            body,
+            stall,
+            held: Some(held),
+            fate,
+            asked: 0,
+            trailers,
+            on_http2,
+            open: None,
+        }))
     }
 
     /// What comes from now on comes as long as `open` is not cut. A body that is whole already is on its way.

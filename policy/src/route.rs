@@ -4,6 +4,8 @@
 //! routes of that path the query and the form pick one, where they ask for parameters. The winner alone is asked for the method, so
 //! that a wider route never answers for a narrower one. A path in an odd form needs a route that allows it.
 
+mod methods;
+
 use crate::dispatch::{FormAsked, Group, Parameter, Parameters, Picked, Source};
 use crate::expr::Condition;
 use crate::facts::{Place, RequestFacts};
@@ -17,6 +19,8 @@ use crate::template::{Segment, Template};
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
+
+pub(crate) use methods::{METHODS, Methods};
 
 /// What a policy says of a path and a method.
 #[derive(Debug)]
@@ -228,43 +232,6 @@ impl Route {
 
     pub(crate) fn when(&self) -> Option<&Condition> {
         self.when.as_ref()
-    }
-}
-
-/// The methods that a policy can name. `CONNECT` and `TRACE` are never forwarded, whatever a policy says.
-pub(crate) const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
-/// What each method of a route demands.
-#[derive(Debug)]
-pub(crate) struct Methods {
-    demands: Vec<(&'static str, Demand)>,
-    allow: String,
-}
-
-impl Methods {
-    /// `listed` by method; `rest` is what `*` demands.
-    pub(crate) fn new(listed: &[(&'static str, Demand)], rest: Option<&Demand>) -> Self {
-        let listed_as = |method: &str| listed.iter().find(|(one, _)| *one == method).map(|(_, demand)| demand);
-        let demand = |method: &'static str| {
-            let covered = if method == "HEAD" { listed_as("GET") } else { None };
-            listed_as(method).or(covered).or(rest).map(|demand| (method, demand.clone()))
-        };
-        let demands: Vec<_> = METHODS.into_iter().filter_map(demand).collect();
-        let allow = demands.iter().map(|(method, _)| *method).collect::<Vec<_>>().join(", ");
-        Self { demands, allow }
-    }
-
-    /// Every method that it has, with what it demands.
-    pub(crate) fn each(&self) -> impl Iterator<Item = (&'static str, &Demand)> {
-        self.demands.iter().map(|(method, demand)| (*method, demand))
-    }
-
-    pub(crate) fn has(&self, method: &str) -> bool {
-        self.demand(method).is_some()
-    }
-
-    fn demand(&self, method: &str) -> Option<&Demand> {
-        self.demands.iter().find(|(one, _)| *one == method).map(|(_, demand)| demand)
     }
 }
 

@@ -108,10 +108,10 @@ async fn logout(
     let known = identify::known(shared, runtime, connection, (&parts.headers, understood.pressed), trail).await;
     let caller = known.as_ref().ok().and_then(Option::as_ref);
     let place = caller.and_then(|caller| caller.place);
-    let certified = caller.is_some_and(|caller| caller.voucher.is_certificate());
     let asked = cross_site::Asked { parts, host: &understood.host, websocket: false };
-    // ORDER: before anything is ended or cleared.
-    if let Err(detail) = cross_site::verdict(runtime, &asked, place, certified) {
+    // ORDER: before anything is ended or cleared. What a browser says of the site counts without cookies too: a form of another
+    // site comes without those that are `SameSite`, and must not have the browser cleared.
+    if let Err(detail) = cross_site::verdict(runtime, &asked, place, true) {
         observe::ends(shared, runtime, trail, Control::Csrf, Rejection::CrossSite(detail))?;
     }
     trail.clears = true;

@@ -240,3 +240,59 @@ pub(super) fn is_navigation(parts: &Parts) -> bool {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn navigates(method: Method, headers: &[(&'static str, &'static str)]) -> bool {
+        let (mut parts, ()) = http::Request::new(()).into_parts();
+        parts.method = method;
+        for (name, value) in headers {
+            parts.headers.append(*name, HeaderValue::from_static(value));
+        }
+        is_navigation(&parts)
+    }
+
+    #[test]
+    fn a_person_goes_to_a_page_and_a_script_asks_for_something() {
+        let page = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+        assert!(navigates(Method::GET, &page) && navigates(Method::HEAD, &page));
+        assert!(navigates(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]));
+        assert!(navigates(Method::GET, &[("accept", "text/html,*/*;q=0.8")]), "an older browser");
+        for (method, headers) in [
+            (Method::POST, &page[..]),
+            (Method::GET, &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")]),
+            (Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "object")]),
+            (Method::GET, &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")]),
+            (Method::GET, &[("accept", "application/json")]),
+            (Method::GET, &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]),
+            (Method::GET, &[]),
+        ] {
+            assert!(!navigates(method.clone(), headers), "{method} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_credential_without_a_session_has_an_age_at_most() {
+        let terms = |idle_s, absolute_s| SessionTerms { idle_s, absolute_s };
+        assert_eq!(nameless(terms(None, None), None, 100), Ok(Left::default()));
+        assert_eq!(nameless(terms(Some(9), None), Some(99), 100), Err(Fault::Nameless));
+        assert_eq!(nameless(terms(Some(9), Some(50)), Some(99), 100), Err(Fault::Nameless));
+        assert_eq!(nameless(terms(None, Some(50)), None, 100), Err(Fault::Nameless));
+        assert_eq!(nameless(terms(None, Some(50)), Some(50), 100), Err(Fault::Absolute));
+        assert_eq!(nameless(terms(None, Some(50)), Some(51), 100), Ok(Left { idle_s: None, absolute_s: Some(1) }));
+    }
+
+    #[test]
+    fn of_a_head_only_what_policies_read_is_kept_in_every_spelling() {
+        let mut headers = HeaderMap::new();
+        for (name, value) in [("x-clinic", "a"), ("x_clinic", "b"), ("authorization", "Bearer x"), ("cookie", "a=b")] {
+            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        let kept = kept(&headers, &[HeaderName::from_static("x-clinic")]);
+        assert_eq!(kept.len(), 2);
+        assert!(!kept.contains_key("authorization") && !kept.contains_key("cookie"));
+        assert!(super::kept(&headers, &[]).is_empty());
+    }
+}

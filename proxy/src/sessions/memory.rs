@@ -247,7 +247,7 @@ impl Store for Memory {
     fn look(&self, key: Key) -> Answer<'_, Known> {
         let known = self.part(key).map(|part| Known {
             life: part.lives.get(&key).map(Slot::life),
-            // It is kept by time where that is pruned; what is left of it counts.
+            // A floor whose time is over goes when what is past is dropped; until then it counts.
             floor: (part.floor.at > 0).then(|| part.floor.at.into()),
         });
         Answer::Now(known.unwrap_or(Known { life: None, floor: None }))

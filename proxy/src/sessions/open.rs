@@ -1,6 +1,6 @@
 //! What is open at this moment on behalf of somebody: answers on their way, streams of events, WebSockets, over all workers.
 //!
-//! Decides nothing: it lets whoever does (the [`sweep`](crate::admin)) find every one and cut it, wherever it runs. One is
+//! Decides nothing: it lets whoever does (`pipeline/again.rs`) find every one and cut it, wherever it runs. One is
 //! open from the moment that the request is sure to be recorded until its last byte; dropped, it leaves the list by itself.
 //! There are never more than requests and connections may be (`limits`).
 

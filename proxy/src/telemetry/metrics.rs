@@ -4,6 +4,7 @@
 //! methods, codes, statuses, rules and templates are all closed lists of the configuration or of this program.
 
 mod list;
+mod sessions;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -31,7 +32,6 @@ use super::ended::Ended;
 use super::otlp::{Outbox, Signal};
 use crate::exposed::Exposure;
 use crate::pipeline::{METHODS, Trail};
-use crate::sessions::Counts as SessionCounts;
 pub use list::{METRICS, MetricEntry};
 
 /// The upper bounds of the buckets of durations, in seconds.
@@ -290,7 +290,7 @@ impl Metrics {
             }
         });
         let _lists = meter.i64_observable_gauge("anteroom.crl.next_update").with_unit("s").with_callback(lists).build();
-        self.observe_sessions(&gate);
+        sessions::observe(&meter, &gate);
         let reloads = seen(&gate, |gate, out| {
             let status = gate.reloads.status();
             out.observe(status.done, &[KeyValue::new("result", "done")]);
@@ -301,38 +301,6 @@ impl Metrics {
         let _stale = meter.u64_observable_gauge("anteroom.reload.failed").with_callback(failed).build();
         let good = seen(&gate, |gate, out| out.observe(gate.reloads.status().good_at, &[]));
         let _good = meter.u64_observable_gauge("anteroom.reload.last_good").with_unit("s").with_callback(good).build();
-    }
-
-    /// Shows what sessions count.
-    fn observe_sessions(&self, gate: &std::sync::Weak<crate::shared::Shared>) {
-        let meter = self.provider.meter("anteroom");
-        let known = seen(gate, |gate, out| out.observe(gate.sessions.counts().known, &[]));
-        let _known = meter.u64_observable_gauge("anteroom.sessions").with_callback(known).build();
-        let streams = seen(gate, |gate, out| out.observe(gate.sessions.counts().streams, &[]));
-        let _streams = meter.u64_observable_gauge("anteroom.streams").with_callback(streams).build();
-        let revoked = seen(gate, |gate, out| out.observe(gate.sessions.counts().revocations, &[]));
-        let _revoked = meter.u64_observable_gauge("anteroom.revocations").with_callback(revoked).build();
-        let counts: [(&'static str, &'static str, fn(SessionCounts) -> Vec<(&'static str, u64)>); 3] = [
-            ("anteroom.sessions.ended", "by", |counts| counts.ended),
-            ("anteroom.sessions.refused", "reason", |counts| counts.refused),
-            ("anteroom.streams.cut", "reason", |counts| counts.cut),
-        ];
-        for (name, label, of) in counts {
-            let gate = gate.clone();
-            let told = move |out: &dyn AsyncInstrument<u64>| {
-                let counts = gate.upgrade().map(|gate| of(gate.sessions.counts())).unwrap_or_default();
-                for (word, count) in counts {
-                    out.observe(count, &[KeyValue::new(label, word)]);
-                }
-            };
-            let _told = meter.u64_observable_counter(name).with_callback(told).build();
-        }
-        let failed = seen(gate, |gate, out| {
-            let trouble = gate.sessions.trouble();
-            out.observe(u64::from(trouble.state.is_some()), &[KeyValue::new("file", "state")]);
-            out.observe(u64::from(trouble.revoked.is_some()), &[KeyValue::new("file", "revoked")]);
-        });
-        let _failed = meter.u64_observable_gauge("anteroom.sessions.failed").with_callback(failed).build();
     }
 
     /// Shows how large the record may become, in bytes, and by which configuration and policies requests are judged.

@@ -35,6 +35,8 @@ pub struct Principal {
 pub struct SignIn {
     /// The provider's name for the session (`sid`, `session_id`): credentials that are renewed from one sign-in share it.
     pub session: Option<String>,
+    /// The provider's own name of it, where `session` is a name that the gate gave: what the provider ends it by.
+    pub at_provider: Option<String>,
     /// When the caller last signed in, in Unix seconds. A credential that is renewed without the caller keeps it, so it is
     /// never the time at which the credential was issued.
     pub at: Option<u64>,

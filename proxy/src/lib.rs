@@ -30,6 +30,7 @@ pub mod exposed;
 pub mod framing;
 pub mod injector;
 pub mod limits;
+pub mod login;
 mod made_of;
 pub mod manual;
 pub mod network;

@@ -76,6 +76,7 @@ enum Kind {
     Refused,
     Act,
     Report,
+    Login,
     Newcomer,
     Prefix,
     Everyone,
@@ -89,6 +90,7 @@ impl Kind {
             Kind::Refused => "refused",
             Kind::Act => "act",
             Kind::Report => "report",
+            Kind::Login => "login",
             Kind::Newcomer => "newcomer",
         }
     }
@@ -207,6 +209,15 @@ impl Limits {
     pub(crate) fn take_report(&self, address: IpAddr, now: Duration) -> Result<(), Full> {
         let quota = Quota::of(Rate { count: 10, per: Duration::from_secs(1) }, 200);
         self.take(Kind::Report, site(address), quota, Some(wide_site(address)), now)
+    }
+
+    /// Takes one sign-in of `address` from its bucket: 5 a second, 100 at once. A clinic can be one address.
+    ///
+    /// # Errors
+    /// [`Full`] where it does not fit.
+    pub(crate) fn take_login(&self, address: IpAddr, now: Duration) -> Result<(), Full> {
+        let quota = Quota::of(Rate { count: 5, per: Duration::from_secs(1) }, 100);
+        self.take(Kind::Login, site(address), quota, Some(wide_site(address)), now)
     }
 
     /// Takes one new connection of `address` from its bucket.

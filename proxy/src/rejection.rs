@@ -3,11 +3,12 @@
 //! It decides what a client is told and never what happened: the finer reason (`detail`) goes into the log only.
 
 use http::{HeaderValue, StatusCode};
-use policy::Denial;
+use policy::{Assurance, Denial, Lack, StepUp};
 
 use crate::authn::TokenFault;
 use crate::directory::Down;
 use crate::limits::Full;
+use crate::login::LoginFault;
 use crate::sessions::life::Fault as SessionFault;
 
 /// Why a request was refused, or why its answer was withheld.
@@ -41,6 +42,8 @@ pub enum Rejection {
     Denied(Denial),
     /// The policy demands stronger or more recent factors; holds its denial and the challenge.
     StepUp(Denial, HeaderValue),
+    /// The browser is sent to sign in, for what is held here.
+    SignIn(Box<Rejection>),
     /// A page of another site asked, or a preflight that the list does not answer.
     CrossSite(&'static str),
     /// Too many requests; holds the limit, and the time until one more fits.
@@ -101,6 +104,7 @@ impl Rejection {
             Rejection::Session(_) => "SESSION_ENDED",
             Rejection::DirectoryDown(_) => TokenFault::NoKeys.code(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.code(),
+            Rejection::SignIn(why) => why.code(),
             Rejection::CrossSite(_) => "CROSS_SITE",
             Rejection::Limited(_) => "LIMITED",
             Rejection::Overloaded => "OVERLOADED",
@@ -132,6 +136,7 @@ impl Rejection {
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => {
                 StatusCode::from_u16(denial.status()).unwrap_or(StatusCode::FORBIDDEN)
             }
+            Rejection::SignIn(_) => StatusCode::SEE_OTHER,
             Rejection::CrossSite(_) => StatusCode::FORBIDDEN,
             Rejection::Limited(_) => StatusCode::TOO_MANY_REQUESTS,
             Rejection::DirectoryDown(_) | Rejection::Overloaded | Rejection::NotRecorded => {
@@ -150,6 +155,7 @@ impl Rejection {
             Rejection::Session(_) => "the session has ended: sign in again",
             Rejection::DirectoryDown(_) => TokenFault::NoKeys.public(),
             Rejection::Denied(denial) | Rejection::StepUp(denial, _) => denial.public(),
+            Rejection::SignIn(why) => why.public(),
             Rejection::BadFraming(_) => "where the request ends cannot be read in one way only",
             Rejection::BadPath(_) => "the address of the request cannot be read in one way only",
             Rejection::BadHeader(_) => "a header of the request cannot be read in one way only",
@@ -179,6 +185,7 @@ impl Rejection {
             | Rejection::CrossSite(detail)
             | Rejection::AppDown(detail)
             | Rejection::AppInvalid(detail) => (*detail).to_owned(),
+            Rejection::SignIn(why) => why.detail(),
             Rejection::TooLarge(Oversize::Body) => "body over `limits.body`".to_owned(),
             Rejection::TooLarge(Oversize::Target) => "request target over 16 KiB".to_owned(),
             Rejection::TooLarge(Oversize::Headers) => "headers over `limits.headers`".to_owned(),
@@ -243,7 +250,8 @@ fn next(one: &Rejection) -> Option<Rejection> {
         Rejection::Session(_) => Rejection::DirectoryDown(Down::Busy),
         Rejection::DirectoryDown(_) => Rejection::Denied(Denial::NoCredential),
         Rejection::Denied(denial) => Rejection::StepUp(denial.clone(), HeaderValue::from_static("Bearer")),
-        Rejection::StepUp(..) => Rejection::CrossSite(""),
+        Rejection::StepUp(denial, _) => Rejection::SignIn(Box::new(Rejection::Denied(denial.clone()))),
+        Rejection::SignIn(_) => Rejection::CrossSite(""),
         Rejection::CrossSite(_) => Rejection::Limited(Full::sample()),
         Rejection::Limited(_) => Rejection::Overloaded,
         Rejection::Overloaded => Rejection::AppDown(""),
@@ -316,6 +324,14 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         // It stands among the denials.
         Rejection::StepUp(..) => return Vec::new(),
+        // And so do these, but for the status: a browser is sent to the provider.
+        Rejection::SignIn(_) => {
+            let step_up = StepUp { needed: Assurance::default(), lack: Lack::SecondFactor };
+            let tokens = [TokenFault::Login(LoginFault::Unreadable), TokenFault::Login(LoginFault::Over)];
+            let denials = [Denial::NoCredential, Denial::StepUp(step_up)].map(Rejection::Denied);
+            let all = denials.into_iter().chain(tokens.map(Rejection::Token));
+            return all.map(|why| entry(&Rejection::SignIn(Box::new(why)), "")).collect();
+        }
         Rejection::CrossSite(_) => {
             "A page of another site sent a request that could change something with a person's cookies, opened a \
              WebSocket, or asked for a preflight; the log says by what it was seen. A site of yours belongs in \

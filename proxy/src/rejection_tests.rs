@@ -1,4 +1,4 @@
-use policy::{Assurance, Disagreement, Homeless, Lack, NotOwn, Place, StepUp};
+use policy::{Disagreement, Homeless, NotOwn, Place};
 
 use super::*;
 use crate::app_session::AppSessionFault;
@@ -32,7 +32,10 @@ fn next_fault(one: &TokenFault) -> Option<TokenFault> {
         TokenFault::Certificate(_) => TokenFault::AppSession(AppSessionFault::Repeated),
         TokenFault::AppSession(AppSessionFault::Repeated) => TokenFault::AppSession(AppSessionFault::Foreign),
         TokenFault::AppSession(AppSessionFault::Foreign) => TokenFault::AppSession(AppSessionFault::Unvouched("")),
-        TokenFault::AppSession(AppSessionFault::Unvouched(_)) => return None,
+        TokenFault::AppSession(AppSessionFault::Unvouched(_)) => TokenFault::Login(LoginFault::Unreadable),
+        TokenFault::Login(LoginFault::Unreadable) => TokenFault::Login(LoginFault::Over),
+        TokenFault::Login(LoginFault::Over) => TokenFault::Login(LoginFault::Stale),
+        TokenFault::Login(_) => return None,
     })
 }
 

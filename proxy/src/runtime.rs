@@ -22,6 +22,7 @@ use crate::authn::{self, Callers, Contexts, KeyStore, MetadataStore};
 use crate::directory::Directory;
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
+use crate::login::Login;
 use crate::network::Networks;
 use crate::pace::LeastRate;
 use crate::pipeline::canonical;
@@ -86,6 +87,11 @@ impl Runtime {
         self.hosts.iter().any(|name| name == host || name == canonical::without_port(host))
     }
 
+    /// The provider that signs people in, with its login; at most one does.
+    pub fn login(&self) -> Option<(&Provider, &Arc<Login>)> {
+        self.providers.iter().find_map(|provider| Some((provider, provider.login.as_ref()?)))
+    }
+
     /// The pseudonym of a patient of a tenant, where there is a key for it.
     pub fn pseudonym(&self, tenant: Option<&TenantId>, patient: &str) -> Option<String> {
         let key = self.pseudonym_key.as_ref()?;
@@ -138,6 +144,8 @@ pub struct Provider {
     pub places: Vec<Place>,
     /// The family of cookies that hold tokens of it as well ([`is_of_family`]): nobody judges them, and they go no further.
     pub siblings: Option<&'static str>,
+    /// How it signs people in, where it does.
+    pub login: Option<Arc<Login>>,
 }
 
 /// Whose word on a client's address counts.
@@ -173,6 +181,8 @@ pub enum ForwardingHeader {
 pub enum Voucher<'r> {
     /// The issuer of the token that came with the request.
     Token(&'r Provider),
+    /// The provider by which the gate signed the caller in.
+    Login(&'r Provider),
     /// The certificate of the connection.
     Certificate,
     /// The application itself, of its own session; the number of the settings by which it was asked.
@@ -186,7 +196,7 @@ impl<'r> Voucher<'r> {
     /// The contexts that prove factors.
     pub fn contexts(self) -> &'r Contexts {
         match self {
-            Voucher::Token(provider) => provider.authn.contexts(),
+            Voucher::Token(provider) | Voucher::Login(provider) => provider.authn.contexts(),
             Voucher::Certificate | Voucher::AppSession(_) => &NO_CONTEXTS,
         }
     }
@@ -195,7 +205,7 @@ impl<'r> Voucher<'r> {
     pub fn forwards(self) -> bool {
         match self {
             Voucher::Token(provider) => provider.authn.forwards_credential(),
-            Voucher::Certificate | Voucher::AppSession(_) => false,
+            Voucher::Login(_) | Voucher::Certificate | Voucher::AppSession(_) => false,
         }
     }
 

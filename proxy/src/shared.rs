@@ -15,6 +15,7 @@ use crate::clock::Clock;
 use crate::denials::Denials;
 use crate::exposed::{Exposed, Exposure, OnExposed};
 use crate::limits::Limits;
+use crate::login::Logins;
 use crate::phase::Phase;
 use crate::pipeline::HeldForms;
 use crate::reload::Reloads;
@@ -47,6 +48,8 @@ pub struct Shared {
     pub newcomers: Limits,
     /// Tokens that were verified before.
     pub tokens: Remembered,
+    /// Sign-ins by the gate.
+    pub logins: Logins,
     /// Which sessions have ended, how long the others last, and what is open in them.
     pub sessions: Sessions,
     /// Whose the application's sessions are.

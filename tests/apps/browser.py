@@ -17,7 +17,7 @@ ELEMENT = "element-6066-11e4-a52e-4f735466cecf"  # the protocol's own name for a
 class Browser(contextlib.AbstractContextManager):
     """A browser window that takes the gate's host for this machine, and its key for a trusted one."""
 
-    def __init__(self, place, gate, width=1100, height=760):
+    def __init__(self, place, gate, width=1100, height=760, trusts=()):
         self.place, self.gate = place, gate
         port = free_port()
         self.base = f"http://127.0.0.1:{port}"
@@ -30,8 +30,8 @@ class Browser(contextlib.AbstractContextManager):
             "--disable-background-networking", "--disable-component-update", "--disable-sync", "--hide-scrollbars",
             f"--user-data-dir={place.path('profile')}", f"--window-size={width},{height}",
             f"--host-resolver-rules=MAP {gate.host} 127.0.0.1",
-            # Not `ignore all errors`: this one public key is trusted, and no other.
-            f"--ignore-certificate-errors-spki-list={pin(gate)}",
+            # Not `ignore all errors`: this one public key is trusted, and those of `trusts`, and no other.
+            f"--ignore-certificate-errors-spki-list={','.join(map(pin, [f'{gate.folder}/tls/tls.crt', *trusts]))}",
         ]
         options = {"binary": "/usr/bin/chromium", "args": arguments,
                    "prefs": {"download.default_directory": self.downloads, "download.prompt_for_download": False,
@@ -115,9 +115,9 @@ class Browser(contextlib.AbstractContextManager):
         return until(f"a download `*{suffix}`", ask)
 
 
-def pin(gate):
-    """The SHA-256 of the public key in the gate's certificate, as browsers write it."""
-    key = subprocess.run(["openssl", "x509", "-in", f"{gate.folder}/tls/tls.crt", "-pubkey", "-noout"],
+def pin(certificate):
+    """The SHA-256 of the public key in a certificate, as browsers write it."""
+    key = subprocess.run(["openssl", "x509", "-in", certificate, "-pubkey", "-noout"],
                          check=True, capture_output=True).stdout
     der = subprocess.run(["openssl", "pkey", "-pubin", "-outform", "der"], input=key, check=True, capture_output=True).stdout
     return base64.b64encode(hashlib.sha256(der).digest()).decode()

@@ -20,6 +20,7 @@ pub mod gate;
 pub mod issuer;
 pub mod key_server;
 pub mod kube;
+pub mod op;
 pub mod process;
 pub mod raw;
 pub mod standstill;

@@ -122,6 +122,7 @@ fn why(rejection: &Rejection) -> &'static str {
         | Rejection::MethodNotAllowed(_)
         | Rejection::Token(_)
         | Rejection::Session(_)
+        | Rejection::SignIn(_)
         | Rejection::LogoutToken(_)
         | Rejection::Denied(_)
         | Rejection::StepUp(..)

@@ -10,6 +10,7 @@ use certs::ClientFault;
 use super::certificate::CertificateFault;
 use super::json::JsonFault;
 use crate::app_session::AppSessionFault;
+use crate::login::{LoginClass, LoginFault};
 
 /// A part of a token.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +84,14 @@ pub enum TokenFault {
     Certificate(CertificateFault),
     /// The application's own session cookie stands in the way.
     AppSession(AppSessionFault),
+    /// There is no token, and a sign-in by the gate, or its session, proves nobody.
+    Login(LoginFault),
+}
+
+impl From<LoginFault> for TokenFault {
+    fn from(fault: LoginFault) -> Self {
+        TokenFault::Login(fault)
+    }
 }
 
 /// What the client may know of a fault.
@@ -99,6 +108,11 @@ impl TokenFault {
                 Class::Expired
             }
             TokenFault::NoKeys | TokenFault::AppSession(AppSessionFault::Unvouched(_)) => Class::NoKeys,
+            TokenFault::Login(fault) => match fault.class() {
+                LoginClass::Invalid => Class::Invalid,
+                LoginClass::Expired => Class::Expired,
+                LoginClass::Down => Class::NoKeys,
+            },
             TokenFault::TooLong
             | TokenFault::Encrypted
             | TokenFault::Parts
@@ -155,17 +169,17 @@ impl TokenFault {
         match self.class() {
             Class::Invalid => {
                 "Look up the finer reason in the log by the request id: a wrong `iss`, `aud`, `typ` or `alg`, an unknown \
-                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody; or \
-                 the app's session cookie beside it belongs to somebody else ([app-login](app-login.md)). The caller \
-                 signs in anew."
+                 key, a bad signature; or, without a token, a client certificate that is not believed or names nobody, \
+                 or a [sign-in](login.md) that the gate could not finish; or the app's session cookie beside it belongs to \
+                 somebody else ([app-login](app-login.md)). The caller signs in anew."
             }
             Class::Expired => {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
                 "The provider's keys were never fetched, or the last good ones are older than `last_good`, or the directory of \
-                 subjects does not answer: `anteroom status` shows the error of the last attempt. Or the application gave no \
-                 answer to `app.session.whoami`: the log says why."
+                 subjects does not answer: `anteroom status` shows the error of the last attempt. Or a [sign-in](login.md) could not \
+                 ask the provider, or the application gave no answer to `app.session.whoami`: the log says why."
             }
         }
     }
@@ -226,6 +240,7 @@ impl fmt::Display for TokenFault {
             TokenFault::NoKeys => f.write_str("the provider's keys were never fetched or are too old"),
             TokenFault::Certificate(fault) => fault.fmt(f),
             TokenFault::AppSession(fault) => fault.fmt(f),
+            TokenFault::Login(fault) => fault.fmt(f),
         }
     }
 }

@@ -106,7 +106,7 @@ impl Check {
             | TokenFault::IssuedLater
             | TokenFault::Claim("exp" | "nbf" | "iat") => Check::Times,
             TokenFault::Claim(_) => Check::Claims,
-            TokenFault::Certificate(_) | TokenFault::AppSession(_) => return None,
+            TokenFault::Certificate(_) | TokenFault::AppSession(_) | TokenFault::Login(_) => return None,
         })
     }
 }

@@ -17,8 +17,8 @@ use policy::{Diagnostic, FileId, Node, NodeValue, RawPolicy, Sources};
 use super::files::FileSet;
 use super::people::RawPeople;
 use super::pod::{self, RawPod};
-use super::providers::filled;
 use super::providers::raw::RawProvider;
+use super::providers::{filled, login};
 use super::raw::RawConfig;
 
 /// The largest file that is read: certificates, key sets and secrets are far smaller. (YAML files: 1 MiB, by the reader.)
@@ -240,7 +240,8 @@ fn provider_files(provider: &RawProvider) -> Vec<&str> {
     let secret = provider.secret.as_ref().map(|secret| &secret.value.file);
     let keys = provider.jwks.iter().flat_map(|jwks| [&jwks.value.ca, &jwks.value.file]).flatten();
     let metadata = provider.discovery.iter().filter_map(|discovery| discovery.value.ca.as_ref());
-    secret.into_iter().chain(keys).chain(metadata).map(|name| name.value.as_str()).collect()
+    let named = secret.into_iter().chain(keys).chain(metadata).map(|name| name.value.as_str());
+    named.chain(provider.login.iter().flat_map(login::files)).collect()
 }
 
 fn read_text(path: &Path, set: &mut FileSet) -> Result<String, String> {

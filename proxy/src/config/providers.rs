@@ -6,6 +6,7 @@
 pub(super) mod claims;
 pub(super) mod filled;
 mod keys;
+pub(super) mod login;
 pub(super) mod raw;
 mod rules;
 
@@ -49,6 +50,7 @@ pub(super) fn compile(
     identity: Option<&IdentityHeaders>,
     faults: &mut Faulty<'_>,
 ) -> (Vec<Provider>, Vec<KeySource>) {
+    login::check_is_one(config, faults);
     let mut providers = Vec::new();
     let mut sources = Vec::new();
     let mut issuers: BTreeMap<&str, &str> = BTreeMap::new();
@@ -105,11 +107,18 @@ fn one(
         generation: 0,
     };
     settings.generation = generation(&settings);
+    let discovered = source.as_ref().is_some_and(|source| source.source.metadata().is_some());
+    let login = raw.login.as_ref().map(|one| login::compile(one, raw, (&settings, discovered), faults));
+    let login = match login {
+        Some(None) => return (None, None),
+        Some(login) => login,
+        None => None,
+    };
     let siblings = profile.siblings.filter(|family| places.iter().any(|place| place.is_cookie_of(family)));
     match authn::Provider::new(settings) {
         Ok(authn) => {
             let metadata = source.as_ref().and_then(|source| source.source.metadata().cloned());
-            (store.map(|keys| Provider { authn, keys, metadata, places, siblings }), source)
+            (store.map(|keys| Provider { authn, keys, metadata, places, siblings, login }), source)
         }
         // What is wrong has been said already, at its place and with a hint.
         Err(_) if faults.found.len() > before => (None, None),
@@ -174,7 +183,7 @@ fn generation(settings: &ProviderSettings) -> u64 {
 
 fn places(raw: &RawProvider, identity: Option<&IdentityHeaders>, faults: &mut Faulty<'_>) -> Option<Vec<Place>> {
     let written = raw.token.as_deref().unwrap_or_default();
-    if written.is_empty() {
+    if written.is_empty() && raw.login.is_none() {
         let hint = "leave it out for the `Authorization` header";
         faults.at(raw.issuer.span, "provider", "`token` lists no place, so nobody could ever sign in", hint);
         return None;

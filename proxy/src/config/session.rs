@@ -113,7 +113,9 @@ pub(super) fn compile(
     reads.dedup();
     let in_policy = policy.is_some_and(Policy::demands_of_sessions);
     let Some(raw) = &config.session else {
-        return (SessionRules { kept: in_policy, reads, ..SessionRules::default() }, SessionFiles::default());
+        // Whoever is signed in here can sign out here.
+        let offered = providers.iter().any(|provider| provider.login.is_some());
+        return (SessionRules { offered, kept: in_policy, reads, ..SessionRules::default() }, SessionFiles::default());
     };
     let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
     let terms = SessionTerms {

@@ -33,7 +33,7 @@ pub(super) struct Understood {
     /// The one that the application will run.
     pub(super) method: Method,
     pub(super) path: String,
-    query: Option<String>,
+    pub(super) query: Option<String>,
     pub(super) host: String,
     pub(super) parts: Parts,
     pub(super) body: Arriving,

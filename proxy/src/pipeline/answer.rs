@@ -10,6 +10,8 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::cache::{self, Audience};
+use crate::authn::TokenFault;
+use crate::login::{AGAIN, LOGIN};
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::runtime::AnswerHeaders;
@@ -39,6 +41,17 @@ const HOP_BY_HOP: [&str; 8] = [
     "upgrade",
     "proxy-authenticate",
 ];
+
+/// What a page says beside the refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// No more.
+    Nothing,
+    /// Where to sign in, if that may help.
+    SignIn,
+    /// That signing in has not helped several times.
+    Loop,
+}
 
 /// The form that an answer of our own takes.
 #[derive(Clone, Copy, Debug)]
@@ -94,9 +107,10 @@ pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestI
 }
 
 /// Our own answer to a request that ended early: a problem document (RFC 9457), or a page for a browser.
-pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Response<AnswerBody> {
+pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form, offer: Offer) -> Response<AnswerBody> {
     let status = rejection.status();
-    let says = Says { status, text: rejection.public(), code: Some(rejection.code()), id };
+    let says =
+        Says { status, text: rejection.public(), code: Some(rejection.code()), id, more: more(rejection, offer) };
     let mut answer = says.answer(form);
     let headers = answer.headers_mut();
     let (name, value) = match rejection {
@@ -130,6 +144,7 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
         | Rejection::AppDown(_)
         | Rejection::AppTimeout
         | Rejection::AppInvalid(_)
+        | Rejection::SignIn(_)
         | Rejection::Internal => return answer,
     };
     if let Some(value) = value {
@@ -141,7 +156,7 @@ pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form) -> Res
 /// What stands in place of the application's own error: its status, and nothing of what it said. It has no reason code,
 /// since nothing was refused: whoever finds none in a problem document knows that the application failed.
 pub(super) fn app_failed(status: StatusCode, id: RequestId, form: Form) -> Response<AnswerBody> {
-    Says { status, text: "the application failed on this request", code: None, id }.answer(form)
+    Says { status, text: "the application failed on this request", code: None, id, more: String::new() }.answer(form)
 }
 
 /// What an answer of our own says.
@@ -150,7 +165,33 @@ struct Says {
     text: &'static str,
     code: Option<&'static str>,
     id: RequestId,
+    /// More of a page, as HTML.
+    more: String,
 }
+
+/// What a page says beside a refusal, as HTML: fixed texts alone.
+fn more(rejection: &Rejection, offer: Offer) -> String {
+    let unknown = rejection.status() == StatusCode::UNAUTHORIZED;
+    let advice = match rejection {
+        Rejection::Token(TokenFault::Login(fault)) => fault.advice(),
+        _ => None,
+    };
+    let advice = advice.map(|advice| format!("<p>{advice}</p>\n")).unwrap_or_default();
+    match offer {
+        // Whose time was up is not let in again by what the provider remembers.
+        Offer::SignIn if matches!(rejection, Rejection::Session(_)) => {
+            format!("{advice}<p><a href=\"{LOGIN}?{AGAIN}\">Sign in again</a></p>\n")
+        }
+        Offer::SignIn if unknown => format!("{advice}<p><a href=\"{LOGIN}\">Sign in</a></p>\n"),
+        Offer::Loop if unknown => format!("{advice}<p>{LOOP}</p>\n"),
+        Offer::Nothing | Offer::SignIn | Offer::Loop => advice,
+    }
+}
+
+/// What is told of a loop.
+const LOOP: &str = "You have signed in several times within a minute, and were refused each time. This browser may not keep \
+    the cookies of this site, a clock may be wrong, or your sign-in does not show what is asked for here. Wait a minute \
+    before you try again.";
 
 impl Says {
     fn answer(&self, form: Form) -> Response<AnswerBody> {
@@ -182,9 +223,9 @@ impl Says {
         problem.to_string()
     }
 
-    /// A page without script, style sheet, image or link; everything in it is ours, so nothing needs escaping.
+    /// A page without script, style sheet or image; everything in it is ours, so nothing needs escaping.
     fn page(&self) -> String {
-        let Self { status, text, code, id } = self;
+        let Self { status, text, code, id, more } = self;
         let (number, reason) = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));
         let told = match code {
             Some(code) => format!(
@@ -200,7 +241,7 @@ impl Says {
         format!(
             "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width\">\n<title>{number} {reason}</title>\n\
-             <h1>{number} {reason}</h1>\n{told}\n</html>\n"
+             <h1>{number} {reason}</h1>\n{told}\n{more}</html>\n"
         )
     }
 }

@@ -61,7 +61,8 @@ pub(super) async fn serve(
     });
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
-    end(shared, &issuer, told, now).await?;
+    let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == issuer);
+    end(shared, (&issuer, signs_in), told, now).await?;
     let mut answer = Response::new(AnswerBody::Whole(None));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     record::after(answer, trail, shared.clock.now()).await
@@ -78,12 +79,18 @@ fn judge(runtime: &Runtime, token: &str, now: u64) -> Result<(String, LoggedOut)
 }
 
 /// One session where the token names one, else all of the subject.
-async fn end(shared: &Shared, issuer: &str, told: LoggedOut, now: u64) -> Result<(), Rejection> {
+async fn end(shared: &Shared, (issuer, signs_in): (&str, bool), told: LoggedOut, now: u64) -> Result<(), Rejection> {
     let sessions = &shared.sessions;
     match (told.session, told.subject) {
         (Some(session), _) => {
             let key = sessions.key(Kind::Session, issuer, &session);
             sessions.end(key, told.at, told.at, EndedBy::Provider).await.map_err(|_| Rejection::Overloaded)?;
+            // A session of the gate's own goes by another name, and is reached by its provider's through what was revoked.
+            if signs_in {
+                let end = End { before: Some(told.at), until: told.at.saturating_add(SUBJECT_S) };
+                let revocation = Revocation { kind: Kind::Session, issuer: issuer.to_owned(), name: session, end };
+                sessions.revoke(&revocation, now, EndedBy::Provider).map_err(|_| Rejection::Overloaded)?;
+            }
         }
         (None, Some(name)) => {
             let end = End { before: Some(told.at), until: told.at.saturating_add(SUBJECT_S) };

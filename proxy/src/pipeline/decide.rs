@@ -17,8 +17,9 @@ use super::observe;
 use super::step_up;
 use super::trail::Trail;
 use crate::limits::Quota;
+use crate::login::Ask;
 use crate::rejection::Rejection;
-use crate::runtime::Runtime;
+use crate::runtime::{Runtime, Voucher};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::upstream::watch::MOST_FIELDS;
@@ -63,7 +64,10 @@ pub(super) fn passage<'r>(
             trail.observed = Some(denial);
             passage
         }
-        Verdict::Denied(denial) => return Err(refused(denial, caller.as_ref())),
+        Verdict::Denied(denial) => {
+            trail.ask = asks(&denial, caller.as_ref(), trail);
+            return Err(refused(denial, caller.as_ref()));
+        }
     };
     if let Demand::Act(act) = admitted.found.demand()
         && let Some(limit) = act.limit()
@@ -76,6 +80,21 @@ pub(super) fn passage<'r>(
         }
     }
     Ok(Permitted { admitted, caller, passage })
+}
+
+/// How long someone who came back from the provider without the factors is not sent there again, in seconds.
+const NOT_AGAIN: u64 = 120;
+
+/// What to ask the provider for, where the gate signed the caller in and the factors fall short; nothing of someone who has
+/// just come back from being asked.
+fn asks(denial: &Denial, caller: Option<&Caller<'_>>, trail: &Trail) -> Option<Ask> {
+    let (Denial::StepUp(short), Voucher::Login(provider)) = (denial, caller?.voucher) else { return None };
+    let now = trail.started.unix_seconds();
+    if trail.stepped.is_some_and(|at| now.saturating_sub(at) < NOT_AGAIN) {
+        return None;
+    }
+    let acr_values = step_up::acr_values(short.needed, provider.authn.contexts());
+    Some(Ask { acr_values: Some(acr_values), max_age: short.needed.within_s(), again: false })
 }
 
 /// A denial as the client gets it: a demand of factors with what to ask the caller's provider for.

@@ -22,6 +22,7 @@ use super::cross_site;
 use super::decide::{self, Request};
 use super::form::{Fields, Written};
 use super::identify::{self, Caller, Shown};
+use super::login;
 use super::reports;
 use super::security_txt;
 use super::websocket;
@@ -139,6 +140,10 @@ async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Resu
     if reports::is_reserved(&path) {
         if reports::is_report(runtime, &parts.method, &path) {
             told.saw("report", "the gate takes what browsers report here; it goes no further");
+            return Ok(());
+        }
+        if login::is_page(runtime, &path) {
+            told.saw("login", "the gate signs people in here; it goes no further");
             return Ok(());
         }
         return Err((Some("route"), Rejection::NoRoute));
@@ -341,6 +346,15 @@ fn route<'r>(
     }
 }
 
+/// The session in the headers, where it comes first. It is not renewed here.
+fn by_session<'r>(runtime: &'r Runtime, headers: &HeaderMap, now: u64) -> Result<Option<Caller<'r>>, Rejection> {
+    let Some((provider, login)) = runtime.login().filter(|_| !identify::is_in_header(runtime, headers)) else {
+        return Ok(None);
+    };
+    let Some(text) = login.shown(headers)? else { return Ok(None) };
+    identify::by_session(provider, &login.session(text, now)?).map(Some)
+}
+
 /// The credential in the headers, or else the certificate, judged as the pipeline judges it.
 fn credential<'r>(
     runtime: &'r Runtime,
@@ -350,7 +364,11 @@ fn credential<'r>(
     told: &mut Explained,
 ) -> Result<Option<Caller<'r>>, Ended> {
     let is_shown = shown.is_some();
-    let judged = identify::credential(runtime, headers).and_then(|present| {
+    let judged = by_session(runtime, headers, now).and_then(|signed_in| {
+        if signed_in.is_some() {
+            return Ok(signed_in);
+        }
+        let present = identify::credential(runtime, headers)?;
         let Some((provider, place, token)) = present else { return identify::by_certificate(runtime, shown) };
         let keys = provider.keys.current(now).map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
@@ -369,6 +387,7 @@ fn credential<'r>(
         (Ok(Some(caller)), _) => {
             let what = match caller.voucher {
                 Voucher::Token(_) => "a valid token",
+                Voucher::Login(_) => "a session that the gate made, by a sign-in",
                 Voucher::Certificate => "a certificate that is believed,",
                 Voucher::AppSession(_) => "the application's session",
             };

@@ -255,6 +255,9 @@ fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<
             remove_cookies(headers, |key| is_of_family(key, family) && !is_kept(key))?;
         }
     }
+    if let Some((_, login)) = runtime.login() {
+        remove_cookies(headers, |name| login.names().all().any(|ours| ours == name))?;
+    }
     join_cookies(headers)
 }
 

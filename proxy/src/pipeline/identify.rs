@@ -13,12 +13,14 @@ use http::header::{AUTHORIZATION, HeaderName};
 use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
+use super::login;
 use super::observe;
 use super::token_cookies;
 use super::trail::Trail;
 use crate::app_session::Asking;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
+use crate::login::{Renewed, Session, cookies};
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
@@ -71,7 +73,11 @@ pub(super) async fn caller<'r>(
 pub(super) type Shown<'c> = (&'c Presented, Result<(), ClientFault>);
 
 /// The certificate of the connection, judged for this moment.
-fn believed<'c>(shared: &Shared, connection: &'c Connection, now: u64) -> Result<Option<Shown<'c>>, Rejection> {
+pub(super) fn believed<'c>(
+    shared: &Shared,
+    connection: &'c Connection,
+    now: u64,
+) -> Result<Option<Shown<'c>>, Rejection> {
     shown(shared.shown.load().trust.as_ref(), connection.certificate.as_ref(), now)
 }
 
@@ -133,8 +139,21 @@ async fn prove<'r>(
     (headers, pressed): (&HeaderMap, Option<Full>),
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
-    // ORDER: a token, then the application's session, then the certificate, and no way back: a bad one is not made good by
-    // the next.
+    // ORDER: a token in a header was put there by whoever asks, so it counts before a session that a browser sends by itself;
+    // a session that we made before a token in a cookie, which somebody else made.
+    if let Some((provider, by)) = runtime.login()
+        && !is_in_header(runtime, headers)
+        && let Some(text) = by.shown(headers)?
+    {
+        let now = trail.started.unix_seconds();
+        let asks = login::asks(shared, provider, headers, now);
+        let Renewed { session, cookies } = by.fresh(&asks, by.session(text, now)?).await?;
+        trail.cookies = cookies;
+        trail.counted = cookies::find(headers, &by.names().count).is_ok_and(|count| count.is_some());
+        trail.stepped = session.stepped.then_some(session.begun);
+        return by_session(provider, &session).map(Some);
+    }
+    // ORDER: then the application's session, then the certificate, and no way back: a bad one is not made good by the next.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
         return match by_app_session(shared, runtime, pool, (headers, pressed), trail).await? {
             Some(vouched) => Ok(vouched),
@@ -187,6 +206,24 @@ async fn by_app_session<'r>(
     let asking = Asking { target: &runtime.app, pool, whoami, now: trail.started.monotone };
     let who = shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?;
     Ok(Some(who.map(|principal| Caller { principal, voucher: Voucher::AppSession(whoami.generation), place: None })))
+}
+
+/// Whom a session is of.
+///
+/// # Errors
+/// `TOKEN_INVALID` where its claims name nobody.
+pub(super) fn by_session<'r>(provider: &'r Provider, session: &Session) -> Result<Caller<'r>, Rejection> {
+    let principal = Arc::new(session.principal(&provider.authn).map_err(Rejection::Token)?);
+    Ok(Caller { principal, voucher: Voucher::Login(provider), place: None })
+}
+
+/// Whether a header holds what a provider would take for its token.
+pub(super) fn is_in_header(runtime: &Runtime, headers: &HeaderMap) -> bool {
+    let places = runtime.providers.iter().flat_map(|provider| &provider.places);
+    places.into_iter().any(|place| match place {
+        Place::Header(name) => headers.contains_key(name),
+        Place::Cookie(_) | Place::CookieChunks(_) => false,
+    })
 }
 
 pub(super) fn actor(principal: &Principal, now: u64) -> audit::Actor {

@@ -20,6 +20,7 @@ pub(crate) mod explain;
 mod form;
 mod forward;
 mod identify;
+mod login;
 mod mask;
 mod observe;
 mod own;
@@ -80,6 +81,7 @@ pub(crate) async fn handle(
     trail.trace = shared.trace(request.headers(), trail.id);
     let _active = shared.metrics.active(trail.method);
     let form = answer::Form::of(&request);
+    let came = login::Came::of(&runtime, &request);
     let origin = cors::listed_origin(runtime.browsers.cors.as_ref(), request.headers());
     let served = match place {
         Some(_) => caught(serve(shared, &runtime, pool, connection, request, form, &mut trail)).await,
@@ -91,9 +93,13 @@ pub(crate) async fn handle(
             (answer, None)
         }
         Err(rejection) => {
+            let (rejection, begun, offer) = login::instead(shared, &runtime, &mut trail, came.as_ref(), rejection);
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
-            let mut answer = answer::rejection(&rejection, trail.id, form);
+            let mut answer = match (begun, &rejection) {
+                (Some(begun), Rejection::SignIn(_)) => login::to_provider(begun, &mut trail),
+                _ => answer::rejection(&rejection, trail.id, form, offer),
+            };
             app_cookies::let_go(&mut trail, answer.headers_mut());
             if answer.status().is_client_error() {
                 answer.extensions_mut().insert(Refused);
@@ -101,6 +107,7 @@ pub(crate) async fn handle(
             (answer, Some(rejection.code()))
         }
     };
+    login::dress(&runtime, &mut trail, &mut answer);
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.audience(runtime.answer_headers.cache));
     session::dress(answer.headers_mut(), &runtime, &trail);
@@ -145,6 +152,9 @@ async fn serve(
 ) -> Result<Response<AnswerBody>, Rejection> {
     let understood = admit::request(shared, runtime, connection, request, trail)?; // limits of the address, one reading
     if is_reserved(&understood.path) {
+        if login::is_page(runtime, &understood.path) {
+            return login::serve(shared, runtime, connection, understood, trail).await; //  the gate's own, recorded
+        }
         return own::serve(shared, runtime, pool, connection, understood, trail).await; //  the gate's own
     }
     if let Some(answer) = preflight(shared, runtime, &understood, trail)? {

@@ -24,7 +24,7 @@ use super::reports;
 use super::session;
 use super::trail::Trail;
 use crate::rejection::Rejection;
-use crate::runtime::{Place, Runtime, is_of_family};
+use crate::runtime::{Place, Runtime, Voucher, is_of_family};
 use crate::server::Connection;
 use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
@@ -137,7 +137,7 @@ async fn logout(
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
     end(shared, &caller, trail.started.unix_seconds()).await?;
-    let answer = gone(runtime, parts);
+    let answer = gone(runtime, understood, &caller, trail);
     record::after(answer, trail, shared.clock.now()).await
 }
 
@@ -166,15 +166,28 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
     sessions.durable().await.map_err(|_| Rejection::NotRecorded)
 }
 
-/// The answer to a logout: a page goes elsewhere, a script is told that it is done. Cookies that held the token are taken back.
-fn gone(runtime: &Runtime, parts: &Parts) -> Response<AnswerBody> {
+/// The answer to a logout: a page goes elsewhere, by the provider's own sign-out where the gate signed the caller in, and a
+/// script is told that it is done. Cookies that held the token or the session are taken back.
+fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: &mut Trail) -> Response<AnswerBody> {
+    let parts = &understood.parts;
+    let signed_out =
+        runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(_))).map(|(provider, login)| {
+            let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
+            let metadata = provider.metadata.as_deref();
+            login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
+        });
     let mut answer = Response::new(AnswerBody::Whole(None));
     let by_page = is_form_of_a_page(parts);
     *answer.status_mut() = if by_page { StatusCode::SEE_OTHER } else { StatusCode::NO_CONTENT };
     let headers = answer.headers_mut();
-    if let (true, Some(path)) = (by_page, &runtime.sessions.after_logout) {
-        headers.insert(LOCATION, path.clone());
+    let elsewhere = match &signed_out {
+        Some(out) => HeaderValue::try_from(&out.location).ok(),
+        None => runtime.sessions.after_logout.clone(),
+    };
+    if let (true, Some(path)) = (by_page, elsewhere) {
+        headers.insert(LOCATION, path);
     }
+    trail.cookies = signed_out.map(|out| out.cookies).unwrap_or_default();
     for name in token_cookies(runtime, &parts.headers) {
         let line = format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
         if let Ok(line) = HeaderValue::from_str(&line) {

@@ -177,7 +177,7 @@ pub(super) async fn touch(
         trail.session_left = left.least();
     }
     let vouched = match caller.voucher {
-        Voucher::Token(provider) => {
+        Voucher::Token(provider) | Voucher::Login(provider) => {
             Vouched::Token { generation: provider.authn.generation(), leeway_s: provider.authn.leeway_s() }
         }
         Voucher::AppSession(generation) => Vouched::AppSession { generation },

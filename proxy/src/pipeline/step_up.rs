@@ -28,7 +28,7 @@ pub(super) fn challenge(needed: Assurance, contexts: &Contexts) -> HeaderValue {
 }
 
 /// The contexts that would do, in the order of preference, with spaces between.
-fn acr_values(needed: Assurance, contexts: &Contexts) -> String {
+pub(super) fn acr_values(needed: Assurance, contexts: &Contexts) -> String {
     let resistant = contexts.phishing_resistant.iter();
     let listed: Vec<&str> = if needed.phishing_resistant() {
         resistant.map(String::as_str).collect()

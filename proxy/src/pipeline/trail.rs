@@ -13,6 +13,7 @@ use policy::{Basis, Denial, Match, RouteCache};
 
 use super::cache::Audience;
 use crate::clock::Now;
+use crate::login::Ask;
 use crate::request_id::RequestId;
 use crate::telemetry::otlp::RequestSpans;
 use crate::telemetry::trace::{AppCall, Trace};
@@ -70,6 +71,14 @@ pub(crate) struct Trail {
     pub(crate) passes_errors: bool,
     /// What became of the application's own error, where it answered with one.
     pub(crate) app_error: Option<AppError>,
+    /// What the gate itself gives the browser to keep.
+    pub(crate) cookies: Vec<HeaderValue>,
+    /// When the caller last came back from being asked for factors, where the gate signed the caller in.
+    pub(crate) stepped: Option<u64>,
+    /// What to ask the provider for, where the factors of someone whom the gate signed in fall short.
+    pub(crate) ask: Option<Ask>,
+    /// Whether the browser of someone whom the gate signed in counts its sign-ins.
+    pub(crate) counted: bool,
     /// How many seconds are left of the caller's session, where that is limited.
     pub(crate) session_left: Option<u64>,
     /// Whether the browser is told to forget what it keeps of this site.
@@ -110,6 +119,10 @@ impl Trail {
             security_txt: false,
             passes_errors: false,
             app_error: None,
+            cookies: Vec::new(),
+            stepped: None,
+            ask: None,
+            counted: false,
             session_left: None,
             clears: false,
             slot: None,

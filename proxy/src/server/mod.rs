@@ -43,6 +43,7 @@ use crate::denials::Denials;
 use crate::expiry::Expiry;
 use crate::exposed::Exposed;
 use crate::limits::Limits;
+use crate::login::Logins;
 use crate::phase::{Phase, Stage};
 use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
@@ -185,6 +186,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         newcomers: Limits::new(),
         tokens: Remembered::new(),
         app_sessions: AppSessions::new().map_err(|_| StartError::Random)?,
+        logins: Logins::default(),
         refusals: Refusals::default(),
         record,
         denials: Denials::default(),

@@ -157,12 +157,15 @@ impl Sessions {
         self.digester.key(kind, issuer, name)
     }
 
-    /// The digests of a caller's subject, and of the credential where it has a name.
+    /// The digests of a caller's subject, of the credential where it has a name, and of the session where its provider has
+    /// another name for it than the gate.
     pub(crate) fn others_of(&self, principal: &Principal) -> Vec<Key> {
         let subject = self.digester.key(Kind::Subject, &principal.issuer, &principal.subject);
         let credential = principal.sign_in.credential.as_ref();
         let credential = credential.map(|name| self.digester.key(Kind::Credential, &principal.issuer, name));
-        std::iter::once(subject).chain(credential).collect()
+        let at_provider = principal.sign_in.at_provider.as_ref();
+        let at_provider = at_provider.map(|name| self.digester.key(Kind::Session, &principal.issuer, name));
+        std::iter::once(subject).chain(credential).chain(at_provider).collect()
     }
 
     /// Whether anything was revoked at all.

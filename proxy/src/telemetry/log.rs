@@ -207,11 +207,18 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
         | Rejection::DirectoryDown(_)
         | Rejection::Denied(_)
         | Rejection::StepUp(..)
+        | Rejection::SignIn(_)
         | Rejection::CrossSite(_)
         | Rejection::Limited(_) => {
             tracing::info!(target: "anteroom", request, code, rule, detail, "a request was refused")
         }
     }
+}
+
+/// One line for a browser that signs in again and again, and is refused each time.
+pub(crate) fn sign_in_loop(trail: &Trail, code: &'static str) {
+    let request = trail.id.to_string();
+    tracing::warn!(target: "anteroom", request, code, "a browser signs in again and again");
 }
 
 /// One line for a request that a control would have refused, were it not observed only.

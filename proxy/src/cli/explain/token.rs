@@ -179,7 +179,8 @@ impl Seen<'_> {
             | TokenFault::Cookies(_)
             | TokenFault::NoKeys
             | TokenFault::Certificate(_)
-            | TokenFault::AppSession(_) => return None,
+            | TokenFault::AppSession(_)
+            | TokenFault::Login(_) => return None,
         })
     }
 

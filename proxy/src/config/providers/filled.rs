@@ -29,7 +29,7 @@ pub(in crate::config) fn fill(raw: &mut RawProvider) {
     }
     // A secret is for algorithms of its own, whatever the preset's keys are for.
     if raw.secret.is_none() {
-        if raw.discovery.is_none() {
+        if raw.discovery.is_none() && !is_discovered(raw) {
             keys(raw, profile, &issuer);
         }
         if raw.algorithms.is_none() && !profile.algorithms.is_empty() {
@@ -44,6 +44,13 @@ pub(in crate::config) fn fill(raw: &mut RawProvider) {
     });
     raw.leeway.get_or_insert_with(|| Spanned { value: Period(Duration::from_secs(profile.leeway_s)), span });
     claims(raw, profile);
+}
+
+/// Whether `login` leaves it to the provider's metadata where people sign in. That says where the keys are as well.
+fn is_discovered(raw: &RawProvider) -> bool {
+    let login = raw.login.as_ref();
+    raw.jwks.is_none()
+        && login.is_some_and(|login| login.authorization_endpoint.is_none() || login.token_endpoint.is_none())
 }
 
 /// The address of the keys, also where only the way to it is written.

@@ -7,6 +7,7 @@ use policy::units::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::login::RawLogin;
 use crate::authn::{Algorithm, FactorRule, Preset, TokenKind};
 use crate::config::raw::RawFile;
 
@@ -75,6 +76,9 @@ pub struct RawProvider {
     /// Whether the application gets the token too; it does not by default.
     #[serde(default)]
     pub forward_credential: bool,
+    /// Signing people in, for an application that cannot. Left out: the gate signs nobody in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub login: Option<RawLogin>,
 }
 
 /// Values of `acr`, by what they prove; the one to ask for first stands first.

@@ -1,0 +1,132 @@
+use http::header::{COOKIE, HeaderValue};
+use serde_json::json;
+
+use super::*;
+use crate::authn::{ClaimMap, ClaimPath, Contexts, FactorRule, Preset, Provider, ProviderSettings, TenantSource};
+use crate::outbound::Reach;
+
+fn provider(name: &str) -> ProviderSettings {
+    let claims = ClaimMap {
+        tenant: ClaimPath::parse("org").map(TenantSource::Claim),
+        roles: ClaimPath::parse("roles"),
+        ..ClaimMap::default()
+    };
+    ProviderSettings {
+        name: name.to_owned(),
+        issuer: "https://issuer.example/".to_owned(),
+        preset: Preset::Generic,
+        audience: vec!["web".to_owned()],
+        clients: Vec::new(),
+        kinds: Vec::new(),
+        allow_anonymous: false,
+        tenants: None,
+        factors: FactorRule::Standard,
+        algorithms: Vec::new(),
+        types: Vec::new(),
+        leeway_s: 30,
+        claims,
+        contexts: Contexts::default(),
+        forward_credential: false,
+        generation: 0,
+    }
+}
+
+fn settings() -> LoginSettings {
+    LoginSettings {
+        client_id: "web".to_owned(),
+        client_secret: Some(ClientSecret::new("hush")),
+        scopes: "openid".to_owned(),
+        prompt: None,
+        endpoints: Endpoints {
+            authorize: Some("https://issuer.example/authorize?tenant=a".to_owned()),
+            token: Endpoint::new("https://issuer.example/token", None, &Reach::public()).ok(),
+            end_session: Some("https://issuer.example/end".to_owned()),
+        },
+        names: Names::of("__Host-a"),
+        keys: SealKeys::read("0a".repeat(32).as_bytes()).unwrap(),
+        lifetime: Duration::from_secs(3_600),
+        attempt: Duration::from_secs(600),
+        renew: None,
+        mapped: BTreeSet::new(),
+        id_tokens: Provider::new(provider("clinic")).unwrap(),
+    }
+}
+
+fn asks<'a>(logins: &'a Logins, store: &'a Arc<KeyStore>, headers: &'a HeaderMap) -> Asks<'a> {
+    Asks { logins, store, metadata: None, headers, now: 7 }
+}
+
+fn session() -> Session {
+    let claims = json!({ "sub": "ada.example", "org": "a", "roles": ["provider"], "sid": "theirs", "auth_time": 90 });
+    let claims = claims.as_object().unwrap().clone();
+    Session { id: "ours".to_owned(), begun: 100, ends: 200, renewed: 100, stepped: false, claims }
+}
+
+#[test]
+fn signing_out_takes_all_back_and_goes_by_the_provider() {
+    let login = Login::new(settings());
+    let out = login.logout("clinic.example:8443", "/bye", None, 0);
+    assert_eq!(
+        out.location,
+        "https://issuer.example/end?client_id=web&post_logout_redirect_uri=https%3A%2F%2Fclinic.example%3A8443%2Fbye"
+    );
+    assert_eq!(out.cookies.len(), login.names().all().count());
+    assert!(out.cookies.iter().all(|line| line.to_str().unwrap().ends_with("; Max-Age=0")));
+    let mut alone = settings();
+    alone.endpoints.end_session = None;
+    assert_eq!(Login::new(alone).logout("clinic.example", "/bye", None, 0).location, "/bye");
+}
+
+#[test]
+fn a_session_goes_by_the_name_that_the_gate_gave_it() {
+    let login = Login::new(settings());
+    let line = login.cookie(&session(), 100).unwrap();
+    let line = line.to_str().unwrap();
+    assert!(line.ends_with("Max-Age=100") && !line.contains("ada") && !line.contains("ours"));
+    let value = line.split_once('=').unwrap().1.split(';').next().unwrap();
+    let read = login.session(value, 199).unwrap();
+    assert_eq!(read, session());
+    assert_eq!(login.session(value, 200), Err(LoginFault::Over));
+    let principal = read.principal(&login.settings.id_tokens).unwrap();
+    assert_eq!((principal.subject.as_str(), principal.provider.as_str()), ("ada.example", "clinic"));
+    assert_eq!(principal.sign_in.session.as_deref(), Some("ours"), "never what the provider or a client says");
+    assert_eq!((principal.sign_in.at, principal.sign_in.expires), (Some(90), Some(200)));
+}
+
+#[test]
+fn what_is_sealed_for_one_purpose_or_provider_opens_for_no_other() {
+    let login = Login::new(settings());
+    let text = login.seal(Purpose::Session, b"x").unwrap();
+    assert!(login.open(Purpose::Session, &text).is_some());
+    assert!(login.open(Purpose::Attempt, &text).is_none() && login.open(Purpose::Renewal, &text).is_none());
+    let changes: [fn(&mut LoginSettings); 4] = [
+        |other| other.client_id = "api".to_owned(),
+        |other| other.names = Names::of("__Host-b"),
+        |other| other.keys = SealKeys::read("0b".repeat(32).as_bytes()).unwrap(),
+        |other| other.id_tokens = Provider::new(provider("other")).unwrap(),
+    ];
+    for change in changes {
+        let mut other = settings();
+        change(&mut other);
+        assert!(Login::new(other).open(Purpose::Session, &text).is_none());
+    }
+}
+
+#[test]
+fn an_attempt_has_a_place_of_its_own_and_the_address_keeps_its_query() {
+    let login = Login::new(settings());
+    let ask = Ask { acr_values: Some("a b".to_owned()), max_age: Some(300), again: false };
+    let (logins, store) = (Logins::default(), Arc::new(KeyStore::awaiting(Duration::from_secs(60))));
+    let none = HeaderMap::new();
+    let begun = login.begin("clinic.example", ReturnPath::root(), &ask, &asks(&logins, &store, &none)).unwrap();
+    let location = begun.location.to_str().unwrap();
+    assert!(location.starts_with("https://issuer.example/authorize?tenant=a&response_type=code&"), "{location}");
+    assert!(location.ends_with("&acr_values=a%20b&max_age=300") || location.ends_with("&acr_values=a+b&max_age=300"));
+    assert!(!begun.cookie.to_str().unwrap().contains("clinic"), "sealed");
+    let pair = begun.cookie.to_str().unwrap().split(';').next().unwrap().to_owned();
+    assert!(pair.starts_with("__Host-a-attempt-0="));
+    let shown = HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(pair).unwrap())]);
+    let next =
+        login.begin("clinic.example", ReturnPath::root(), &Ask::default(), &asks(&logins, &store, &shown)).unwrap();
+    assert!(next.cookie.to_str().unwrap().starts_with("__Host-a-attempt-1="));
+}

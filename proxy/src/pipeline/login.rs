@@ -1,0 +1,336 @@
+//! Signing people in, as requests see it: the two pages of the gate, and which refused requests are sent there.
+//!
+//! Decides that only a navigation is ever redirected: a script would follow to another site and learn nothing from it, so it
+//! gets its 401. Whoever comes back and is refused again and again is told so, and sent no more. What makes a sign-in good
+//! stands in [`crate::login`].
+
+use http::header::{ACCEPT, CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::{Method, Request, Response, StatusCode, Uri};
+use policy::Denial;
+
+use super::admit::Understood;
+use super::answer::Offer;
+use super::canonical;
+use super::cross_site::Sent;
+use super::identify;
+use super::observe;
+use super::record;
+use super::trail::Trail;
+use crate::authn::TokenFault;
+use crate::login::{
+    AGAIN, Answer, Ask, Asks, Begun, CALLBACK, Count, Finished, LOGIN, Login, LoginFault, ReturnPath, cookies,
+};
+use crate::rejection::Rejection;
+use crate::runtime::{Provider, Runtime};
+use crate::server::Connection;
+use crate::sessions::EndedBy;
+use crate::shared::Shared;
+use crate::telemetry::controls::Control;
+use crate::telemetry::log;
+use crate::upstream::body::AnswerBody;
+
+const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
+const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
+const BY_SCRIPT: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// Whether a person goes somewhere: a browser that says so, or one too old to say anything that asks for a page.
+fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
+    if !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(PURPOSE) {
+        return false;
+    }
+    match (Sent::of(headers, &MODE), Sent::of(headers, &DEST), Sent::of(headers, &SITE)) {
+        (Sent::Absent, Sent::Absent, Sent::Absent) => {
+            let asks_for_page = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
+            asks_for_page.is_some_and(|accept| accept.contains("text/html")) && !headers.contains_key(BY_SCRIPT)
+        }
+        (Sent::Once("navigate"), Sent::Once("document" | "iframe" | "frame"), _) => true,
+        _ => false,
+    }
+}
+
+/// What is kept of a navigation, in case that it is refused.
+#[derive(Debug)]
+pub(super) struct Came {
+    uri: Uri,
+    host: String,
+    cookies: HeaderMap,
+}
+
+impl Came {
+    /// Of a request, where it is one and somebody could be signed in.
+    pub(super) fn of<B>(runtime: &Runtime, request: &Request<B>) -> Option<Self> {
+        runtime.login()?;
+        let headers = request.headers();
+        if !is_navigation(request.method(), headers) {
+            return None;
+        }
+        let host = canonical::host(request.uri(), request.version(), headers).ok()?;
+        let cookies = headers.get_all(COOKIE).iter().map(|line| (COOKIE, line.clone())).collect();
+        Some(Self { uri: request.uri().clone(), host, cookies })
+    }
+
+    /// Where it leads back to: itself, or the first page where its address is too long to be kept.
+    fn back(&self) -> ReturnPath {
+        let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
+        ReturnPath::parse(target).unwrap_or_else(|_| ReturnPath::root())
+    }
+
+    fn is_own_page(&self) -> bool {
+        canonical::target(&self.uri).is_ok_and(|(path, _)| super::is_reserved(&path))
+    }
+}
+
+/// What becomes of a request that was refused: a navigation that signing in may help begins to sign in, and a loop is told.
+pub(super) fn instead(
+    shared: &Shared,
+    runtime: &Runtime,
+    trail: &mut Trail,
+    came: Option<&Came>,
+    rejection: Rejection,
+) -> (Rejection, Option<Begun>, Offer) {
+    let (Some((provider, login)), Some(came)) = (runtime.login(), came) else {
+        let offer = if runtime.login().is_some() { Offer::SignIn } else { Offer::Nothing };
+        return (rejection, None, offer);
+    };
+    let now = trail.started.unix_seconds();
+    let looping = Count::of(login.names(), &came.cookies, now).is_some_and(Count::is_loop);
+    let ask = match &rejection {
+        Rejection::Denied(Denial::NoCredential) => Some(Ask::default()),
+        Rejection::Token(TokenFault::Login(fault)) if fault.is_of_session() => Some(Ask::default()),
+        Rejection::StepUp(..) => trail.ask.take(),
+        _ => None,
+    };
+    if looping && rejection.status() == StatusCode::UNAUTHORIZED {
+        log::sign_in_loop(trail, rejection.code());
+        return (rejection, None, Offer::Loop);
+    }
+    let Some(ask) = ask.filter(|_| !came.is_own_page()) else { return (rejection, None, Offer::SignIn) };
+    match login.begin(&came.host, came.back(), &ask, &asks(shared, provider, &came.cookies, now)) {
+        Ok(begun) => (Rejection::SignIn(Box::new(rejection)), Some(begun), Offer::Nothing),
+        Err(fault) => (fault.into(), None, Offer::SignIn),
+    }
+}
+
+/// What a sign-in goes by.
+pub(super) fn asks<'a>(shared: &'a Shared, provider: &'a Provider, headers: &'a HeaderMap, now: u64) -> Asks<'a> {
+    Asks { logins: &shared.logins, store: &provider.keys, metadata: provider.metadata.as_deref(), headers, now }
+}
+
+/// The answer that sends a browser to the provider.
+pub(super) fn to_provider(begun: Begun, trail: &mut Trail) -> Response<AnswerBody> {
+    trail.cookies = vec![begun.cookie];
+    redirect(begun.location)
+}
+
+fn redirect(location: HeaderValue) -> Response<AnswerBody> {
+    let mut answer = Response::new(AnswerBody::Whole(None));
+    *answer.status_mut() = StatusCode::SEE_OTHER;
+    let headers = answer.headers_mut();
+    headers.insert(LOCATION, location);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn back_to(path: &ReturnPath) -> Result<Response<AnswerBody>, Rejection> {
+    // INVARIANT: a return path is visible ASCII.
+    HeaderValue::from_str(path.as_str()).map(redirect).map_err(|_| Rejection::BadPath("no path of this host"))
+}
+
+/// Gives an answer our cookies, and takes out those that the application sets under their names. A request that passed ends
+/// the count of sign-ins.
+pub(super) fn dress(runtime: &Runtime, trail: &mut Trail, answer: &mut Response<AnswerBody>) {
+    let Some((_, login)) = runtime.login() else { return };
+    cookies::guard(answer.headers_mut(), login.names());
+    if trail.counted && answer.status().is_success() {
+        trail.cookies.extend(cookies::clear(&login.names().count));
+    }
+    for cookie in trail.cookies.drain(..) {
+        answer.headers_mut().append(http::header::SET_COOKIE, cookie);
+    }
+}
+
+/// Whether a path is one of the pages here.
+pub(super) fn is_page(runtime: &Runtime, path: &str) -> bool {
+    runtime.login().is_some() && [LOGIN, CALLBACK].contains(&path)
+}
+
+/// Serves a page: the beginning of a sign-in, or its end.
+///
+/// # Errors
+/// `METHOD_NOT_ALLOWED`, `LIMITED`, `OVERLOADED`, `BAD_PATH`; `NO_CREDENTIAL` for what is no navigation; `TOKEN_INVALID` and
+/// `PROVIDER_DOWN` where nobody has signed in; `NOT_RECORDED`.
+pub(super) async fn serve(
+    shared: &Shared,
+    runtime: &Runtime,
+    connection: &Connection,
+    understood: Understood,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let begins = understood.path == LOGIN;
+    trail.template = Some(if begins { LOGIN } else { CALLBACK }.into());
+    if understood.method != Method::GET {
+        return Err(Rejection::MethodNotAllowed("GET".to_owned()));
+    }
+    let full = match understood.pressed {
+        Some(full) => Some(full),
+        None => shared.limits.take_login(trail.peer, trail.started.monotone).err(),
+    };
+    if let Some(full) = full {
+        observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+    }
+    identify::believed(shared, connection, trail.started.unix_seconds())?;
+    let Some((provider, login)) = runtime.login() else { return Err(Rejection::NoRoute) };
+    if !is_navigation(&understood.parts.method, &understood.parts.headers) {
+        return Err(Rejection::Denied(Denial::NoCredential));
+    }
+    // ORDER: nobody signs in whose sign-in cannot be recorded.
+    record::reserve(shared, trail)?;
+    let answer = if begins {
+        begin(shared, (provider, login), &understood, trail)?
+    } else {
+        finish(shared, (provider, login), &understood, trail).await?
+    };
+    record::after(answer, trail, shared.clock.now()).await
+}
+
+fn begin(
+    shared: &Shared,
+    (provider, login): (&Provider, &Login),
+    understood: &Understood,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let headers = &understood.parts.headers;
+    let now = trail.started.unix_seconds();
+    if Count::of(login.names(), headers, now).is_some_and(Count::is_loop) {
+        return Err(Rejection::Denied(Denial::NoCredential));
+    }
+    let query = understood.query.as_deref().unwrap_or_default();
+    let back = asked_for(query)?;
+    let ask = Ask { again: query.split('&').any(|pair| pair == AGAIN), ..Ask::default() };
+    let begun = login.begin(&understood.host, back, &ask, &asks(shared, provider, headers, now))?;
+    Ok(to_provider(begun, trail))
+}
+
+/// The path in `to`, or the first page.
+fn asked_for(query: &str) -> Result<ReturnPath, Rejection> {
+    const NOT_LOCAL: Rejection = Rejection::BadPath("`to` is no path of this host");
+    let mut found = None;
+    for pair in canonical::loose_pairs(query) {
+        let name = canonical::form_decoded(pair.name).ok_or(NOT_LOCAL)?;
+        if !canonical::is_spelling_of(&name, "to") {
+            continue;
+        }
+        let value = canonical::form_decoded(pair.value).filter(|_| name == "to" && !pair.unclear).ok_or(NOT_LOCAL)?;
+        if found.replace(ReturnPath::parse(&value).map_err(|_| NOT_LOCAL)?).is_some() {
+            return Err(NOT_LOCAL);
+        }
+    }
+    Ok(found.unwrap_or_else(ReturnPath::root))
+}
+
+async fn finish(
+    shared: &Shared,
+    (provider, login): (&Provider, &Login),
+    understood: &Understood,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let answer = Answer::read(understood.query.as_deref().unwrap_or_default())?;
+    let now = trail.started.unix_seconds();
+    let headers = &understood.parts.headers;
+    let asks = asks(shared, provider, headers, now);
+    let Some(_room) = shared.logins.room() else { return Err(Rejection::Overloaded) };
+    match login.finish(&asks, &understood.host, &answer).await.map_err(Rejection::Token)? {
+        Finished::Signed(signed) => {
+            trail.actor = Some(identify::actor(&signed.principal, now));
+            end_last(shared, (provider, login), headers, now).await?;
+            trail.cookies = signed.cookies;
+            back_to(&signed.back)
+        }
+        Finished::Anew(begun) => Ok(to_provider(*begun, trail)),
+        Finished::Back(path) => back_to(&path),
+    }
+}
+
+/// Ends the session that the browser had before, so that no copy of its cookie outlives it.
+async fn end_last(
+    shared: &Shared,
+    (provider, login): (&Provider, &Login),
+    headers: &HeaderMap,
+    now: u64,
+) -> Result<(), Rejection> {
+    let last = login.shown(headers).ok().flatten().and_then(|text| login.session(text, now).ok());
+    let Some(last) = last else { return Ok(()) };
+    let principal = last.principal(&provider.authn).map_err(Rejection::Token)?;
+    if let Some(key) = shared.sessions.key_of(&principal) {
+        let ended = shared.sessions.end(key, now, last.ends, EndedBy::Logout).await;
+        ended.map_err(|_| Rejection::Overloaded)?;
+    }
+    Ok(())
+}
+
+impl From<LoginFault> for Rejection {
+    fn from(fault: LoginFault) -> Self {
+        Rejection::Token(TokenFault::Login(fault))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn navigates(method: Method, lines: &[(&'static str, &'static str)]) -> bool {
+        let headers =
+            lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        is_navigation(&method, &headers.collect())
+    }
+
+    #[test]
+    fn only_a_person_who_goes_somewhere_navigates() {
+        let document = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "*/*")];
+        assert!(navigates(Method::GET, &document) && navigates(Method::HEAD, &document));
+        assert!(navigates(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]));
+        assert!(navigates(Method::GET, &[("accept", "text/html,*/*;q=0.8")]));
+        for (method, lines) in [
+            (Method::POST, &document[..]),
+            (Method::GET, &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")]),
+            (Method::GET, &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")]),
+            (Method::GET, &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")]),
+            (Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "object")]),
+            (Method::GET, &[("sec-fetch-mode", "navigate"), ("accept", "text/html")]),
+            (Method::GET, &[("sec-fetch-dest", "document"), ("accept", "text/html")]),
+            (Method::GET, &[("sec-fetch-site", "none"), ("accept", "text/html")]),
+            (Method::GET, &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]),
+            (Method::GET, &[("accept", "text/html"), ("sec-purpose", "prefetch")]),
+            (Method::GET, &[("accept", "application/json")]),
+            (Method::GET, &[("accept", "text/event-stream")]),
+            (Method::GET, &[]),
+        ] {
+            assert!(!navigates(method.clone(), lines), "{method} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn only_a_path_of_this_host_can_be_asked_for() {
+        let asked = |query: &str| asked_for(query).map(|path| path.as_str().to_owned()).ok();
+        assert_eq!(asked("").as_deref(), Some("/"));
+        assert_eq!(asked("to=/a%3Fb%3Dc&x=1").as_deref(), Some("/a?b=c"));
+        for query in [
+            "to=https://evil.example",
+            "to=//evil.example",
+            "to=%2F%2Fevil.example",
+            "to=/%5Cevil.example",
+            "to=/a&to=/b",
+            "to=/a;b",
+            "To=/a",
+            "to[]=/a",
+            "to=%ff",
+            "to=",
+            "to",
+            "to=/.anteroom/login",
+        ] {
+            assert_eq!(asked(query), None, "{query}");
+        }
+    }
+}

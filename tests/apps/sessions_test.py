@@ -15,7 +15,7 @@ from gate import Checks, Gate, Place, section, until
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HOST = "ward.clinic.example"
-IDLE = 5  # seconds, as in sessions/config.yaml
+IDLE = 5  # seconds, as in sessions/gate/config.yaml
 
 PAGE = """<!doctype html><title>Ward</title><link rel="stylesheet" href="/style.css"><h1>Ward</h1><script src="/page.js"></script>"""
 # What the page notes is when things happened, by the clock of the machine.
@@ -75,7 +75,7 @@ def main():
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), App) as app, Place() as place:
         app.daemon_threads = True
         threading.Thread(target=app.serve_forever, daemon=True).start()
-        gate = Gate(place, f"{HERE}/sessions", app.server_port, HOST)
+        gate = Gate(place, f"{HERE}/sessions/gate", app.server_port, HOST)
         gate.run()
         with Browser(place, gate) as browser:
             first = browser.tab()

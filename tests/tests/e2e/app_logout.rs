@@ -113,7 +113,8 @@ async fn with_a_token_the_cookies_of_the_request_end_and_whatever_it_is_worth_th
     client.ask("GET", "/me", &[("authorization", &bearer), ("x-set", "sid=a; Path=/app")]).await;
     // What was not seen being set ends too; a page of another site ends and clears nothing.
     let cookies = "sid=a; theme=dark; remember=older";
-    let foreign = [("authorization", bearer.as_str()), ("cookie", cookies), ("origin", "https://evil.example")];
+    let all = format!("__session={ada}; {cookies}");
+    let foreign = [("cookie", all.as_str()), ("origin", "https://evil.example")];
     let crossing = client.ask("POST", LOGOUT, &foreign).await;
     assert_eq!((crossing.code().as_str(), set(&crossing)), ("CROSS_SITE", vec![]));
     let out = ask(&mut client, "POST", LOGOUT, &ada, cookies).await;

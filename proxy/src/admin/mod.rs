@@ -120,7 +120,20 @@ async fn run(
     tokio::spawn(accept(health, answers, longest));
     if let Some(control) = control {
         let gate = Arc::clone(&shared);
-        let answers = answers_of(guarded(move |request| control::answer(&gate, &about, request)));
+        let told = Arc::clone(&shared);
+        let asked = answers_of(guarded(move |request| control::answer(&gate, &about, request)));
+        let answers = move |request: Request<Incoming>| {
+            let (asked, told, revokes) = (asked.clone(), Arc::clone(&told), request.uri().path() == "/revoke");
+            async move {
+                let answer = asked(request).await;
+                // What a restart would forget is not said to be done.
+                if revokes && answer.status().is_success() && told.sessions.durable().await.is_err() {
+                    let said = "revoked, and not written: a restart forgets it\n".to_owned();
+                    return plain(StatusCode::SERVICE_UNAVAILABLE, "text/plain", said);
+                }
+                answer
+            }
+        };
         tokio::spawn(async move {
             let mut open = Open::default();
             loop {

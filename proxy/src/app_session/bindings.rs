@@ -74,6 +74,11 @@ impl Bindings {
         }
     }
 
+    /// Whether it was set for anybody.
+    pub(super) fn is_bound(&self, cookie: Mark) -> bool {
+        self.cookies.contains_key(&cookie)
+    }
+
     /// With which scope a cookie was set, as far as it is known.
     pub(super) fn scope(&self, cookie: Mark) -> Scope {
         self.cookies.get(&cookie).map(|bound| bound.scope).unwrap_or_default()

@@ -25,6 +25,8 @@ const CHANGING: AppSessionFault = AppSessionFault::Unvouched("the session change
 /// A session that is asked about.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
+    /// What it is known by to those who end it.
+    pub(super) name: String,
     /// Over its cookies and the settings.
     pub(super) mark: Mark,
     /// Of each of its cookies.
@@ -89,7 +91,7 @@ fn ask(
     tokio::spawn(async move {
         let turn = under_way.inner.memory.turn();
         let answer = whoami::ask(&target, &pool, &whoami, &session.sent).await;
-        let said = answer.and_then(|answer| whoami.reads.principal(answer.as_ref(), session.mark.hex()));
+        let said = answer.and_then(|answer| whoami.reads.principal(answer.as_ref(), session.name.clone()));
         let said = said.map(|who| who.map(Arc::new)).map_err(AppSessionFault::Unvouched);
         if let Ok(who) = &said {
             under_way.inner.memory.remember(session.mark, session.parts, (turn, at), who.clone());

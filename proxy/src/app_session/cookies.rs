@@ -38,6 +38,29 @@ pub(crate) fn held(headers: &HeaderMap, name: &str) -> Held {
     found
 }
 
+/// A value without what readers take off: blanks, quotes, percent-escapes. Two that are one here may still be two to the
+/// application; then what holds of one holds of the other.
+pub(super) fn plain(value: &str) -> Vec<u8> {
+    let bare = value.trim();
+    let bare = bare.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(bare).trim();
+    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
+    let mut rest = bare.as_bytes();
+    let mut plain = Vec::with_capacity(rest.len());
+    while let Some((first, more)) = rest.split_first() {
+        match (*first, digit(more.first()), digit(more.get(1))) {
+            (b'%', Some(high), Some(low)) => {
+                plain.extend(u8::try_from(high * 16 + low));
+                rest = more.get(2..).unwrap_or_default();
+            }
+            _ => {
+                plain.push(*first);
+                rest = more;
+            }
+        }
+    }
+    plain
+}
+
 /// The values of all pairs of exactly this name, as far as they are text.
 pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     let lines = headers.get_all(COOKIE).iter().filter_map(|line| str::from_utf8(line.as_bytes()).ok());

@@ -99,12 +99,6 @@ impl Carried {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Mark([u8; 16]);
 
-impl Mark {
-    fn hex(self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-}
-
 /// What is known of the application's sessions: once per process, whatever the number of workers.
 #[derive(Debug)]
 pub struct AppSessions(Arc<Inner>);
@@ -131,8 +125,9 @@ impl Inner {
         Mark(mark)
     }
 
+    /// Spellings that readers take for one value are one cookie.
     fn of_cookie(&self, name: &str, value: &str) -> Mark {
-        self.mark([&b"cookie"[..], name.as_bytes(), value.as_bytes()])
+        self.mark([&b"cookie"[..], name.as_bytes(), &cookies::plain(value)])
     }
 }
 
@@ -217,11 +212,19 @@ impl AppSessions {
     /// Where one stands twice.
     pub(crate) fn session(&self, whoami: &Whoami, carried: &Carried) -> Result<Option<Session>, AppSessionFault> {
         let Some(sent) = carried.as_sent()? else { return Ok(None) };
+        // The first of the list names the session. Any other could be added, changed or left out to make it look like another.
+        let Some((first, Held::Once(value))) = carried.iter().next() else { return Ok(None) };
+        let name = name(first, value);
         let parts: Arc<[Mark]> = carried.once().map(|(name, value)| self.0.of_cookie(name, value)).collect();
         let generation = whoami.generation.to_be_bytes();
-        let listed = parts.iter().map(|part| &part.0[..]);
-        let mark = self.0.mark([&b"session"[..], &generation].into_iter().chain(listed));
-        Ok(Some(Session { mark, parts, sent }))
+        let mark = self.0.mark([&b"session"[..], &generation, sent.as_bytes()]);
+        Ok(Some(Session { mark, parts, sent, name }))
+    }
+
+    /// Whether one of these cookies was set for a caller whom something else than the application proved: without that, it is
+    /// nobody's.
+    pub(crate) fn is_bound(&self, carried: &Carried) -> bool {
+        carried.once().any(|(name, value)| self.0.bindings.is_bound(self.0.of_cookie(name, value)))
     }
 
     /// Whether the application said of this session lately that it is somebody's.
@@ -291,6 +294,16 @@ impl AppSessions {
             None => {}
         }
     }
+}
+
+/// What a session is known by wherever sessions are ended: the same after a restart, and by whatever settings the application
+/// is asked. Whoever keeps it keeps a digest of that.
+fn name(cookie: &str, value: &str) -> String {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    context.update(cookie.as_bytes());
+    context.update(b"=");
+    context.update(&cookies::plain(value));
+    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The line that makes a browser let go of a cookie which the application set with this `scope`.

@@ -173,7 +173,8 @@ impl Login {
         match reply.status {
             StatusCode::OK => serde_json::from_slice(&reply.body)
                 .map_err(|_| LoginFault::NoExchange("the answer is not what RFC 6749 says")),
-            status if status.is_client_error() => Err(LoginFault::NoExchange(told(&reply.body))),
+            // RFC 6749, 5.2: a refusal is a 400, or a 401 where the client is not believed; the rest is a provider in trouble.
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(LoginFault::NoExchange(told(&reply.body))),
             _ => Err(LoginFault::Down("the token endpoint fails")),
         }
     }

@@ -153,7 +153,12 @@ async fn prove<'r>(
     {
         let now = trail.started.unix_seconds();
         let asks = login::asks(shared, provider, headers, now);
-        let Renewed { session, cookies } = by.fresh(&asks, by.session(text, now)?).await?;
+        let session = by.session(text, now)?;
+        // ORDER: what has ended is not renewed, or the provider would be asked to bring it back.
+        if session::has_ended(shared, runtime, &*by_session(provider, &session)?.principal, now).await? {
+            return by_session(provider, &session).map(Some);
+        }
+        let Renewed { session, cookies } = by.fresh(&asks, session).await?;
         trail.cookies = cookies;
         trail.counted = cookies::find(headers, &by.names().count).is_ok_and(|count| count.is_some());
         trail.stepped = session.stepped.then_some(session.begun);
@@ -206,6 +211,11 @@ async fn by_app_session<'r>(
     let disbelieved = |fault| Rejection::Token(TokenFault::AppSession(fault));
     // ORDER: what has ended is not asked about, not even as a part of what has not: the application still believes it.
     let (carried, ended) = shared.app_sessions.living(settings.carried(headers));
+    // A cookie that was set for whoever a token or a sign-in had proved is theirs beside that proof alone: else it would be a way
+    // around it, and around its end.
+    if shared.app_sessions.is_bound(&carried) {
+        return Ok(Some(None));
+    }
     let Some(session) = shared.app_sessions.session(whoami, &carried).map_err(disbelieved)? else {
         if ended {
             shared.sessions.refused(Fault::Ended);
@@ -270,6 +280,10 @@ pub(super) fn credential<'r>(
         if let Some((place, token)) = first_present(provider, headers)? {
             present.push((provider, place, token));
         }
+    }
+    // ORDER: what was put into a header is judged alone: no cookie makes up for it, whatever it is.
+    if present.iter().any(|(_, place, _)| matches!(place, Place::Header(_))) {
+        present.retain(|(_, place, _)| matches!(place, Place::Header(_)));
     }
     if present.len() < 2 {
         return Ok(present.pop());

@@ -29,7 +29,7 @@ use crate::runtime::{Place, Runtime, Voucher, is_of_family};
 use crate::server::Connection;
 use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
-use crate::sessions::life::{Fault, KEPT_S, UNENDING_S};
+use crate::sessions::life::{self, Fault, KEPT_S, UNENDING_S};
 use crate::sessions::{EndedBy, Revocation};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
@@ -148,6 +148,8 @@ async fn logout(
 /// Ends the session that the credential names; where it names none, the credential itself.
 async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejection> {
     let (sessions, principal) = (&shared.sessions, &caller.principal);
+    // The sign-in that ends may be told by a clock that is ahead of ours.
+    let now = life::believable(principal.sign_in.at, now).map_or(now, |at| at.max(now));
     let expires = principal.sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     match (sessions.key_of(principal), &principal.sign_in.credential) {
         (Some(key), _) => {

@@ -94,6 +94,23 @@ pub(super) async fn standing(
     judged
 }
 
+/// Whether the session of a caller was ended or revoked, whatever time it may have left.
+///
+/// # Errors
+/// `OVERLOADED` where the store does not answer.
+pub(super) async fn has_ended(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    now: u64,
+) -> Result<bool, Rejection> {
+    match judge(shared, runtime, principal, runtime.sessions.terms, false, now).await {
+        Ok(_) => Ok(false),
+        Err(Rejection::Session(_)) => Ok(true),
+        Err(rejection) => Err(rejection),
+    }
+}
+
 async fn judge(
     shared: &Shared,
     runtime: &Runtime,

@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError, RwLock};
 
+use super::EndedBy;
 use super::key::Key;
 
 /// The most that are kept of those that were said over the control socket and by providers, and the most of the file: about
@@ -38,6 +39,16 @@ impl End {
     }
 }
 
+/// How many there may be before one more is refused: whoever logs out, again and again, leaves room for providers, and these
+/// for whoever runs the gate.
+fn room(by: EndedBy) -> usize {
+    match by {
+        EndedBy::Logout => MOST / 2,
+        EndedBy::Provider => MOST / 4 * 3,
+        EndedBy::Control => MOST,
+    }
+}
+
 /// There is no room for one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -63,12 +74,13 @@ impl Ends {
     /// One more.
     ///
     /// # Errors
-    /// Where [`MOST`] are kept already.
-    pub fn say(&self, key: Key, end: End, now: u64) -> Result<End, Full> {
+    /// Where as many are kept already as `by` may fill.
+    pub fn say(&self, key: Key, end: End, now: u64, by: EndedBy) -> Result<End, Full> {
+        let room = room(by);
         let mut said = self.said.write().unwrap_or_else(PoisonError::into_inner);
-        if said.len() >= MOST && !said.contains_key(&key) {
+        if said.len() >= room && !said.contains_key(&key) {
             said.retain(|_, end| now < end.until);
-            if said.len() >= MOST {
+            if said.len() >= room {
                 return Err(Full);
             }
         }
@@ -147,7 +159,7 @@ mod tests {
     fn an_end_holds_for_earlier_sign_ins_until_its_time() {
         let ends = Ends::default();
         assert!(ends.is_empty());
-        ends.say(key(1), End { before: Some(100), until: 1_000 }, 100).unwrap();
+        ends.say(key(1), End { before: Some(100), until: 1_000 }, 100, EndedBy::Control).unwrap();
         let holds = |at, now| ends.hold([key(7), key(1)].into_iter(), at, now);
         for (at, now, expected) in [
             (Some(100), 200, true),
@@ -169,10 +181,10 @@ mod tests {
     #[test]
     fn two_ends_of_one_add_up() {
         let ends = Ends::default();
-        ends.say(key(1), End { before: Some(100), until: 1_000 }, 100).unwrap();
-        ends.say(key(1), End { before: Some(50), until: 2_000 }, 100).unwrap();
+        ends.say(key(1), End { before: Some(100), until: 1_000 }, 100, EndedBy::Control).unwrap();
+        ends.say(key(1), End { before: Some(50), until: 2_000 }, 100, EndedBy::Control).unwrap();
         assert!(ends.hold([key(1)].into_iter(), Some(100), 1_500));
-        ends.say(key(1), End { before: Some(3_000), until: 9_000 }, 2_500).unwrap();
+        ends.say(key(1), End { before: Some(3_000), until: 9_000 }, 2_500, EndedBy::Control).unwrap();
         assert!(ends.hold([key(1)].into_iter(), Some(3_000), 8_000));
     }
 
@@ -181,13 +193,31 @@ mod tests {
         let ends = Ends::default();
         for number in 0..MOST as u32 {
             let until = if number < 10 { 150 } else { 1_000 };
-            ends.say(key(number), End { before: None, until }, 100).unwrap();
+            ends.say(key(number), End { before: None, until }, 100, EndedBy::Control).unwrap();
         }
-        assert_eq!(ends.say(key(u32::MAX), End { before: None, until: 1_000 }, 100), Err(Full));
-        assert!(ends.say(key(11), End { before: None, until: 1_001 }, 100).is_ok(), "one that is there already");
-        assert!(ends.say(key(u32::MAX), End { before: None, until: 1_000 }, 150).is_ok(), "others are over by now");
+        assert_eq!(ends.say(key(u32::MAX), End { before: None, until: 1_000 }, 100, EndedBy::Control), Err(Full));
+        assert!(
+            ends.say(key(11), End { before: None, until: 1_001 }, 100, EndedBy::Control).is_ok(),
+            "one that is there already"
+        );
+        assert!(
+            ends.say(key(u32::MAX), End { before: None, until: 1_000 }, 150, EndedBy::Control).is_ok(),
+            "others are over by now"
+        );
         assert!(ends.hold([key(11)].into_iter(), None, 900));
         ends.prune(1_000);
         assert_eq!(ends.len(), 1);
+    }
+
+    #[test]
+    fn whoever_logs_out_again_and_again_leaves_room_for_the_others() {
+        let ends = Ends::default();
+        let said = |number: usize, by| ends.say(key(number as u32), End { before: None, until: 1_000 }, 100, by);
+        for (by, room) in [(EndedBy::Logout, MOST / 2), (EndedBy::Provider, MOST / 4 * 3), (EndedBy::Control, MOST)] {
+            while ends.len() < room {
+                said(ends.len(), by).unwrap();
+            }
+            assert_eq!(said(MOST + 1, by), Err(Full), "{by:?}");
+        }
     }
 }

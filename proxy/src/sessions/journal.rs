@@ -11,6 +11,7 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::EndedBy;
 use super::Sessions;
 use super::ends::End;
 use super::key::{Digester, Key};
@@ -145,7 +146,7 @@ impl Journal {
                 Some(Entry::Floor(number, floor)) => sessions.memory.restore_floor(number, floor),
                 Some(Entry::End(key, end)) if now < end.until => {
                     // There was room for all of them before.
-                    sessions.ends.say(key, end, now).unwrap_or(end);
+                    sessions.ends.say(key, end, now, EndedBy::Control).unwrap_or(end);
                 }
                 Some(Entry::Life(..) | Entry::End(..)) | None => {}
             }

@@ -12,7 +12,7 @@ use policy::SessionTerms;
 /// unknown: they would be newer than every end.
 const AHEAD_S: u64 = 300;
 /// How long an end is remembered beyond the last credential of its session, and at the least, in seconds.
-pub const KEPT_S: u64 = 24 * 60 * 60;
+pub const KEPT_S: u64 = 7 * 24 * 60 * 60;
 /// How long what is known of a session is kept where its credential does not say when it ends (the application's own), in
 /// seconds. A session that is forgotten sooner than its credential would come back to life.
 pub const UNENDING_S: u64 = 30 * 24 * 60 * 60;
@@ -129,15 +129,16 @@ impl Left {
 
 /// A time of sign-in as a credential tells it, for what it is worth at `now`.
 pub fn believable(at: Option<u64>, now: u64) -> Option<u64> {
-    at.filter(|at| *at <= now.saturating_add(AHEAD_S)).map(|at| at.min(now))
+    // INVARIANT: as it was told, and not cut to now: a time that grows from look to look would pass every end.
+    at.filter(|at| *at <= now.saturating_add(AHEAD_S))
 }
 
 impl Life {
     /// The life of a session that is seen for the first time.
     pub fn new(sight: Sight) -> Self {
-        let begun = sight.at.unwrap_or(sight.now).min(sight.now);
+        let begun = sight.at.unwrap_or(sight.now);
         let last = match sight.first_seen {
-            FirstSeen::SignIn => begun,
+            FirstSeen::SignIn => begun.min(sight.now),
             FirstSeen::Now => sight.now,
         };
         Self { begun, last, gap: 0, ended: None, until: sight.expires }
@@ -151,7 +152,8 @@ impl Life {
     /// This one with the end that it meets.
     #[must_use]
     pub fn end(self, at: u64, until: u64) -> Self {
-        let ended = self.ended.unwrap_or(0).max(at);
+        // The sign-in that is ended may be told by a clock that is ahead of ours.
+        let ended = self.ended.unwrap_or(0).max(at).max(self.begun);
         Self { ended: Some(ended), until: self.until.max(until), ..self }
     }
 

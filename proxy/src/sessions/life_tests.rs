@@ -74,7 +74,7 @@ fn one_that_is_new_counts_from_its_sign_in() {
 
 #[test]
 fn a_sign_in_in_the_future_is_none() {
-    assert_eq!(believable(Some(SIGNED_IN + 300), SIGNED_IN), Some(SIGNED_IN));
+    assert_eq!(believable(Some(SIGNED_IN + 300), SIGNED_IN), Some(SIGNED_IN + 300));
     assert_eq!(believable(Some(SIGNED_IN + 301), SIGNED_IN), None);
     assert_eq!(believable(None, SIGNED_IN), None);
     // The clock of the machine that goes back makes nothing of it negative.

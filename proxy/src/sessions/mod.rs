@@ -201,7 +201,7 @@ impl Sessions {
     /// Where there is no room for one more.
     pub(crate) fn revoke(&self, revocation: &Revocation, now: u64, by: EndedBy) -> Result<(), Full> {
         let key = self.digester.key(revocation.kind, &revocation.issuer, &revocation.name);
-        self.ends.say(key, revocation.end, now)?;
+        self.ends.say(key, revocation.end, now, by)?;
         self.count(by);
         Ok(())
     }

@@ -228,12 +228,14 @@ impl Stage {
         self.console.gate.get_or_init(|| gate.https());
         let console = self.console.issuer.url();
         let app = format!("http://{}", self.console.app);
+        let program = std::env::current_exe().map_or_else(|_| "anteroom".to_owned(), |path| path.display().to_string());
         let at = Whereabouts {
             https: gate.https().port(),
             health: gate.health().port(),
             console,
             app: &app,
             root: place.root(),
+            program: &program,
         };
         let mut out = std::io::stdout().lock();
         let tries = &self.console.tries;

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use tokio::net::TcpListener;
 
+use super::app::Exit;
 use super::error::DemoError;
 use super::{Ending, open_clinic};
 
@@ -32,7 +33,7 @@ pub(super) async fn serve(args: &AppArgs) -> Result<(), DemoError> {
     let mut ending = Ending::listen()?;
     let act = "listen at the address of `--listen`";
     let listener = TcpListener::bind(args.listen).await.map_err(|detail| DemoError::System { act, detail })?;
-    open_clinic(listener, "localhost");
+    open_clinic(listener, "localhost", Exit::None);
     ending.wait().await;
     Ok(())
 }

@@ -23,6 +23,8 @@ pub(super) struct Whereabouts<'a> {
     /// The application, `http://127.0.0.1:PORT`.
     pub(super) app: &'a str,
     pub(super) root: &'a Path,
+    /// This program, as a shell finds it.
+    pub(super) program: &'a str,
 }
 
 impl Whereabouts<'_> {
@@ -138,23 +140,34 @@ pub(super) fn text(at: &Whereabouts<'_>, tries: &[Try], color: bool) -> String {
     }
     text.push_str(&format!(
         "
+    {sent}
+    curl -i --cacert ca.pem -H 'sec-fetch-mode: navigate' -H 'sec-fetch-dest: document' {gate}/patients
+    {ended}
+    {program} revoke --control control.sock --issuer {issuer} --subject 'clinic|ada'
+
     tail -f audit/*.jsonl              {record}
     cat config.yaml policies/*.yaml    {cause}
     curl {health}/readyz
 
   {browser}  {console}
 
-    Choose who you are, knock, and watch the record fill. Your browser will warn about the
-    certificate: its authority was made a moment ago, and goes with the demo.
+    Choose who you are, knock, and watch the record fill. Or open the clinic itself and sign in
+    there: {clinic}. Your browser will warn about the certificate of
+    each: its authority was made a moment ago, and goes with the demo.
 
   Ctrl-C ends it and leaves nothing behind.
 
 ",
+        sent = ink.faint("# 303                     a browser that is nobody yet is sent to sign in"),
+        ended = ink.faint("# Dr. Ada has to sign in again, and her tokens are no good any more"),
+        issuer = at.console,
+        program = at.program,
         record = ink.faint("# the record of each request, as it is written"),
         cause = ink.faint("# what makes all this happen"),
         health = at.health(),
         browser = ink.bold("In a browser"),
         console = ink.link(at.console),
+        clinic = ink.link(&format!("{gate}/patients")),
     ));
     text
 }
@@ -209,6 +222,7 @@ mod tests {
             console: "https://localhost:8444",
             app: "http://127.0.0.1:3000",
             root: Path::new("/tmp/demo"),
+            program: "anteroom",
         }
     }
 

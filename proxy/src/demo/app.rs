@@ -25,6 +25,16 @@ pub(super) struct Clinic {
     visits: AtomicU32,
     /// Where the demo's own page is, for the way back.
     console: String,
+    exit: Exit,
+}
+
+/// Whether its pages offer to sign out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// By the gate in front of it.
+    Logout,
+    /// Nobody in front of it is known to do that.
+    None,
 }
 
 /// Who the request says is asking. Nobody checks it here.
@@ -56,8 +66,8 @@ const NOT_FOUND: StatusCode = StatusCode::NOT_FOUND;
 const OK: StatusCode = StatusCode::OK;
 
 impl Clinic {
-    pub(super) fn new(console: String) -> Self {
-        Self { store: Store::new(), visits: AtomicU32::new(1), console }
+    pub(super) fn new(console: String, exit: Exit) -> Self {
+        Self { store: Store::new(), visits: AtomicU32::new(1), console, exit }
     }
 
     /// Answers one request; `/crash` closes the connection instead, as an application does that has just died.
@@ -153,7 +163,7 @@ impl Clinic {
 
     fn page(&self, path: &[&str], said: &Said, query: Option<&str>) -> Reply {
         let clinic = said.clinic.as_deref();
-        let frame = Frame { said, console: &self.console };
+        let frame = Frame { said, console: &self.console, exit: self.exit };
         match path {
             [""] => Reply::Page(OK, frame.welcome()),
             ["patients"] => {
@@ -182,7 +192,7 @@ impl Clinic {
     }
 
     fn no_page(&self, said: &Said) -> Reply {
-        Reply::Page(NOT_FOUND, Frame { said, console: &self.console }.missing())
+        Reply::Page(NOT_FOUND, Frame { said, console: &self.console, exit: self.exit }.missing())
     }
 
     /// What the application tells every stranger about itself, and a cookie that any script may read.

@@ -22,6 +22,7 @@ use super::announce::curl;
 use super::client::{self, Target, Told};
 use super::feed::Feed;
 use super::idp;
+use super::oidc::{self, Codes};
 use super::personas::{PERSONAS, Persona, persona};
 use super::token::Issuer;
 use super::tries::{Group, Try};
@@ -30,9 +31,9 @@ use crate::clock::Clock;
 
 /// The most tries that run at once; further ones wait.
 const MAX_RUNNING: usize = 4;
-/// Scripts, styles and connections from this origin only, and nothing inline.
+/// Scripts, styles and connections from this origin only, and nothing inline. What is left out is where forms may lead.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
-                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+                      base-uri 'none'; frame-ancestors 'none'; form-action 'self'";
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the page needs to know and can do.
@@ -54,6 +55,8 @@ pub(super) struct Console {
     /// The demo's private folder, for the `curl` lines.
     pub(super) folder: String,
     pub(super) running: Semaphore,
+    /// The sign-ins by the gate that are under way.
+    pub(super) codes: Codes,
 }
 
 impl Console {
@@ -67,7 +70,7 @@ impl Console {
             Ok(()) => self.route(request).await,
             Err((status, text)) => web::answer(status, TEXT, text),
         };
-        guard(answer.headers_mut());
+        guard(answer.headers_mut(), &self.gate_url());
         Ok(answer)
     }
 
@@ -94,6 +97,7 @@ impl Console {
     async fn route(&self, request: Request<Incoming>) -> Answer {
         let ok = StatusCode::OK;
         let path = request.uri().path().to_owned();
+        let query = request.uri().query().unwrap_or_default().to_owned();
         match (request.method().as_str(), path.as_str()) {
             ("GET" | "HEAD", "/") => web::answer(ok, HTML, self.page(request.headers())),
             ("GET" | "HEAD", "/console.css") => web::answer(ok, CSS, include_str!("assets/console.css")),
@@ -111,6 +115,13 @@ impl Console {
                 Err(status) => web::answer(status, TEXT, "the form was not read\n"),
             },
             ("POST", "/sign-out") => idp::sign_out(),
+            ("GET", "/authorize") => oidc::page(&query, &self.gate_url(), request.headers()),
+            ("GET", "/end-session") => oidc::end_session(&query, &self.gate_url()),
+            ("POST", "/authorize" | "/token") => match web::body_of(request).await {
+                Ok(body) if path == "/token" => oidc::token(&self.issuer, &body, &self.codes, self.now()),
+                Ok(body) => oidc::chosen(&query, &self.gate_url(), &body, (&self.issuer, &self.codes), self.now()),
+                Err(status) => web::answer(status, TEXT, "the form was not read\n"),
+            },
             ("POST", _) => match path.strip_prefix("/try/").and_then(|name| self.named(name)) {
                 Some(one) => self.run(one).await,
                 None => nothing_here(),
@@ -162,8 +173,9 @@ impl Console {
 
     fn page(&self, headers: &HeaderMap) -> String {
         let signed_in = idp::signed_in(&self.issuer, headers);
+        let is = |one: &Persona| signed_in.is_some_and(|current| current.key == one.key);
         let gate = self.gate_url();
-        let personas: String = PERSONAS.iter().map(|one| card(one, signed_in)).collect();
+        let personas: String = PERSONAS.iter().map(|one| idp::card(one, "/sign-in", is(one))).collect();
         let tries: String = Group::ALL.iter().map(|group| self.group(*group)).collect();
         fill(
             include_str!("assets/console.html"),
@@ -182,23 +194,6 @@ impl Console {
         let buttons: String = self.tries.iter().filter(|one| one.group == group).map(button).collect();
         fill(include_str!("assets/console_group.html"), &[("title", group.title()), ("tries", &buttons)])
     }
-}
-
-/// One persona: a form of its own, so that choosing works without any script.
-fn card(one: &Persona, signed_in: Option<&Persona>) -> String {
-    let chosen = signed_in.is_some_and(|current| current.key == one.key);
-    fill(
-        include_str!("assets/console_persona.html"),
-        &[
-            ("key", one.key),
-            ("initials", one.initials),
-            ("name", &escape(one.name)),
-            ("role", &escape(&one.role())),
-            ("clinic", one.tenant.unwrap_or("no clinic")),
-            ("can", &escape(one.can)),
-            ("pressed", if chosen { "true" } else { "false" }),
-        ],
-    )
 }
 
 /// The line under the personas: the way into the clinic, or what is missing for it.
@@ -250,10 +245,12 @@ fn nothing_here() -> Answer {
     web::answer(StatusCode::NOT_FOUND, TEXT, "nothing here\n")
 }
 
-/// What every answer carries.
-fn guard(headers: &mut HeaderMap) {
+/// What every answer carries. Signing in leads from a form back to the gate, and browsers hold a form to where it ends.
+fn guard(headers: &mut HeaderMap, gate: &str) {
+    if let Ok(policy) = HeaderValue::from_str(&format!("{POLICY} {gate}")) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
     let fixed = [
-        (CONTENT_SECURITY_POLICY, POLICY),
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         // Without a referrer a form post says `Origin: null`, and would be refused as another site's.
         (REFERRER_POLICY, "strict-origin-when-cross-origin"),

@@ -8,11 +8,14 @@ use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
 use super::personas::{Persona, persona};
 use super::token::{Issuer, LIFETIME};
-use super::web::{self, Answer};
+use super::web::{self, Answer, escape, fill};
 
 /// The cookie that the gate reads. Cookies ignore ports (RFC 6265, 8.5), so that one set here reaches the gate on
 /// the same host.
 pub(super) const COOKIE: &str = "__session";
+
+/// Takes back the cookie of the gate's own sign-in (`login.cookie` in the configuration).
+const NO_LOGIN: &str = "__Host-anteroom=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax";
 
 /// Signs the persona named in the form `body` in, and goes back to the page.
 pub(super) fn sign_in(issuer: &Issuer, body: &[u8], now: u64) -> Answer {
@@ -21,14 +24,36 @@ pub(super) fn sign_in(issuer: &Issuer, body: &[u8], now: u64) -> Answer {
         return web::answer(StatusCode::BAD_REQUEST, "text/plain; charset=utf-8", "no such persona\n");
     };
     match issuer.token(chosen, now) {
-        Ok(token) => with_cookie(&token, LIFETIME),
+        Ok(token) => with_cookie("/", &token, LIFETIME),
         Err(fault) => web::answer(StatusCode::INTERNAL_SERVER_ERROR, "text/plain; charset=utf-8", format!("{fault}\n")),
     }
 }
 
 /// Signs the browser out, and goes back to the page.
 pub(super) fn sign_out() -> Answer {
-    with_cookie("", 0)
+    signed_out("/")
+}
+
+/// Signs the browser out, and sends it to `location`.
+pub(super) fn signed_out(location: &str) -> Answer {
+    with_cookie(location, "", 0)
+}
+
+/// One persona: a form of its own, so that choosing works without any script.
+pub(super) fn card(one: &Persona, action: &str, chosen: bool) -> String {
+    fill(
+        include_str!("assets/console_persona.html"),
+        &[
+            ("action", &escape(action)),
+            ("key", one.key),
+            ("initials", one.initials),
+            ("name", &escape(one.name)),
+            ("role", &escape(&one.role())),
+            ("clinic", one.clinic()),
+            ("can", &escape(one.can)),
+            ("pressed", if chosen { "true" } else { "false" }),
+        ],
+    )
 }
 
 /// Who the browser that sent these headers is signed in as.
@@ -39,13 +64,15 @@ pub(super) fn signed_in(issuer: &Issuer, headers: &HeaderMap) -> Option<&'static
     issuer.persona_of(token)
 }
 
-fn with_cookie(value: &str, seconds: u64) -> Answer {
-    let mut answer = web::see_other("/");
+/// Sets the cookie, and takes back that of a sign-in by the gate, which counts before it.
+fn with_cookie(location: &str, value: &str, seconds: u64) -> Answer {
+    let mut answer = web::see_other(location);
     let cookie = format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; Secure; HttpOnly; SameSite=Lax");
     if let Ok(mut cookie) = HeaderValue::from_str(&cookie) {
         cookie.set_sensitive(true);
         answer.headers_mut().insert(SET_COOKIE, cookie);
     }
+    answer.headers_mut().append(SET_COOKIE, HeaderValue::from_static(NO_LOGIN));
     answer
 }
 

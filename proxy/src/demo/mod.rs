@@ -13,6 +13,7 @@ mod data;
 mod error;
 mod feed;
 mod idp;
+mod oidc;
 mod pages;
 mod personas;
 mod place;
@@ -40,10 +41,12 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing_appender::non_blocking::WorkerGuard;
 
 use self::announce::Whereabouts;
-use self::app::Clinic;
+use self::app::{Clinic, Exit};
 use self::console::Console;
 use self::error::DemoError;
 use self::feed::Feed;
+use self::oidc::{CLIENT, Codes};
+use self::personas::{PERSONAS, REVOKED};
 use self::place::Place;
 use self::token::{AUDIENCE, Issuer};
 use crate::clock::Clock;
@@ -195,10 +198,10 @@ impl Stage {
         write_configuration(args, place, app, issuer.url())?;
         let feed = Arc::new(Feed::new());
         tokio::spawn(feed::follow(Arc::clone(&feed), place.path("audit")));
-        open_clinic(app_listener, &authority);
+        open_clinic(app_listener, &authority, Exit::Logout);
         let bare_listener = listener(None).await?;
         let bare = local(&bare_listener)?;
-        open_clinic(bare_listener, &authority);
+        open_clinic(bare_listener, &authority, Exit::None);
         let console = Arc::new(Console {
             issuer,
             clock,
@@ -211,6 +214,7 @@ impl Stage {
             gate: OnceLock::new(),
             folder: place.root().display().to_string(),
             running: Console::running(),
+            codes: Codes::default(),
         });
         let served = Arc::clone(&console);
         tokio::spawn(web::serve(console_listener, Some(tls.acceptor), move |request| {
@@ -224,12 +228,14 @@ impl Stage {
         self.console.gate.get_or_init(|| gate.https());
         let console = self.console.issuer.url();
         let app = format!("http://{}", self.console.app);
+        let program = std::env::current_exe().map_or_else(|_| "anteroom".to_owned(), |path| path.display().to_string());
         let at = Whereabouts {
             https: gate.https().port(),
             health: gate.health().port(),
             console,
             app: &app,
             root: place.root(),
+            program: &program,
         };
         let mut out = std::io::stdout().lock();
         let tries = &self.console.tries;
@@ -245,8 +251,8 @@ impl Stage {
 }
 
 /// Serves one sample clinic, with a store of its own.
-fn open_clinic(listener: TcpListener, console: &str) {
-    let clinic = Arc::new(Clinic::new(format!("https://{console}/")));
+fn open_clinic(listener: TcpListener, console: &str, exit: Exit) {
+    let clinic = Arc::new(Clinic::new(format!("https://{console}/"), exit));
     tokio::spawn(web::serve(listener, None, move |request| Arc::clone(&clinic).respond(request)));
 }
 
@@ -299,13 +305,13 @@ fn certificates(place: &Place, now: u64) -> Result<Tls, DemoError> {
     Ok(Tls { acceptor: TlsAcceptor::from(server), connector: TlsConnector::from(client) })
 }
 
-/// Writes `config.yaml`, the policy and the key for pseudonyms. Port 0 in it means any free one.
+/// Writes `config.yaml`, the policy, the directory, the revocations and the keys for pseudonyms and for the cookies of `login`. Port 0 in it means any free one.
 fn write_configuration(args: &DemoArgs, place: &Place, app: SocketAddr, issuer: &str) -> Result<(), DemoError> {
-    let mut key = [0_u8; 32];
-    aws_lc_rs::rand::fill(&mut key)
-        .map_err(|detail| DemoError::Crypto { act: "make a key", detail: detail.to_string() })?;
-    let key: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
-    place.write("pseudonym.key", key.as_bytes())?;
+    for name in ["pseudonym.key", "login.key"] {
+        place.write(name, key()?.as_bytes())?;
+    }
+    place.write("directory.yaml", include_bytes!("assets/directory.yaml"))?;
+    place.write("revoked.yaml", revoked(issuer).as_bytes())?;
     place.folder("policies")?;
     place.write("policies/clinic.yaml", include_bytes!("assets/policies/clinic.yaml"))?;
     let https = match args.port {
@@ -322,7 +328,17 @@ fn write_configuration(args: &DemoArgs, place: &Place, app: SocketAddr, issuer: 
         ("tls", path("tls")),
         ("issuer", issuer.to_owned()),
         ("audience", AUDIENCE.to_owned()),
-        ("jwks", format!("{issuer}/jwks.json")),
+        ("client", CLIENT.to_owned()),
+        ("login_key", path("login.key")),
+        ("directory", path("directory.yaml")),
+        // Signing out leads from a form on to the provider, and browsers hold a form to where it ends.
+        (
+            "csp",
+            format!(
+                "default-src 'self'; object-src 'none'; base-uri 'self'; form-action 'self' {issuer}; frame-ancestors 'none'"
+            ),
+        ),
+        ("revoked", path("revoked.yaml")),
         ("ca", path("ca.pem")),
         ("policies", path("policies")),
         ("pseudonym_key", path("pseudonym.key")),
@@ -333,6 +349,24 @@ fn write_configuration(args: &DemoArgs, place: &Place, app: SocketAddr, issuer: 
     let quoted: Vec<(&str, &str)> = quoted.iter().map(|(name, value)| (*name, value.as_str())).collect();
     place.write("config.yaml", web::fill(include_str!("assets/config.yaml"), &quoted).as_bytes())?;
     Ok(())
+}
+
+/// 256 random bits in hexadecimal digits.
+fn key() -> Result<String, DemoError> {
+    let mut key = [0_u8; 32];
+    aws_lc_rs::rand::fill(&mut key)
+        .map_err(|detail| DemoError::Crypto { act: "make a key", detail: detail.to_string() })?;
+    Ok(key.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// The file of revocations: who has left the clinic stays out, however long a token would last.
+fn revoked(issuer: &str) -> String {
+    let left: String = PERSONAS
+        .iter()
+        .filter(|one| one.key == REVOKED)
+        .map(|one| format!("- {{ issuer: {}, subject: {}, until: 2099-12-31 }}\n", json!(issuer), json!(one.subject)))
+        .collect();
+    format!("apiVersion: anteroom.dev/v1\nkind: Revocations\nrevoked:\n{left}")
 }
 
 /// `port` where it is free and no script asks, else 0: any.

@@ -2,7 +2,7 @@
 //!
 //! Decides how data looks. Never decides what is shown: [`super::app`] has picked that already.
 
-use super::app::Said;
+use super::app::{Exit, Said};
 use super::data::{Patient, Record};
 use super::web::{escape, fill};
 
@@ -11,6 +11,8 @@ pub(super) struct Frame<'a> {
     pub(super) said: &'a Said,
     /// Where the demo's own page is.
     pub(super) console: &'a str,
+    /// Whether one can sign out.
+    pub(super) exit: Exit,
 }
 
 impl Frame<'_> {
@@ -96,8 +98,12 @@ impl Frame<'_> {
         };
         let clinic = self.said.clinic.as_deref().unwrap_or("every clinic");
         let roles = self.said.roles.as_deref().unwrap_or("none");
+        let logout = match self.exit {
+            Exit::Logout => include_str!("assets/clinic_logout.html"),
+            Exit::None => "",
+        };
         format!(
-            "<p class=\"who\">The gate says: you are <b>{}</b>, clinic <b>{}</b>, roles <b>{}</b>.</p>",
+            "<p class=\"who\">The gate says: you are <b>{}</b>, clinic <b>{}</b>, roles <b>{}</b>.</p>{logout}",
             escape(user),
             escape(clinic),
             escape(roles)

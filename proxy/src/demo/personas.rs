@@ -29,6 +29,15 @@ impl Persona {
         self.factors.iter().any(|factor| matches!(*factor, "otp" | "hwk" | "mfa"))
     }
 
+    /// The clinic as text.
+    pub(super) fn clinic(&self) -> &'static str {
+        match self.tenant {
+            Some(clinic) => clinic,
+            None if self.key == TWO_CLINICS => "two clinics",
+            None => "no clinic",
+        }
+    }
+
     /// The roles as text, for example "front desk".
     pub(super) fn role(&self) -> String {
         self.roles.join(", ").replace('_', " ")
@@ -45,8 +54,15 @@ pub(super) const ADMIN_PASSWORD: &str = "admin_password";
 pub(super) const OTHER_CLINIC: &str = "other_clinic";
 pub(super) const NO_CLINIC: &str = "no_clinic";
 
+/// A clinician in one clinic who is at the front desk of the other, as the directory says.
+pub(super) const TWO_CLINICS: &str = "two_clinics";
+/// A screen that everybody passes, whose session ends soon.
+pub(super) const KIOSK: &str = "kiosk";
+/// Somebody who has left, and whose tokens are still good.
+pub(super) const REVOKED: &str = "revoked";
+
 /// Everybody, in the order of the page.
-pub(super) const PERSONAS: [Persona; 7] = [
+pub(super) const PERSONAS: [Persona; 10] = [
     Persona {
         key: PROVIDER,
         name: "Dr. Ada Example",
@@ -130,6 +146,42 @@ pub(super) const PERSONAS: [Persona; 7] = [
         patient: None,
         npi: None,
         can: "a valid token that names no clinic",
+    },
+    Persona {
+        key: TWO_CLINICS,
+        name: "Dr. Bea Bothways",
+        initials: "BB",
+        subject: "clinic|bea",
+        tenant: None,
+        roles: &["provider"],
+        factors: &["pwd", "otp"],
+        patient: None,
+        npi: None,
+        can: "writes at harbour, and at hillside only reads: the directory says so",
+    },
+    Persona {
+        key: KIOSK,
+        name: "Kay Corridor",
+        initials: "KC",
+        subject: "clinic|kay",
+        tenant: Some("harbour"),
+        roles: &["kiosk"],
+        factors: &["pwd"],
+        patient: None,
+        npi: None,
+        can: "sees the list, and is signed out after a minute of silence",
+    },
+    Persona {
+        key: REVOKED,
+        name: "Dr. Gon Elsewhere",
+        initials: "GE",
+        subject: "clinic|gon",
+        tenant: Some("harbour"),
+        roles: &["provider"],
+        factors: &["pwd", "otp"],
+        patient: None,
+        npi: Some("0000000002"),
+        can: "left the clinic: the token is good, and revoked",
     },
 ];
 

@@ -193,7 +193,17 @@ async fn the_provider_publishes_its_key_over_tls() {
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
-    let expected = ["as", "ca.pem", "config.yaml", "policies", "pseudonym.key", "tls"];
+    let expected = [
+        "as",
+        "ca.pem",
+        "config.yaml",
+        "directory.yaml",
+        "login.key",
+        "policies",
+        "pseudonym.key",
+        "revoked.yaml",
+        "tls",
+    ];
     assert_eq!(written.iter().map(String::as_str).collect::<Vec<_>>(), expected);
 }
 

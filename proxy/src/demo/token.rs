@@ -42,10 +42,20 @@ impl Issuer {
         json!({
             "issuer": self.url,
             "jwks_uri": format!("{}/jwks.json", self.url),
-            "response_types_supported": ["id_token"],
+            "authorization_endpoint": format!("{}/authorize", self.url),
+            "token_endpoint": format!("{}/token", self.url),
+            "end_session_endpoint": format!("{}/end-session", self.url),
+            "response_types_supported": ["code"],
+            "grant_types_supported": ["authorization_code"],
+            "code_challenge_methods_supported": ["S256"],
+            "token_endpoint_auth_methods_supported": ["none"],
+            "authorization_response_iss_parameter_supported": true,
+            "scopes_supported": ["openid"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": ["ES256"],
-            "claims_supported": ["iss", "aud", "sub", "iat", "exp", "auth_time", "amr", "org", "roles", "patient", "npi"],
+            "claims_supported": [
+                "iss", "aud", "sub", "sid", "iat", "exp", "auth_time", "amr", "org", "roles", "patient", "npi",
+            ],
         })
     }
 
@@ -57,6 +67,18 @@ impl Issuer {
     /// A token for `persona`, valid from `now` (Unix seconds) on for [`LIFETIME`].
     pub(super) fn token(&self, persona: &Persona, now: u64) -> Result<String, DemoError> {
         self.signed(&self.claims(persona, now))
+    }
+
+    /// The ID token of a sign-in by the gate, valid from `now` (Unix seconds) on for [`LIFETIME`].
+    pub(super) fn id_token(&self, persona: &Persona, sign_in: &SignIn<'_>, now: u64) -> Result<String, DemoError> {
+        let mut claims = self.claims(persona, now);
+        claims.insert("aud".to_owned(), json!(sign_in.client));
+        claims.insert("nonce".to_owned(), json!(sign_in.nonce));
+        if sign_in.second_factor && !persona.mfa() {
+            let shown: Vec<&str> = persona.factors.iter().copied().chain(["otp"]).collect();
+            claims.insert("amr".to_owned(), json!(shown));
+        }
+        self.signed(&claims)
     }
 
     /// Whose token this is, if its signature is ours. For the demo's own page, which shows who is signed in; the
@@ -77,6 +99,8 @@ impl Issuer {
         say("iss", json!(self.url));
         say("aud", json!(AUDIENCE));
         say("sub", json!(persona.subject));
+        // One sign-in, one session: its name goes by who and when.
+        say("sid", json!(format!("{}-{now}", persona.key)));
         say("iat", json!(now));
         say("exp", json!(now.saturating_add(LIFETIME)));
         say("auth_time", json!(now));
@@ -136,6 +160,15 @@ impl Issuer {
             }
         }
     }
+}
+
+/// What an ID token says beside who somebody is.
+pub(super) struct SignIn<'a> {
+    /// For whom it is.
+    pub(super) client: &'a str,
+    pub(super) nonce: &'a str,
+    /// Whether the person has shown one just now.
+    pub(super) second_factor: bool,
 }
 
 /// The ways in which the tries' tokens lie.
@@ -244,7 +277,7 @@ mod tests {
         assert_eq!(differing(Lie::Issuer), ["iss"]);
         assert_eq!(differing(Lie::Altered), ["roles"]);
         assert_eq!(differing(Lie::StaleFactors), ["auth_time"]);
-        assert_eq!(differing(Lie::Expired), ["iat", "exp", "auth_time"]);
+        assert_eq!(differing(Lie::Expired), ["sid", "iat", "exp", "auth_time"]);
         assert!(differing(Lie::ForeignKey).is_empty());
         assert!(issuer.lie(Lie::NoAlgorithm, ada, NOW).unwrap().ends_with('.'));
     }

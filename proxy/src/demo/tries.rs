@@ -7,7 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::error::DemoError;
 use super::idp::COOKIE;
-use super::personas::{ADMIN, ADMIN_PASSWORD, FRONT_DESK, NO_CLINIC, OTHER_CLINIC, PATIENT, PROVIDER, persona};
+use super::personas::{
+    ADMIN, ADMIN_PASSWORD, FRONT_DESK, NO_CLINIC, OTHER_CLINIC, PATIENT, PROVIDER, REVOKED, TWO_CLINICS, persona,
+};
 use super::token::{Issuer, Lie};
 
 /// The question that a try puts to the gate: a heading on the page.
@@ -186,6 +188,16 @@ fn who(issuer: &Issuer, now: u64) -> Result<Vec<Try>, DemoError> {
             .header("authorization", bearer(issuer, Lie::Expired, now)?)
             .refused(401, "TOKEN_EXPIRED")
             .printed(),
+        Try::get(Group::Who, "revoked", Some(REVOKED), "/api/patients")
+            .title("a good token of somebody who has left")
+            .refused(401, "SESSION_ENDED")
+            .printed(),
+        Try::get(Group::Who, "script-without-session", None, "/api/patients")
+            .title("a script of a page, without a session: told so, and sent nowhere")
+            .header("sec-fetch-mode", "cors")
+            .header("sec-fetch-dest", "empty")
+            .header("sec-fetch-site", "same-origin")
+            .refused(401, "NO_CREDENTIAL"),
         Try::get(Group::Who, "no-second-factor", Some(ADMIN_PASSWORD), "/api/users")
             .title("an administrator with a password alone")
             .refused(401, "STEP_UP")
@@ -223,6 +235,11 @@ fn which_clinic() -> Vec<Try> {
         get("other-clinic-guess", PROVIDER, "/api/patients/p-201")
             .title("a guessed number of the other clinic: let through, and the application finds nothing")
             .answers(404),
+        get("two-clinics", TWO_CLINICS, "/api/clinics/hillside/patients")
+            .title("somebody of two clinics lists one, named in the address"),
+        get("two-clinics-none-named", TWO_CLINICS, "/api/patients")
+            .title("somebody of two clinics, who names none")
+            .refused(403, "NO_TENANT"),
         get("no-clinic", NO_CLINIC, "/api/patients")
             .title("a valid token that names no clinic")
             .refused(403, "NO_TENANT")
@@ -238,6 +255,11 @@ fn may_they() -> Vec<Try> {
             .note("May I?")
             .refused(403, "NOT_GRANTED")
             .printed(),
+        get("two-clinics-writes", TWO_CLINICS, "/api/patients/p-201/records")
+            .title("a clinician of one clinic writes in the other, where she is at the front desk")
+            .header("x-clinic", "hillside")
+            .note("May I here?")
+            .refused(403, "NOT_GRANTED"),
         get("provider-lists-users", PROVIDER, "/api/users")
             .title("a clinician lists the accounts")
             .refused(403, "NOT_GRANTED"),
@@ -340,6 +362,7 @@ mod tests {
             "NO_CREDENTIAL",
             "NO_ROUTE",
             "NO_TENANT",
+            "SESSION_ENDED",
             "STEP_UP",
             "TENANT_MISMATCH",
             "TOKEN_EXPIRED",

@@ -12,14 +12,14 @@ use http::Request;
 use serde_json::Value;
 
 /// A demo that runs, in a folder of its own.
-struct Demo {
+pub(crate) struct Demo {
     process: Process,
     folder: tempfile::TempDir,
     told: Value,
 }
 
 impl Demo {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let folder = tempfile::Builder::new().prefix("anteroom-e2e-").tempdir().unwrap();
         let mut command = Command::new(binary());
         command.args(["demo", "--json"]).current_dir(folder.path()).env("TMPDIR", folder.path());
@@ -28,11 +28,11 @@ impl Demo {
         Self { process, folder, told }
     }
 
-    fn text(&self, name: &str) -> &str {
+    pub(crate) fn text(&self, name: &str) -> &str {
         self.told[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {}", self.told))
     }
 
-    fn address(&self, name: &str) -> SocketAddr {
+    pub(crate) fn address(&self, name: &str) -> SocketAddr {
         let port = self.text(name).rsplit(':').next().unwrap().trim_end_matches('/');
         format!("127.0.0.1:{port}").parse().unwrap()
     }
@@ -124,6 +124,8 @@ async fn every_try_is_answered_as_it_says() {
         "NO_CREDENTIAL",
         "TOKEN_INVALID",
         "TOKEN_EXPIRED",
+        "SESSION_ENDED",
+        "STEP_UP",
         "NOT_GRANTED",
         "TENANT_MISMATCH",
         "NOT_OWN",

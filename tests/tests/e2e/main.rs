@@ -29,6 +29,7 @@ mod crash;
 mod csp;
 mod decide;
 mod demo;
+mod demo_login;
 mod dev_token;
 mod directory;
 mod drain;

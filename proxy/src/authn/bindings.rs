@@ -42,15 +42,22 @@ pub(super) fn bindings(claims: &Claims, provider: &Provider) -> Said {
         Some(path) => of_each(path.find(claims)),
         None => flat(claims, provider),
     };
-    let Some(allowed) = provider.tenants() else { return said };
-    let speaks_for = |binding: &&Binding| allowed.contains(binding.tenant());
-    let kept: Vec<Binding> = said.bindings.iter().filter(speaks_for).cloned().collect();
-    if kept.len() == said.bindings.iter().len() {
+    let bindings = provider.within(&said.bindings);
+    if bindings == said.bindings {
         return said;
     }
-    // INVARIANT: a part of what stood there once stands there once.
-    let bindings = Bindings::of(kept).unwrap_or_default();
     Said { bindings, remark: Some("it names a tenant that its provider does not speak for") }
+}
+
+impl Provider {
+    /// Those of the bindings that are of tenants which the provider may speak for (`tenants`), whoever says that they are the
+    /// caller's.
+    pub(crate) fn within(&self, bindings: &Bindings) -> Bindings {
+        let Some(allowed) = self.tenants() else { return bindings.clone() };
+        let kept = bindings.iter().filter(|binding| allowed.contains(binding.tenant())).cloned().collect();
+        // INVARIANT: a part of what stood there once stands there once.
+        Bindings::of(kept).unwrap_or_default()
+    }
 }
 
 /// One tenant, and the list of roles.

@@ -67,6 +67,14 @@ pub enum RawWhenMissing {
     Token,
 }
 
+impl RawDirectory {
+    /// Whether it alone says which tenants the callers of this provider are of.
+    pub(super) fn alone_speaks_for(&self, provider: &str) -> bool {
+        let speaks = self.providers.as_ref().is_none_or(|list| list.value.iter().any(|one| one.value == provider));
+        speaks && matches!(self.when_missing, RawWhenMissing::Deny)
+    }
+}
+
 /// The directory; `None` where there is none, or where it has faults.
 pub(super) fn compile(
     config: &RawConfig,

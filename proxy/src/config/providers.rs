@@ -59,7 +59,8 @@ pub(super) fn compile(
             let message = format!("`{other}` has this issuer too");
             faults.at(raw.issuer.span, "provider", message, "one issuer is one provider; list both audiences there");
         }
-        let (provider, source) = one(name, raw, identity, faults);
+        let bound_elsewhere = config.directory.as_ref().is_some_and(|one| one.value.alone_speaks_for(name));
+        let (provider, source) = one(name, raw, (identity, bound_elsewhere), faults);
         providers.extend(provider);
         sources.extend(source);
     }
@@ -69,14 +70,14 @@ pub(super) fn compile(
 fn one(
     name: &str,
     raw: &RawProvider,
-    identity: Option<&IdentityHeaders>,
+    (identity, bound_elsewhere): (Option<&IdentityHeaders>, bool),
     faults: &mut Faulty<'_>,
 ) -> (Option<Provider>, Option<KeySource>) {
     let before = faults.found.len();
     rules::check(raw, faults);
     let profile = raw.preset.profile();
     let places = places(raw, identity, faults);
-    let map = claims::claims(raw, faults);
+    let map = claims::claims(raw, bound_elsewhere, faults);
     let tenants = claims::tenants(raw, faults);
     let leeway =
         raw.leeway.as_ref().and_then(|leeway| period(leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults));

@@ -56,6 +56,9 @@ pub(super) struct Attempt {
     /// How old the authentication may be, where that was asked for.
     #[serde(rename = "m", default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<u64>,
+    /// Whether the person was to sign in anew.
+    #[serde(rename = "g", default, skip_serializing_if = "std::ops::Not::not")]
+    pub again: bool,
     /// Whether factors were asked for.
     #[serde(rename = "f", default, skip_serializing_if = "std::ops::Not::not")]
     pub stepping: bool,
@@ -73,6 +76,7 @@ impl Attempt {
             at: now,
             order: 0,
             max_age: ask.max_age,
+            again: ask.again,
             stepping: ask.max_age.is_some() || ask.acr_values.is_some(),
         })
     }

@@ -37,7 +37,8 @@ impl Login {
         let text = self.seal(Purpose::Attempt, &serde_json::to_vec(&attempt).ok()?)?;
         let settings = &self.settings;
         let (back, challenge) = (callback(host), attempt.challenge());
-        let age = ask.max_age.map(|age| age.to_string());
+        // Who is asked for an age has to tell the time of the sign-in (OpenID Connect Core 1.0, section 2).
+        let age = if ask.again { Some(0) } else { ask.max_age }.map(|age| age.to_string());
         let mut fields = vec![
             ("response_type", "code"),
             ("client_id", &settings.client_id),

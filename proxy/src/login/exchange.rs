@@ -243,10 +243,14 @@ fn check_attempt(claims: &Map<String, Value>, attempt: &Attempt, now: u64) -> Re
     if claims.get("nonce").and_then(Value::as_str) != Some(&attempt.nonce) {
         return Err(LoginFault::IdToken("`nonce` is not that of this sign-in"));
     }
+    let at = claims.get("auth_time").and_then(Value::as_u64);
+    if attempt.again && at.is_some_and(|at| at < attempt.at.saturating_sub(AGE_LEEWAY)) {
+        return Err(LoginFault::IdToken("`auth_time` is of an older sign-in, and a new one was asked for"));
+    }
     let Some(age) = attempt.max_age else { return Ok(()) };
     // The provider may take `max_age` from when it was asked; the policy holds the session to it anew on each request.
     let oldest = attempt.at.saturating_sub(age).saturating_sub(AGE_LEEWAY);
-    match claims.get("auth_time").and_then(Value::as_u64) {
+    match at {
         Some(at) if at >= oldest && at <= now.saturating_add(AGE_LEEWAY) => Ok(()),
         Some(_) => Err(LoginFault::IdToken("`auth_time` is older than was asked for, or lies ahead")),
         None => Err(LoginFault::IdToken("there is no `auth_time`, and `max_age` was asked for")),

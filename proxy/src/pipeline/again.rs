@@ -122,7 +122,7 @@ async fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -
 async fn bound(shared: &Shared, runtime: &Runtime, principal: Arc<Principal>) -> Arc<Principal> {
     let Some(directory) = bind::speaking(runtime, &principal) else { return principal };
     let background = Handle::current();
-    let asking = bind::told(directory, &principal, shared.clock.now().monotone, &background);
+    let asking = bind::told(runtime, directory, &principal, shared.clock.now().monotone, &background);
     match timeout(Duration::ZERO, asking).await {
         Ok(Ok(bound)) => Arc::new(bound),
         Ok(Err(_)) | Err(_) => principal,

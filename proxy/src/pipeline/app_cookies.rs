@@ -6,6 +6,8 @@
 //! application's word alone that counts, on public pages, or where it vouches for the caller by them. What only looks like
 //! one of them never passes.
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use http::header::SET_COOKIE;
 use policy::Demand;
@@ -16,8 +18,8 @@ use crate::app_session::{self, AppSessionFault, Belongs, Held, Mark, Scope, sift
 use crate::authn::TokenFault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
-use crate::sessions::EndedBy;
-use crate::sessions::life::UNENDING_S;
+use crate::sessions::life::Fault;
+use crate::sessions::open::{Cut, Held as Stays, Stream};
 use crate::shared::Shared;
 use crate::telemetry::log;
 
@@ -73,15 +75,18 @@ pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Mark
     Some(shared.app_sessions.owner(&caller.principal))
 }
 
-/// Ends the session of a caller for whom the application has vouched until now: what is open in it is cut.
-pub(super) async fn signed_out(shared: &Shared, caller: Option<&Caller<'_>>, trail: &Trail) {
+/// Cuts what is open of a caller for whom the application has vouched until now. The session itself is not ended: the
+/// application is asked anew, and may know the same one again after another sign-in. The answer that says so, `own`, arrives.
+pub(super) fn signed_out(shared: &Shared, caller: Option<&Caller<'_>>, own: Option<&Stays>) {
     let Some(caller) = caller.filter(|caller| caller.voucher.is_app_session()) else { return };
-    let Some(key) = shared.sessions.key_of(&caller.principal) else { return };
-    let now = trail.started.unix_seconds();
-    let ended = shared.sessions.end(key, now, now.saturating_add(UNENDING_S), EndedBy::Logout).await;
-    if ended.is_err() {
-        // Without the store nobody is let in either, so only what is open already outlives this.
-        tracing::warn!(target: "anteroom", "a session that the application ended could not be noted as such");
+    let key = shared.sessions.key_of(&caller.principal);
+    let Some(key) = key else { return };
+    let why = Cut::Session(Fault::Ended);
+    let others = |stream: &Arc<Stream>| stream.session == Some(key) && !own.is_some_and(|own| own.is(stream));
+    for stream in shared.sessions.open().all().into_iter().filter(others) {
+        if stream.cut(why) {
+            shared.sessions.was_cut(why);
+        }
     }
 }
 

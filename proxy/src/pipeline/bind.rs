@@ -37,7 +37,7 @@ pub(super) async fn caller<'r>(
         return Ok(Identified { admitted, caller: Some(caller) });
     };
     let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
-    let asking = told(directory, &caller.principal, trail.started.monotone, &background);
+    let asking = told(runtime, directory, &caller.principal, trail.started.monotone, &background);
     let asked = match admitted.found.demand() {
         Demand::Public => timeout(PUBLIC, asking).await.unwrap_or(Err(Down::Call(Fault::Timeout))),
         Demand::Authenticated | Demand::Act(_) => asking.await,
@@ -63,15 +63,19 @@ pub(super) fn speaking<'r>(runtime: &'r Runtime, principal: &Principal) -> Optio
     runtime.directory.as_deref().filter(|one| one.speaks_for(&principal.provider))
 }
 
-/// The caller by what the directory says.
+/// The caller by what the directory says, as far as the provider may speak for the tenants at all.
 pub(super) async fn told(
+    runtime: &Runtime,
     directory: &Directory,
     principal: &Principal,
     now: Duration,
     background: &Handle,
 ) -> Result<Principal, Down> {
     let said = directory.ask(principal, now, background).await?;
-    Ok(directory.bound(principal, said))
+    let mut principal = directory.bound(principal, said);
+    let provider = runtime.providers.iter().find(|one| one.authn.name() == principal.provider);
+    principal.bindings = provider.map_or_else(Bindings::none, |one| one.authn.within(&principal.bindings));
+    Ok(principal)
 }
 
 /// The caller where the directory does not say anything.

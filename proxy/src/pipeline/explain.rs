@@ -244,7 +244,7 @@ async fn directory<'r>(
 ) -> Result<Option<Caller<'r>>, Ended> {
     let Some(caller) = caller else { return Ok(None) };
     let Some(directory) = bind::speaking(runtime, &caller.principal) else { return Ok(Some(caller)) };
-    let asked = bind::told(directory, &caller.principal, Duration::ZERO, &Handle::current()).await;
+    let asked = bind::told(runtime, directory, &caller.principal, Duration::ZERO, &Handle::current()).await;
     let principal = match (asked, found.demand()) {
         (Ok(principal), _) => {
             told.saw("directory", "it says of which tenants the caller is, and with which roles");

@@ -178,7 +178,7 @@ pub(super) async fn send(
         let nothing = HeaderMap::new();
         let set = answer.as_ref().map_or(&nothing, |answer| answer.headers());
         if shared.app_sessions.answered(&carried, owner, is_safe, set) {
-            app_cookies::signed_out(shared, permitted.caller.as_ref(), trail).await;
+            app_cookies::signed_out(shared, permitted.caller.as_ref(), open.as_ref());
         }
     }
     let mut answer = answer?;

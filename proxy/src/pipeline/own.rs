@@ -92,7 +92,7 @@ async fn left(
     let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
     let principal = match bind::speaking(runtime, &caller.principal) {
         Some(directory) => {
-            let asked = bind::told(directory, &caller.principal, trail.started.monotone, &background).await;
+            let asked = bind::told(runtime, directory, &caller.principal, trail.started.monotone, &background).await;
             Arc::new(asked.map_err(Rejection::DirectoryDown)?)
         }
         None => caller.principal,
@@ -149,6 +149,10 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
         (Some(key), _) => {
             let ended = sessions.end(key, now, expires, EndedBy::Logout).await;
             ended.map_err(|_| Rejection::Overloaded)?;
+            // Without this the provider would sign the person in again without asking.
+            if let Some(key) = sessions.key_at_provider(principal) {
+                sessions.end(key, now, expires, EndedBy::Logout).await.map_err(|_| Rejection::Overloaded)?;
+            }
         }
         (None, Some(credential)) => {
             let revocation = Revocation {

@@ -19,7 +19,7 @@ use crate::rejection::Rejection;
 use crate::runtime::{Runtime, Voucher};
 use crate::server::Connection;
 use crate::sessions::key::Key;
-use crate::sessions::life::{self, Fault, Left, Life, Sight, UNENDING_S};
+use crate::sessions::life::{self, Fault, FirstSeen, Left, Life, Sight, UNENDING_S};
 use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
 use crate::shared::Shared;
 
@@ -127,6 +127,14 @@ async fn judge(
         }
         None => nameless(terms, at, now).map_err(Rejection::Session)?,
     };
+    // A session that the gate made is a new one after each sign-in, and a provider may repeat one without asking the person:
+    // what is known of the provider's own session says whether that revives what has ended.
+    if let Some(key) = sessions.key_at_provider(principal) {
+        let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
+        if let Some(life) = known.life {
+            life.renewed(sight).judge(terms, now).map_err(Rejection::Session)?;
+        }
+    }
     Ok(Standing { key, terms, sight, left })
 }
 
@@ -175,6 +183,10 @@ pub(super) async fn touch(
             Rejection::Session(fault)
         })?;
         trail.session_left = left.least();
+        if let Some(key) = shared.sessions.key_at_provider(&caller.principal) {
+            let sight = Sight { first_seen: FirstSeen::Now, ..sight };
+            shared.sessions.store().touch(key, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+        }
     }
     let vouched = match caller.voucher {
         Voucher::Token(provider) | Voucher::Login(provider) => {

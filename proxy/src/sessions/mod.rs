@@ -152,6 +152,13 @@ impl Sessions {
         Some(self.digester.key(Kind::Session, &principal.issuer, session))
     }
 
+    /// The digest of the provider's session behind one that the gate made; `None` where there is none, or where its credential
+    /// tells no time of sign-in, so that nothing could bring it back once it has ended.
+    pub(crate) fn key_at_provider(&self, principal: &Principal) -> Option<Key> {
+        let (name, _) = principal.sign_in.at_provider.as_ref().zip(principal.sign_in.at)?;
+        Some(self.digester.key(Kind::Session, &principal.issuer, name))
+    }
+
     /// The digest of a name.
     pub(crate) fn key(&self, kind: Kind, issuer: &str, name: &str) -> Key {
         self.digester.key(kind, issuer, name)

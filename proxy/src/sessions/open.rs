@@ -229,6 +229,11 @@ impl Held {
         self.stream.why().map_or(Poll::Pending, Poll::Ready)
     }
 
+    /// Whether this is that stream.
+    pub(crate) fn is(&self, stream: &Arc<Stream>) -> bool {
+        Arc::ptr_eq(&self.stream, stream)
+    }
+
     /// Waits until it has to end.
     pub(crate) async fn cut(&self) -> Cut {
         poll_fn(|cx| self.poll_cut(cx)).await

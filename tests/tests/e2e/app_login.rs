@@ -33,6 +33,10 @@ fn app(sessions: &Sessions) -> App {
     let sessions = Arc::clone(sessions);
     App::start(move |exchange| {
         exchange.read_body();
+        if exchange.seen.target() == "/me?wait" {
+            exchange.until_closed();
+            return After::Close;
+        }
         let own = session(exchange);
         let mut sessions = sessions.lock().unwrap();
         match exchange.seen.target().to_owned().as_str() {
@@ -195,6 +199,30 @@ async fn signing_out_at_the_application_ends_it_at_once() {
     assert_eq!(with(&mut client, "/me", "sid=s-ada").await.status, 200);
     assert_eq!(client.ask("POST", "/open/silently", &own).await.status, 200);
     assert_eq!(with(&mut client, "/me", "sid=s-ada").await.code(), "NO_CREDENTIAL");
+}
+
+#[tokio::test]
+async fn signing_out_at_the_application_cuts_what_is_open_and_nothing_of_others() {
+    let sessions = sessions();
+    sessions.lock().unwrap().insert("s-eve".to_owned(), json!({ "user": { "id": "eve.example", "clinic": "a" } }));
+    let gate = gate(app(&sessions));
+    let mut waits = Vec::new();
+    for cookie in ["sid=s-ada", "sid=s-eve"] {
+        let mut client = Client::open(&gate, Protocol::Http2).await;
+        waits.push(tokio::spawn(async move { with(&mut client, "/me?wait", cookie).await.code() }));
+    }
+    let both = async {
+        while gate.metric("anteroom_streams", &[]) != 2.0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    e2e::soon("both to be open", both).await;
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    assert_eq!(with(&mut client, "/open/logout", "sid=s-ada").await.status, 200, "the answer itself arrives");
+    let (ada, eve) = (waits.remove(0), waits.remove(0));
+    assert_eq!(e2e::soon("the end of hers", ada).await.unwrap(), "SESSION_ENDED");
+    assert!(!eve.is_finished(), "another's goes on");
+    eve.abort();
 }
 
 #[tokio::test]

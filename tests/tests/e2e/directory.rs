@@ -47,6 +47,21 @@ fn came(gate: &Gate, answer: &Answer) -> String {
 }
 
 #[tokio::test]
+async fn no_directory_makes_a_provider_speak_for_a_tenant_that_is_not_its() {
+    let mut setup = listed("");
+    // No claim says which tenant a caller is of: the directory does.
+    setup.provider = "tenants: [b]\n    claims: { npi: npi }".to_owned();
+    let gate = Gate::start(setup, App::plain());
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    for (subject, expected) in [("eve.example", "b provider"), ("ada.example", "NO_TENANT")] {
+        let token = gate.issuer().token(subject, "z", &["provider"]);
+        let bearer = format!("Bearer {token}");
+        let answer = client.ask("GET", "/me", &[("authorization", &bearer)]).await;
+        assert_eq!(came(&gate, &answer), expected, "{subject}");
+    }
+}
+
+#[tokio::test]
 async fn the_directory_counts_and_the_token_does_not() {
     let gate = Gate::start(listed(""), App::plain());
     let mut client = Client::open(&gate, Protocol::Http2).await;

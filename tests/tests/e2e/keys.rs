@@ -338,9 +338,10 @@ async fn metadata_of_another_issuer_or_to_an_address_inside_gives_no_keys() {
         (json!({ "issuer": server.url(""), "jwks_uri": "http://127.0.0.1/keys" }), "jwks_uri"),
     ] {
         server.describe(metadata);
-        let (folder, token) = (gate.files.root().to_owned(), gate.issuer().ada());
+        let folder = gate.files.root().to_owned();
+        std::fs::write(folder.join("token"), gate.issuer().ada()).unwrap();
         let explained = tokio::task::spawn_blocking(move || {
-            let asked = ["explain", "GET https://clinic.example/me", "--token", &token, "--config", "config.yaml"];
+            let asked = ["explain", "GET https://clinic.example/me", "--token", "token", "--config", "config.yaml"];
             e2e::process::run(&folder, &asked)
         });
         let said = explained.await.unwrap();

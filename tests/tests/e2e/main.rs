@@ -54,6 +54,7 @@ mod keys;
 mod limits;
 mod login;
 mod login_attacks;
+mod login_ends;
 mod login_sessions;
 mod logout;
 mod manual;

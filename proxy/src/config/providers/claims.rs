@@ -15,7 +15,7 @@ const CHANGING: [&str; 8] =
 /// The most tenants that a provider may list.
 const MOST_TENANTS: usize = 1_024;
 
-pub(super) fn claims(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
+pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
     let profile = raw.preset.profile();
     let mut map = ClaimMap {
         credential: ClaimPath::at_the_top(profile.credential),
@@ -58,7 +58,7 @@ pub(super) fn claims(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<Claim
             let hint = "keep `bindings` alone: it says both";
             faults.at(bindings.span, "claim", "`bindings` and `tenant` or `roles` exclude each other", hint);
         }
-        None if !says_tenant => {
+        None if !says_tenant && !bound_elsewhere => {
             let what = "nothing says which tenant a caller belongs to";
             faults.at(raw.issuer.span, "tenant", what, profile.tenant_hint);
         }

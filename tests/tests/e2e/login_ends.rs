@@ -1,0 +1,110 @@
+//! Sessions that the gate made and that have ended: a provider that repeats a sign-in without asking revives none of them.
+
+use std::time::Duration;
+
+use anteroom::clock::Clock;
+use e2e::client::{Client, Protocol};
+use e2e::gate::Gate;
+use e2e::issuer::{ISSUER, Issuer};
+use e2e::op::{Browser, CLIENT, Op, pairs};
+use serde_json::{Value, json};
+
+/// A gate with a clock that stands still, at the time of the provider, and sessions that end after a quarter of an hour.
+fn gate(op: &Op) -> Gate {
+    let mut setup = op.setup("");
+    setup.more = format!("session: {{ idle: 15m, backchannel_logout: {{ clinic: {{ audience: [{CLIENT}] }} }} }}\n");
+    setup.clock = Clock::manual(Issuer::new().now * 1_000);
+    let gate = op.before(setup, e2e::app::App::plain());
+    op.does().now = gate.clock().now().unix_seconds();
+    gate
+}
+
+/// Who signed in at the provider at this time, in a session of its own.
+fn person(op: &Op, auth_time: u64) {
+    op.person(json!({
+        "sub": "ada.example", "sid": "op-1", "org_id": "a", "roles": ["provider"], "amr": ["pwd"], "auth_time": auth_time,
+    }));
+}
+
+fn later(op: &Op, gate: &Gate, seconds: u64) -> u64 {
+    gate.clock().advance(Duration::from_secs(seconds));
+    op.does().now += seconds;
+    op.does().now
+}
+
+/// Signs in by `path`: `200`, or the code on the page that is shown at last.
+async fn back_by(browser: &mut Browser, op: &Op, path: &str) -> &'static str {
+    let sent = browser.go(path).await;
+    let answer = browser.come_back(&op.sign_in(sent.header("location"))).await;
+    let shown = |code: &&str| answer.text().contains(code);
+    match answer.status.as_u16() {
+        200 => "200",
+        _ => ["SESSION_ENDED", "TOKEN_INVALID"].into_iter().find(shown).unwrap_or("another page"),
+    }
+}
+
+const PLAIN: &str = "/.anteroom/login?to=/me";
+const ANEW: &str = "/.anteroom/login?prompt=login";
+
+/// A session that has ended comes back by a sign-in that is newer than its end, and by no other.
+async fn comes_back_by_a_newer_sign_in_alone(browser: &mut Browser, op: &Op, gate: &Gate) {
+    later(op, gate, 60);
+    assert_eq!(back_by(browser, op, PLAIN).await, "SESSION_ENDED", "the provider repeats the sign-in");
+    let asked = browser.go(ANEW).await;
+    let asked = pairs(asked.header("location").split_once('?').unwrap().1);
+    assert_eq!((asked["prompt"].as_str(), asked["max_age"].as_str()), ("login", "0"));
+    later(op, gate, 120);
+    assert_eq!(back_by(browser, op, ANEW).await, "TOKEN_INVALID", "the provider has not asked the person");
+    let now = later(op, gate, 60);
+    person(op, now);
+    assert_eq!(back_by(browser, op, ANEW).await, "200");
+}
+
+#[tokio::test]
+async fn who_has_signed_out_signs_in_anew() {
+    let op = Op::start();
+    let gate = gate(&op);
+    person(&op, gate.clock().now().unix_seconds());
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    later(&op, &gate, 60);
+    assert_eq!(back_by(&mut browser, &op, PLAIN).await, "200", "another sign-in is no end");
+    let button = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(browser.ask("POST", "/.anteroom/logout", &button).await.status, 303);
+    comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
+}
+
+#[tokio::test]
+async fn whoever_was_idle_signs_in_anew() {
+    let op = Op::start();
+    let gate = gate(&op);
+    person(&op, gate.clock().now().unix_seconds());
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    later(&op, &gate, 15 * 60);
+    assert_eq!(browser.fetch("GET", "/me").await.code(), "SESSION_ENDED");
+    comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
+}
+
+#[tokio::test]
+async fn what_the_provider_ends_by_its_own_name_ends() {
+    let op = Op::start();
+    let gate = gate(&op);
+    person(&op, gate.clock().now().unix_seconds());
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let now = later(&op, &gate, 60);
+    let said = |sid: &str| -> Value {
+        json!({ "iss": ISSUER, "aud": CLIENT, "iat": now, "exp": now + 120, "jti": format!("l-{sid}"), "sid": sid,
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} } })
+    };
+    let mut provider = Client::open(&gate, Protocol::Http2).await;
+    for (sid, then) in [("op-2", 200), ("op-1", 401)] {
+        let token = gate.issuer().sign(said(sid).as_object().unwrap());
+        let form = [("content-type", "application/x-www-form-urlencoded")];
+        let told = format!("logout_token={token}");
+        assert_eq!(provider.post("POST", "/.anteroom/backchannel-logout", &form, told).await.status, 200);
+        assert_eq!(browser.fetch("GET", "/me").await.status.as_u16(), then, "{sid}");
+    }
+    comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
+}

@@ -68,6 +68,14 @@ class Browser(contextlib.AbstractContextManager):
     def cookies(self):
         return {one["name"]: one for one in self.call("GET", "/cookie")}
 
+    def tab(self, handle=None, new=False):
+        """Goes to a tab: this one, or a new one; gives the one that it is in."""
+        if new:
+            handle = self.call("POST", "/window/new", {"type": "tab"})["handle"]
+        if handle:
+            self.call("POST", "/window", {"handle": handle})
+        return self.call("GET", "/window")
+
     def find(self, selector):
         """The first element of a CSS selector; waits for it."""
         def ask():

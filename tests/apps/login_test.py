@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Django's admin with a login of the gate in front, by a provider that nobody here wrote (npm's `oidc-provider`), in a browser:
-sign in, use it, show a second factor, sign out, be silent for too long; and never go round in circles."""
+sign in, use it, show a second factor, sign out, be silent for too long; and never go round in circles. Django has its own login
+behind it, whose cookie is bound to who signed in before: it is nobody else's, and ends with that sign-in."""
 
 import os
 import re
@@ -8,20 +9,23 @@ import secrets
 import shutil
 import sys
 import time
+import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.append(os.path.join(HERE, "..", "identity"))
 
 from browser import Browser  # noqa: E402
-from django_test import HOST, start  # noqa: E402
+from django_test import HOST, Visitor, start  # noqa: E402
 from gate import Checks, Gate, Place, free_port, section, until  # noqa: E402
-from provider import Provider, client  # noqa: E402
+from provider import Person, Provider, client  # noqa: E402
 
 CLIENT, COOKIE = "letters-web", "__Host-anteroom"
 PEOPLE = {
     "grace.example": {"password": "of grace", "claims": {"org_id": "north-clinic", "roles": ["reader"]}},
+    "joan.example": {"password": "of joan", "claims": {"org_id": "north-clinic", "roles": ["reader"]}},
     "edsger.example": {"password": "of edsger", "code": "271828", "claims": {"org_id": "north-clinic", "roles": ["manager"]}},
 }
+NAVIGATES = {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
 SESSION = "session: { first_seen: now, after_logout: /admin/, idle: 15m }\n"
 
 
@@ -71,6 +75,15 @@ def sign_in(browser, name):
     browser.click("#go")
 
 
+def visitor(gate, provider, name):
+    """Somebody with a client of their own, who has signed in at the gate."""
+    one = Visitor(gate)
+    sent = one.get("/admin/", **NAVIGATES)
+    back = urllib.parse.urlsplit(Person(provider, name).follow(sent.headers["location"]))
+    one.get(f"{back.path}?{back.query}", **NAVIGATES)
+    return one
+
+
 def drive(checks, place, gate, provider, browser, password):
     section("signing in")
     browser.open("/static/admin/css/base.css")
@@ -98,14 +111,40 @@ def drive(checks, place, gate, provider, browser, password):
     browser.says("NOT_GRANTED")
     checks.that("what the role may not is refused, and nobody is sent round", browser.url().startswith(gate.origin), browser.url())
 
-    section("signing out")
+    section("the cookie of Django beside somebody else")
+    kept = {name: cookie["value"] for name, cookie in browser.cookies().items()}
+    joan = visitor(gate, provider, "joan.example")
+    login = joan.get("/admin/")
+    checks.that("she is signed in here, and not in Django", (login.status, login.headers.get("location")) == (302, "/admin/login/?next=/admin/"),
+                (login.status, login.code))
+    joan.cookies["sessionid"] = kept["sessionid"]
+    stolen = joan.get("/admin/")
+    checks.refused("a stolen session of Django", stolen, 401, "TOKEN_INVALID")
+    checks.that("her browser is told to let go of it", "sessionid=; Max-Age=0; Path=/" in stolen.headers.get("set-cookie", ""), stolen.headers)
+    checks.passes("without it she goes on, to Django's login", joan.get("/admin/"), 302)
+    thief = Visitor(gate)
+    thief.cookies["sessionid"] = kept["sessionid"]
+    checks.refused("and by itself it is nobody", thief.get("/admin/"), 401, "NO_CREDENTIAL")
     browser.open("/admin/")
+    browser.says("Site administration")
+    checks.that("its owner has noticed nothing", True)
+
+    section("signing out")
     sign_out(browser)
     until("the provider's page", lambda: browser.url().startswith(provider.issuer) and browser.count("#password"))
     checks.that("of the provider as well: it asks for a password again", True)
     checks.that("the provider has no session left", provider.state()["sessions"] <= 1, provider.state())
     event = [one for one in gate.record() if one.get("route") == "POST /.anteroom/logout"]
     checks.that("it is on the record", len(event) == 1 and event[0]["actor"]["sub"] == "grace.example", event)
+
+    copies = Visitor(gate)
+    copies.cookies = dict(kept)
+    checks.refused("copies of both cookies are worth nothing", copies.get("/admin/"), 401, "SESSION_ENDED")
+    grace = visitor(gate, provider, "grace.example")
+    grace.cookies["sessionid"] = kept["sessionid"]
+    again = grace.get("/admin/")
+    checks.that("nor does Django's session go on behind the next sign-in of the same person",
+                (again.status, again.headers.get("location")) == (302, "/admin/login/?next=/admin/"), (again.status, again.code))
 
     section("a second factor on the way")
     sign_in(browser, "edsger.example")

@@ -74,6 +74,11 @@ impl Bindings {
         }
     }
 
+    /// With which scope a cookie was set, as far as it is known.
+    pub(super) fn scope(&self, cookie: Mark) -> Scope {
+        self.cookies.get(&cookie).map(|bound| bound.scope).unwrap_or_default()
+    }
+
     /// Gives a cookie that is nobody's to `owner`.
     pub(super) fn bind(&self, cookie: Mark, owner: Mark, scope: Scope) {
         // INVARIANT: whoever was given it first keeps it. An application that hands one cookie to two people has the

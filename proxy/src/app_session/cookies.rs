@@ -38,6 +38,12 @@ pub(crate) fn held(headers: &HeaderMap, name: &str) -> Held {
     found
 }
 
+/// The values of all pairs of exactly this name, as far as they are text.
+pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let lines = headers.get_all(COOKIE).iter().filter_map(|line| str::from_utf8(line.as_bytes()).ok());
+    lines.flat_map(|line| line.split(';')).filter_map(move |pair| value_of(pair, name))
+}
+
 /// The value of a pair of exactly this name.
 fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
     let (key, value) = pair.trim().split_once('=')?;

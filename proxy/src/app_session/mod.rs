@@ -13,6 +13,7 @@ mod answer;
 mod bindings;
 mod calls;
 mod cookies;
+mod ended;
 mod fault;
 mod memory;
 mod whoami;
@@ -29,7 +30,8 @@ pub(crate) use answer::{Reads, TenantFrom};
 use bindings::Bindings;
 pub(crate) use bindings::{Belongs, Scope};
 use calls::{Calls, Session};
-pub(crate) use cookies::{Held, held, sift};
+pub(crate) use cookies::{Held, held, sift, values};
+use ended::Ended;
 pub use fault::AppSessionFault;
 pub(crate) use memory::LONGEST;
 use memory::Memory;
@@ -111,6 +113,7 @@ pub struct AppSessions(Arc<Inner>);
 struct Inner {
     key: hmac::Key,
     bindings: Bindings,
+    ended: Ended,
     memory: Memory,
     calls: Calls,
 }
@@ -157,6 +160,7 @@ impl AppSessions {
         Ok(Self(Arc::new(Inner {
             key,
             bindings: Bindings::default(),
+            ended: Ended::default(),
             memory: Memory::default(),
             calls: Calls::default(),
         })))
@@ -173,6 +177,38 @@ impl AppSessions {
     /// Whether a cookie belongs to `owner`.
     pub(crate) fn belongs(&self, name: &str, value: &str, owner: Mark) -> Belongs {
         self.0.bindings.of(self.0.of_cookie(name, value), owner)
+    }
+
+    /// Where a browser sends a cookie, as far as that is known.
+    pub(crate) fn scope(&self, name: &str, value: &str) -> Scope {
+        self.0.bindings.scope(self.0.of_cookie(name, value))
+    }
+
+    /// Whether somebody has ended the session of a cookie at the gate.
+    pub(crate) fn has_ended(&self, name: &str, value: &str) -> bool {
+        self.0.ended.holds(self.0.of_cookie(name, value))
+    }
+
+    /// Ends the session of a cookie: it is nobody's any more, and passes nowhere. `now` is monotone time.
+    pub(crate) fn end(&self, name: &str, value: &str, now: Duration) {
+        let cookie = self.0.of_cookie(name, value);
+        self.0.ended.end(cookie, now);
+        self.0.bindings.forget(cookie);
+        self.0.memory.forget([cookie]);
+    }
+
+    /// What of `carried` has not ended, and whether anything has.
+    pub(crate) fn living(&self, carried: Carried) -> (Carried, bool) {
+        let mut ended = false;
+        let each = carried.0.into_iter().map(|(name, held)| match held {
+            Held::Once(value) if self.has_ended(&name, &value) => {
+                ended = true;
+                (name, Held::Absent)
+            }
+            Held::Absent | Held::Once(_) | Held::Repeated => (name, held),
+        });
+        let living = Carried(each.collect());
+        (living, ended)
     }
 
     /// The session of a request, to ask whose it is; `None` where it holds none of the cookies.
@@ -205,13 +241,20 @@ impl AppSessions {
         calls::who(&self.0, asking, session).await
     }
 
-    /// Takes note of what the application's answer does to the session of a request that held `carried`. `owner` is whom a
-    /// credential had proved that is not the application's own.
+    /// Takes note of what the application's answer does to the session of a request that held `carried`, begun at `asked`
+    /// (monotone). `owner` is whom a credential had proved that is not the application's own.
     ///
     /// Whether it took back the session that the request came with.
     ///
     /// ORDER: before the answer leaves, so that no request that comes with the new cookie is ahead of this.
-    pub(crate) fn answered(&self, carried: &Carried, owner: Option<Mark>, is_safe: bool, headers: &HeaderMap) -> bool {
+    pub(crate) fn answered(
+        &self,
+        carried: &Carried,
+        owner: Option<Mark>,
+        is_safe: bool,
+        headers: &HeaderMap,
+        asked: Duration,
+    ) -> bool {
         let mut signed_out = false;
         if !is_safe {
             // Signing in and out need not change the cookie.
@@ -228,19 +271,21 @@ impl AppSessions {
         for line in headers.get_all(SET_COOKIE).iter().filter_map(cookies::Set::read) {
             if carried.iter().any(|(name, _)| name == line.name) {
                 signed_out |= line.taken_back && carried.once().any(|(name, _)| name == line.name);
-                self.set(carried, owner, line);
+                self.set(carried, owner, line, asked);
             }
         }
         signed_out
     }
 
-    fn set(&self, carried: &Carried, owner: Option<Mark>, line: cookies::Set<'_>) {
+    fn set(&self, carried: &Carried, owner: Option<Mark>, line: cookies::Set<'_>, asked: Duration) {
         let old = carried.once().find(|(name, _)| *name == line.name);
         let old = old.map(|(name, value)| self.0.of_cookie(name, value));
         let new = self.0.of_cookie(line.name, line.value);
         self.0.memory.forget(old.into_iter().chain([new]));
         match owner {
             _ if line.taken_back => old.into_iter().for_each(|old| self.0.bindings.forget(old)),
+            // INVARIANT: an answer that was on its way when its session ended does not bring the session back.
+            _ if self.0.ended.outlasts(new, asked) => {}
             Some(owner) => self.0.bindings.bind(new, owner, line.scope),
             // Set for nobody: it stays unknown, and is never somebody's by being used first.
             None => {}

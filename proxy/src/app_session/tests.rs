@@ -27,6 +27,9 @@ pub(super) fn someone(subject: &str) -> Arc<Principal> {
     })
 }
 
+/// When everything is asked.
+const AT: Duration = Duration::from_secs(9);
+
 fn settings() -> AppSession {
     AppSession { cookies: vec!["sid".into(), "remember".into()], whoami: None }
 }
@@ -63,9 +66,9 @@ fn a_cookie_is_bound_by_its_setting_and_freed_by_its_end() {
     let sessions = AppSessions::new().unwrap();
     let (ada, eve) = (sessions.owner(&someone("ada")), sessions.owner(&someone("eve")));
     let none = with_cookie("theme=dark");
-    sessions.answered(&none, Some(ada), true, &setting("sid=1; Path=/app"));
-    sessions.answered(&none, Some(ada), true, &setting("theme=light"));
-    sessions.answered(&none, None, true, &setting("sid=2"));
+    sessions.answered(&none, Some(ada), true, &setting("sid=1; Path=/app"), AT);
+    sessions.answered(&none, Some(ada), true, &setting("theme=light"), AT);
+    sessions.answered(&none, None, true, &setting("sid=2"), AT);
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Here);
     assert!(
         matches!(sessions.belongs("sid", "1", eve), Belongs::Elsewhere(scope) if scope.path.as_deref() == Some("/app"))
@@ -74,12 +77,12 @@ fn a_cookie_is_bound_by_its_setting_and_freed_by_its_end() {
     assert_eq!(sessions.belongs("remember", "1", ada), Belongs::Unknown, "another name is another cookie");
     assert_eq!(sessions.belongs("theme", "light", ada), Belongs::Unknown);
     // Another value beside it: both are Ada's, until she signs out.
-    sessions.answered(&with_cookie("sid=1"), Some(ada), false, &setting("sid=3"));
+    sessions.answered(&with_cookie("sid=1"), Some(ada), false, &setting("sid=3"), AT);
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Here);
-    sessions.answered(&with_cookie("sid=3"), Some(ada), false, &setting("sid=; Max-Age=0"));
+    sessions.answered(&with_cookie("sid=3"), Some(ada), false, &setting("sid=; Max-Age=0"), AT);
     assert_eq!(sessions.belongs("sid", "3", ada), Belongs::Unknown);
     // The end of a session counts on a public page too.
-    sessions.answered(&with_cookie("sid=1"), None, true, &setting("sid=x; max-age=0"));
+    sessions.answered(&with_cookie("sid=1"), None, true, &setting("sid=x; max-age=0"), AT);
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Unknown);
 }
 
@@ -96,18 +99,38 @@ fn an_answer_that_clears_all_cookies_frees_them() {
         ("\"cache\", \"cookies\"", Belongs::Unknown),
         ("\"*\"", Belongs::Unknown),
     ] {
-        sessions.answered(&with_cookie("a=b"), Some(ada), true, &setting("sid=1"));
-        sessions.answered(&with_cookie("sid=1"), Some(ada), true, &clearing(value));
+        sessions.answered(&with_cookie("a=b"), Some(ada), true, &setting("sid=1"), AT);
+        sessions.answered(&with_cookie("sid=1"), Some(ada), true, &clearing(value), AT);
         assert_eq!(sessions.belongs("sid", "1", ada), expected, "{value}");
     }
+}
+
+#[test]
+fn what_was_ended_here_stays_so_until_the_application_sets_it_for_a_later_request() {
+    let sessions = AppSessions::new().unwrap();
+    let ada = sessions.owner(&someone("ada"));
+    let none = with_cookie("a=b");
+    sessions.answered(&none, Some(ada), true, &setting("sid=1"), AT);
+    sessions.end("sid", "1", AT);
+    assert!(sessions.has_ended("sid", "1") && !sessions.has_ended("sid", "2") && !sessions.has_ended("remember", "1"));
+    assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Unknown);
+    let (living, ended) = sessions.living(with_cookie("sid=1; remember=1"));
+    assert!(ended && living.once().eq([("remember", "1")]));
+    // An answer that was on its way, for her and for nobody.
+    sessions.answered(&none, Some(ada), true, &setting("sid=1"), AT);
+    sessions.answered(&none, None, true, &setting("sid=1"), AT);
+    assert!(sessions.has_ended("sid", "1"));
+    assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Unknown);
+    sessions.answered(&none, Some(ada), true, &setting("sid=1"), AT + Duration::from_millis(1));
+    assert_eq!((sessions.has_ended("sid", "1"), sessions.belongs("sid", "1", ada)), (false, Belongs::Here));
 }
 
 #[test]
 fn a_cookie_that_is_set_again_for_another_one_stays_whose_it_was() {
     let sessions = AppSessions::new().unwrap();
     let (ada, eve) = (sessions.owner(&someone("ada")), sessions.owner(&someone("eve")));
-    sessions.answered(&with_cookie("a=b"), Some(ada), true, &setting("sid=1"));
-    sessions.answered(&with_cookie("sid=1"), Some(eve), false, &setting("sid=1"));
+    sessions.answered(&with_cookie("a=b"), Some(ada), true, &setting("sid=1"), AT);
+    sessions.answered(&with_cookie("sid=1"), Some(eve), false, &setting("sid=1"), AT);
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Here);
 }
 
@@ -152,14 +175,14 @@ proptest! {
             match step {
                 Step::Sets(who, value, held) => {
                     let owner = people.get(usize::from(who)).copied();
-                    sessions.answered(&with_cookie(&format!("sid={held}")), owner, true, &setting(&format!("sid={value}")));
+                    sessions.answered(&with_cookie(&format!("sid={held}")), owner, true, &setting(&format!("sid={value}")), AT);
                     if owner.is_some() {
                         set_for[usize::from(value)][usize::from(who)] = true;
                     }
                 }
                 Step::TakesBack(who, held) => {
                     let owner = people.get(usize::from(who)).copied();
-                    sessions.answered(&with_cookie(&format!("sid={held}")), owner, true, &setting("sid=; Max-Age=0"));
+                    sessions.answered(&with_cookie(&format!("sid={held}")), owner, true, &setting("sid=; Max-Age=0"), AT);
                     set_for[usize::from(held)] = [false; 3];
                 }
             }

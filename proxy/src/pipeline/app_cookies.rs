@@ -4,7 +4,10 @@
 //! that the application set for this very caller: one that is somebody else's ends the request, and one that nobody has
 //! seen being set is taken out, never bound by being used first. Without such a caller they pass: then it is the
 //! application's word alone that counts, on public pages, or where it vouches for the caller by them. What only looks like
-//! one of them never passes.
+//! one of them never passes, nor does one whose session was ended here: signing out at the gate ends the application's session
+//! with the gate's own, though the application is not told.
+
+use std::time::Duration;
 
 use std::sync::Arc;
 
@@ -14,7 +17,7 @@ use policy::Demand;
 
 use super::identify::{Caller, Identified};
 use super::trail::Trail;
-use crate::app_session::{self, AppSessionFault, Belongs, Held, Mark, Scope, sift};
+use crate::app_session::{self, AppSessionFault, Belongs, Held, Mark, Scope, sift, values};
 use crate::authn::TokenFault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
@@ -42,7 +45,13 @@ pub(super) fn check<'r>(
     let carried = settings.carried(headers);
     let mut gone = Vec::new();
     for (name, held) in carried.iter() {
-        let Some(owner) = owner else { break };
+        // ORDER: before anything is asked of it, and for everyone.
+        if values(headers, name).any(|value| shared.app_sessions.has_ended(name, value)) {
+            log::taken_out(trail, "its session has ended");
+            gone.push(name);
+            continue;
+        }
+        let Some(owner) = owner else { continue };
         let fault = match held {
             Held::Absent => continue,
             Held::Repeated => AppSessionFault::Repeated,
@@ -87,6 +96,31 @@ pub(super) fn signed_out(shared: &Shared, caller: Option<&Caller<'_>>, own: Opti
         if stream.cut(why) {
             shared.sessions.was_cut(why);
         }
+    }
+}
+
+/// Makes the browser let go of its session cookies, whatever they are worth.
+pub(super) fn cleared(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, trail: &mut Trail) {
+    each(runtime, headers, |name, value| {
+        let line = line(runtime, name, &shared.app_sessions.scope(name, value));
+        trail.let_go.extend(line.filter(|line| !trail.let_go.contains(line)));
+    });
+}
+
+/// Ends the application's sessions of a caller who has logged out here. Those of somebody else are left alone.
+pub(super) fn logged_out(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, owner: Option<Mark>, now: Duration) {
+    each(runtime, headers, |name, value| {
+        let foreign =
+            owner.is_some_and(|owner| matches!(shared.app_sessions.belongs(name, value, owner), Belongs::Elsewhere(_)));
+        if !foreign {
+            shared.app_sessions.end(name, value, now);
+        }
+    });
+}
+
+fn each(runtime: &Runtime, headers: &HeaderMap, mut does: impl FnMut(&str, &str)) {
+    for name in runtime.app_session.iter().flat_map(|settings| &settings.cookies) {
+        values(headers, name).for_each(|value| does(name, value));
     }
 }
 

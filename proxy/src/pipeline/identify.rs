@@ -13,8 +13,10 @@ use http::header::{AUTHORIZATION, HeaderName};
 use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
+use super::app_cookies;
 use super::login;
 use super::observe;
+use super::session;
 use super::token_cookies;
 use super::trail::Trail;
 use crate::app_session::Asking;
@@ -24,6 +26,7 @@ use crate::login::{Renewed, Session, cookies};
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
+use crate::sessions::life::Fault;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::upstream::Pool;
@@ -63,7 +66,10 @@ pub(super) async fn caller<'r>(
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
         // A missing credential is no error here: its denial is the policy's, so that observing can let it pass.
-        Demand::Authenticated | Demand::Act(_) => proved?,
+        Demand::Authenticated | Demand::Act(_) => {
+            trail.clears = matches!(proved, Err(Rejection::Session(_))) && session::is_navigation(&admitted.parts);
+            proved?
+        }
     };
     trail.actor = caller.as_ref().map(|caller| actor(&caller.principal, trail.started.unix_seconds()));
     Ok(Identified { admitted, caller })
@@ -184,7 +190,8 @@ async fn prove<'r>(
 /// Whom the application knows by its session cookies, where it can be asked; `None` where there are none.
 ///
 /// # Errors
-/// `TOKEN_INVALID` where a cookie stands twice, `PROVIDER_DOWN` where the application gives no answer, and `LIMITED`.
+/// `TOKEN_INVALID` where a cookie stands twice, `SESSION_ENDED` where it ended here, `PROVIDER_DOWN` where the application gives no
+/// answer, and `LIMITED`.
 async fn by_app_session<'r>(
     shared: &Shared,
     runtime: &Runtime,
@@ -197,8 +204,16 @@ async fn by_app_session<'r>(
         return Ok(None);
     };
     let disbelieved = |fault| Rejection::Token(TokenFault::AppSession(fault));
-    let session = shared.app_sessions.session(whoami, &settings.carried(headers)).map_err(disbelieved)?;
-    let Some(session) = session else { return Ok(None) };
+    // ORDER: what has ended is not asked about, not even as a part of what has not: the application still believes it.
+    let (carried, ended) = shared.app_sessions.living(settings.carried(headers));
+    let Some(session) = shared.app_sessions.session(whoami, &carried).map_err(disbelieved)? else {
+        if ended {
+            shared.sessions.refused(Fault::Ended);
+            app_cookies::cleared(shared, runtime, headers, trail);
+            return Err(Rejection::Session(Fault::Ended));
+        }
+        return Ok(None);
+    };
     // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
     if let Some(full) = pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
         observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;

@@ -90,6 +90,9 @@ pub(crate) async fn handle(
     let (mut answer, code) = match served {
         Ok(mut answer) => {
             finish(shared, &runtime, &trail, &mut answer);
+            if trail.clears {
+                app_cookies::let_go(&mut trail, answer.headers_mut());
+            }
             (answer, None)
         }
         Err(rejection) => {

@@ -14,6 +14,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 
 use super::admit::Understood;
+use super::app_cookies;
 use super::backchannel::{self, BACKCHANNEL};
 use super::bind;
 use super::cross_site;
@@ -131,12 +132,15 @@ async fn logout(
         observe::ends(shared, runtime, trail, Control::Csrf, Rejection::CrossSite(detail))?;
     }
     trail.clears = true;
+    app_cookies::cleared(shared, runtime, &parts.headers, trail);
+    let owner = app_cookies::owner(shared, caller);
     let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
     trail.actor = Some(identify::actor(&caller.principal, trail.started.unix_seconds()));
     trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
     end(shared, &caller, trail.started.unix_seconds()).await?;
+    app_cookies::logged_out(shared, runtime, &parts.headers, owner, shared.clock.now().monotone);
     let answer = gone(runtime, understood, &caller, trail);
     record::after(answer, trail, shared.clock.now()).await
 }

@@ -15,6 +15,7 @@ mod answers;
 mod app_cookies;
 mod app_health;
 mod app_login;
+mod app_logout;
 mod attacks;
 mod browser;
 mod canary;

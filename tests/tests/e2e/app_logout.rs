@@ -1,0 +1,157 @@
+//! Signing out at the gate ends the application's session as well: its cookie passes no more, and the browser lets go of it.
+
+use e2e::app::App;
+use e2e::client::{Answer, Client, Protocol};
+use e2e::gate::{Gate, Setup};
+use e2e::op::{Browser, COOKIE, Op};
+use serde_json::json;
+
+const LOGOUT: &str = "/.anteroom/logout";
+
+/// An application that sets the cookie that the request names in `x-set`, and knows everybody with a session.
+fn setting() -> App {
+    App::start(|exchange| {
+        exchange.read_body();
+        if exchange.seen.target() == "/api/whoami" {
+            let who = r#"{"id":"ada.example"}"#;
+            return exchange.answer("200 OK", "content-type: application/json\r\n", who);
+        }
+        let set = exchange.seen.header("x-set").map(|line| format!("set-cookie: {line}\r\n")).unwrap_or_default();
+        exchange.answer("200 OK", &set, "ok")
+    })
+}
+
+fn gate(session: &str) -> Gate {
+    let more = "session: { clear: [] }\n".to_owned();
+    Gate::start(Setup { app: format!(", session: {session}"), more, ..Setup::default() }, setting())
+}
+
+/// What the application got for a cookie.
+fn got(gate: &Gate) -> Option<String> {
+    gate.app.last().header("cookie").map(str::to_owned)
+}
+
+fn set(answer: &Answer) -> Vec<String> {
+    let lines = answer.headers.get_all("set-cookie").iter();
+    lines.map(|line| line.to_str().unwrap().to_owned()).collect()
+}
+
+fn away(name: &str, path: &str) -> String {
+    format!("{name}=; Max-Age=0; Path={path}; Secure; HttpOnly; SameSite=Lax")
+}
+
+async fn ask(client: &mut Client, method: &str, path: &str, token: &str, cookie: &str) -> Answer {
+    let bearer = format!("Bearer {token}");
+    let own = ("origin", "https://clinic.example");
+    client.ask(method, path, &[("authorization", &bearer), ("cookie", cookie), own]).await
+}
+
+async fn without(client: &mut Client, path: &str, cookie: &str) -> Answer {
+    client.ask("GET", path, &[("cookie", cookie)]).await
+}
+
+#[tokio::test]
+async fn with_a_login_of_the_gate_both_end_and_neither_is_anybody_elses() {
+    let op = Op::start();
+    let mut setup = op.setup("");
+    setup.app = ", session: { cookies: [sid] }".to_owned();
+    setup.more = "session: {}\n".to_owned();
+    let gate = op.before(setup, setting());
+    let mut ada = Browser::new(&gate).await;
+    assert_eq!(ada.sign_in(&op, "/me").await.status, 200);
+    ada.ask("GET", "/me", &[("x-set", "sid=of-ada; Path=/; HttpOnly")]).await;
+    assert_eq!(ada.go("/me").await.status, 200);
+    assert_eq!(got(&gate).as_deref(), Some("sid=of-ada"));
+
+    // Somebody else, signed in here as well, with the stolen cookie.
+    op.person(json!({ "sub": "eve.example", "org_id": "a", "roles": ["provider"] }));
+    let mut eve = Browser::new(&gate).await;
+    eve.sign_in(&op, "/me").await;
+    eve.jar.insert("sid".to_owned(), "of-ada".to_owned());
+    let before = gate.app.count();
+    let stolen = eve.fetch("GET", "/me").await;
+    assert_eq!((stolen.status.as_u16(), stolen.code().as_str()), (401, "TOKEN_INVALID"));
+    assert_eq!((gate.app.count(), set(&stolen)), (before, vec![away("sid", "/")]));
+    assert_eq!(eve.go("/me").await.status, 200, "without it she goes on");
+    // Nor does she end it by signing out with it.
+    eve.jar.insert("sid".to_owned(), "of-ada".to_owned());
+    let out = eve.fetch("POST", LOGOUT).await;
+    assert_eq!((out.status.as_u16(), eve.jar.is_empty()), (204, true), "{:?}", eve.jar);
+    assert_eq!(ada.go("/me").await.status, 200);
+    assert_eq!(got(&gate).as_deref(), Some("sid=of-ada"));
+
+    let kept = ada.jar.clone();
+    let out = ada.fetch("POST", LOGOUT).await;
+    assert_eq!(out.status, 204);
+    let lines = set(&out);
+    assert!(lines.contains(&away("sid", "/")) && lines.iter().any(|line| line.starts_with(&format!("{COOKIE}=;"))));
+    assert!(ada.jar.is_empty(), "{:?}", ada.jar);
+    // Copies of both are worth nothing.
+    ada.jar.clone_from(&kept);
+    let before = gate.app.count();
+    assert_eq!(ada.fetch("GET", "/me").await.code(), "SESSION_ENDED");
+    assert_eq!(gate.app.count(), before);
+    ada.jar = [("sid".to_owned(), "of-ada".to_owned())].into();
+    assert_eq!(ada.go("/open/x").await.status, 200);
+    assert_eq!(got(&gate), None, "not even on a public page");
+    // Nor beside the same person, after another sign-in.
+    op.person(json!({ "sub": "ada.example", "org_id": "a", "roles": ["provider"] }));
+    assert_eq!(ada.sign_in(&op, "/me").await.status, 200);
+    assert_eq!((gate.app.last().header("x-user-id"), got(&gate)), (Some("ada.example"), None));
+    // Until the application gives out the same value once more.
+    ada.ask("GET", "/me", &[("x-set", "sid=of-ada; Path=/")]).await;
+    ada.go("/me").await;
+    assert_eq!(got(&gate).as_deref(), Some("sid=of-ada"));
+}
+
+#[tokio::test]
+async fn with_a_token_the_cookies_of_the_request_end_and_whatever_it_is_worth_the_browser_lets_go() {
+    let gate = gate("{ cookies: [sid, remember] }");
+    let ada = gate.issuer().changed(json!({ "sid": "s-1" }));
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let bearer = format!("Bearer {ada}");
+    client.ask("GET", "/me", &[("authorization", &bearer), ("x-set", "sid=a; Path=/app")]).await;
+    // What was not seen being set ends too; a page of another site ends and clears nothing.
+    let cookies = "sid=a; theme=dark; remember=older";
+    let all = format!("__session={ada}; {cookies}");
+    let foreign = [("cookie", all.as_str()), ("origin", "https://evil.example")];
+    let crossing = client.ask("POST", LOGOUT, &foreign).await;
+    assert_eq!((crossing.code().as_str(), set(&crossing)), ("CROSS_SITE", vec![]));
+    let out = ask(&mut client, "POST", LOGOUT, &ada, cookies).await;
+    assert_eq!((out.status.as_u16(), set(&out)), (204, vec![away("sid", "/app"), away("remember", "/")]));
+    for cookie in [cookies, "sid=a; sid=b; theme=dark", "remember=older; theme=dark"] {
+        assert_eq!(without(&mut client, "/open/x", cookie).await.status, 200);
+        assert_eq!(got(&gate).as_deref(), Some("theme=dark"), "{cookie}");
+    }
+    without(&mut client, "/open/x", "sid=b").await;
+    assert_eq!(got(&gate).as_deref(), Some("sid=b"), "another one is no business of this");
+    let forged = gate.issuer().forged();
+    let out = ask(&mut client, "POST", LOGOUT, &forged, "sid=b").await;
+    assert_eq!((out.code().as_str(), set(&out)), ("TOKEN_INVALID", vec![away("sid", "/")]));
+    without(&mut client, "/open/x", "sid=b").await;
+    assert_eq!(got(&gate).as_deref(), Some("sid=b"), "a bad token ends nothing");
+}
+
+#[tokio::test]
+async fn where_the_application_vouches_no_part_of_what_ended_counts() {
+    let whoami = "{ path: /api/whoami, claims: { subject: /id }, tenant: a }";
+    let gate = gate(&format!("{{ cookies: [sid, remember], whoami: {whoami} }}"));
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    assert_eq!(without(&mut client, "/me", "sid=a; remember=r").await.status, 200);
+    let own = [("cookie", "sid=a; remember=r"), ("origin", "https://clinic.example")];
+    let out = client.ask("POST", LOGOUT, &own).await;
+    assert_eq!((out.status.as_u16(), set(&out)), (204, vec![away("sid", "/"), away("remember", "/")]));
+    let before = gate.app.count();
+    for cookie in ["sid=a; remember=r", "sid=a", "remember=r"] {
+        let answer = without(&mut client, "/me", cookie).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "SESSION_ENDED"), "{cookie}");
+        assert_eq!(set(&answer).len(), cookie.split("; ").count(), "the browser lets go of what is left");
+    }
+    assert_eq!(client.ask("POST", LOGOUT, &own).await.code(), "SESSION_ENDED");
+    assert_eq!(gate.app.count(), before, "the application is not asked");
+    // The way to a new session is open, also with what is left of the old one.
+    without(&mut client, "/open/login", "sid=a").await;
+    assert_eq!(got(&gate), None);
+    assert_eq!(without(&mut client, "/me", "sid=b; remember=r").await.status, 200);
+    assert_eq!(got(&gate).as_deref(), Some("sid=b"));
+}

@@ -11,10 +11,13 @@ OURS = {
     "anteroom-policies": "/etc/anteroom/policies",
     "anteroom-tls": "/etc/anteroom/tls",
     "anteroom-keys": "/etc/anteroom/keys",
+    "anteroom-lists": "/etc/anteroom/lists",
     "anteroom-run": "/run/anteroom",
     "anteroom-audit": "/var/lib/anteroom/audit",
 }
-CONTRACT = {"golden": ["minimal", "demo", "per-pod", "own-chart"]}
+CONTRACT = {"golden": ["minimal", "demo", "login", "per-pod", "own-chart"]}
+# Where the chart keeps what is known of sessions: in the volume of the record.
+STATE = f"{OURS['anteroom-audit']}/sessions"
 # Metrics of Prometheus itself, of kubelet and of kube-state-metrics.
 THEIRS = {"up", "container_cpu_usage_seconds_total", "container_memory_working_set_bytes", "kube_pod_container_status_restarts_total"}
 
@@ -63,6 +66,17 @@ REFUSED = [
     ("minimal", ["--set", "anteroom.config.app.hosts={https://clinic.example}"], "is not a name"),
     ("minimal", ["--set", "anteroom.config.app.hosts={*.clinic.example}"], "is not a name"),
     ("p2", ["--set", "anteroom.keys.secret="], "say which Secret"),
+    ("login", ["--set", "anteroom.keys.secret="], "below /etc/anteroom/keys; say which Secret holds them"),
+    ("login", ["--set", "anteroom.lists.configMap="], "below /etc/anteroom/lists; say which ConfigMap or Secret"),
+    ("login", ["--set", "anteroom.lists.secret=x"], "a ConfigMap or a Secret, not both"),
+    ("login", ["--set", "replicas=2"], "config.session speaks of sessions"),
+    ("login", ["--set", "replicas=2", "--set-json", "anteroom.config.session=null"], "config.app.session speaks of sessions"),
+    ("login", ["--set", "replicas=2", "--set-json", "anteroom.config.session=null", "--set-json", "anteroom.config.app.session=null"], "providers.staff.login speaks"),
+    ("login", ["--set", "anteroom.config.session.idel=15m"], "idel"),
+    ("sessions", ["--set", "anteroom.sessionsPerPod=refuse"], "config.session speaks of sessions"),
+    ("sessions", ["--set", "anteroom.sessionsPerPod=refuse", "--set-json", "anteroom.config.session=null"], "roles.provider.session speaks of sessions"),
+    ("sessions", ["--set", "anteroom.sessionsPerPod=yes"], "refuse"),
+    ("own-chart", ["--set", "replicaCount=3,anteroom.config.session.idle=15m"], "config.session speaks of sessions"),
     ("minimal", ["--set", "anteroom.audit.size=1G"], "pattern|match"),
     ("minimal", ["--set", "anteroom.config.drain.deadline=1d"], "is not a number and s, m or h"),
     ("gateway", ["--set", "anteroom.config.app.hosts={a.example,b.example}"], "one host"),
@@ -76,8 +90,12 @@ REFUSED = [
 NOTES = [
     ("minimal", [], ["404 NO_ROUTE"], ["A TRIAL", "SHUT OUT"]),
     ("demo", [], ["A TRIAL"], []),
-    ("per-pod", [], ["3 pods allow 3 times as much"], []),
-    ("existing", [], ["rollout status"], []),
+    ("per-pod", [], ["3 pods allow 3 times as much"], ["SESSIONS"]),
+    ("login", [], ["rollout status"], ["Sessions go with the pod", "SESSIONS"]),
+    ("login", ["--set", "anteroom.audit.storage=emptyDir"], ["Sessions go with the pod as well (config.session)", "`perPod` keeps them"], ["SESSIONS ARE"]),
+    ("sessions", [], ["SESSIONS ARE ONE POD'S OWN", "2 pods allow 2 times"], []),
+    ("existing", [], ["rollout status"], ["SESSIONS"]),
+    ("existing", ["--set", "replicas=2"], ["SESSIONS ARE ONE POD'S OWN"], []),
     ("minimal", ["--set", "monitoring.podMonitor.enabled=true"], ["PROMETHEUS IS SHUT OUT"], []),
     ("minimal", ["--set", "monitoring.podMonitor.enabled=true,networkPolicy.enabled=false"], [], ["SHUT OUT"]),
     ("monitoring", [], ["rollout status"], ["SHUT OUT"]),
@@ -147,6 +165,9 @@ def contract(name, made, faults):
                         and not context["allowPrivilegeEscalation"] and context["capabilities"] == {"drop": ["ALL"]}
                         and context["seccompProfile"] == {"type": "RuntimeDefault"})
             faults.that(f"{name}: {container['name']} may have memory and any CPU", list(container["resources"]["limits"]) == ["memory"])
+        for one in made:
+            if one["kind"] == "ConfigMap" and (session := re.search(r"(?m)^session:\n((?: .*\n)+)", one["data"].get("config.yaml", ""))):
+                faults.that(f"{name}: what is known of sessions is kept beside the record", f"  state: {STATE}\n" in session[1], session[1])
         maps = {one["metadata"]["name"] for one in made if one["kind"] == "ConfigMap"}
         if name != "existing":
             named = {volumes[volume]["configMap"]["name"] for volume in ("anteroom-config", "anteroom-policies")}

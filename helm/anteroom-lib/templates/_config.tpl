@@ -23,6 +23,10 @@ twice gives the same bytes.
 {{- $_ := set $config "tls" (dict "certificates" (list (dict "directory" "/etc/anteroom/tls"))) -}}
 {{- $_ := set $config "policies" "/etc/anteroom/policies" -}}
 {{- $_ := set $config "audit" $audit -}}
+{{- /* Beside the record: what is known of sessions has to last as long, and is as much this one process' own. */ -}}
+{{- if kindIs "map" .Values.anteroom.config.session -}}
+{{- $_ := set $config "session" (dict "state" "/var/lib/anteroom/audit/sessions") -}}
+{{- end -}}
 {{- include "anteroom.overlay" (dict "onto" $config "over" .Values.anteroom.config) -}}
 {{- toYaml $config -}}
 {{- end }}
@@ -33,6 +37,9 @@ twice gives the same bytes.
 {{- $fixed := pick $config "listen" "workers" "audit" -}}
 {{- $_ := set $fixed "level" (dig "log" "level" "" $config) -}}
 {{- $_ := set $fixed "telemetry" (hasKey $config "telemetry") -}}
+{{- with dig "state" "" (default dict $config.session) -}}
+{{- $_ := set $fixed "state" . -}}
+{{- end -}}
 {{- toYaml $fixed | sha256sum | trunc 16 -}}
 {{- end }}
 
@@ -58,7 +65,7 @@ twice gives the same bytes.
 {{- add 15 (include "anteroom.seconds" (dig "drain" "deadline" "25s" .Values.anteroom.config)) -}}
 {{- end }}
 
-{{- /* The size of the record's volume, in Mi: a tenth and 64 MiB more than the record. */ -}}
+{{- /* The size of the record's volume, in Mi: a tenth and 64 MiB more than the record, in which what is known of sessions has its place. */ -}}
 {{- define "anteroom.auditVolumeSize" -}}
 {{- $size := dig "audit" "size" .Values.anteroom.audit.size .Values.anteroom.config -}}
 {{- if not (regexMatch "^[1-9][0-9]*(MiB|GiB|TiB)$" $size) -}}
@@ -99,6 +106,9 @@ twice gives the same bytes.
 {{- if and (eq $own.tls.source "csi") (eq $own.tls.csi.driver "csi.cert-manager.io") (not (hasKey $own.tls.csi.attributes "csi.cert-manager.io/issuer-name")) -}}
 {{- fail "anteroom.tls.csi.attributes: say `csi.cert-manager.io/issuer-name`" -}}
 {{- end -}}
+{{- if and $own.lists.configMap $own.lists.secret -}}
+{{- fail "anteroom.lists: a ConfigMap or a Secret, not both" -}}
+{{- end -}}
 {{- if and $own.keys.secret $own.keys.trial.enabled -}}
 {{- fail "anteroom.keys: a Secret or the keys of a trial, not both" -}}
 {{- end -}}
@@ -109,13 +119,44 @@ twice gives the same bytes.
 {{- fail "anteroom.tls: with a ConfigMap of yours, say for which names the certificate is" -}}
 {{- end -}}
 {{- include "anteroom.portChecks" . -}}
+{{- include "anteroom.folderChecks" . -}}
 {{- $replicas := int (include "anteroom.mostReplicas" .) -}}
 {{- if and (gt $replicas 1) (eq $own.audit.storage "claim") -}}
 {{- fail "replicas: one process writes to one record; with several pods let anteroom.audit.storage be `perPod` or `emptyDir`" -}}
 {{- end -}}
+{{- if and (gt $replicas 1) (eq $own.sessionsPerPod "refuse") (include "anteroom.speaksOfSessions" .) -}}
+{{- fail (printf "replicas: %s speaks of sessions, and each pod knows those that it has seen: one replica, or anteroom.sessionsPerPod: accept (docs/kubernetes/operations.md says what that gives up)" (include "anteroom.speaksOfSessions" .)) -}}
+{{- end -}}
 {{- if and (gt $replicas 1) $own.keys.trial.enabled -}}
 {{- fail "replicas: each pod of a trial makes a key of its own, and knows no token of the others; one replica" -}}
 {{- end -}}
+{{- end }}
+
+{{- /* What of the values asks for sessions, which one pod keeps for itself; nothing where they do not. */ -}}
+{{- define "anteroom.speaksOfSessions" -}}
+{{- $config := .Values.anteroom.config -}}
+{{- $found := list -}}
+{{- if kindIs "map" $config.session -}}
+{{- $found = append $found "config.session" -}}
+{{- end -}}
+{{- if kindIs "map" (dig "app" "session" "" $config) -}}
+{{- $found = append $found "config.app.session" -}}
+{{- end -}}
+{{- range $name, $provider := default dict $config.providers -}}
+{{- if kindIs "map" (dig "login" "" (default dict $provider)) -}}
+{{- $found = append $found (printf "config.providers.%s.login" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- range $file, $policy := .Values.anteroom.policies -}}
+{{- range $part := list "roles" "routes" -}}
+{{- range $name, $one := default dict (get (default dict $policy) $part) -}}
+{{- if and (kindIs "map" $one) (kindIs "map" $one.session) (or (hasKey $one.session "idle") (hasKey $one.session "absolute")) -}}
+{{- $found = append $found (printf "policies.%s: %s.%s.session" $file $part $name) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- first (append $found "") -}}
 {{- end }}
 
 {{- /* How many pods there may be, by the keys that charts commonly have for it. */ -}}
@@ -128,7 +169,7 @@ twice gives the same bytes.
 {{- $most -}}
 {{- end }}
 
-{{- /* Where the application is, what it is called, and which keys are meant: what the schema cannot say. */ -}}
+{{- /* Where the application is, and what it is called: what the schema cannot say. */ -}}
 {{- define "anteroom.portChecks" -}}
 {{- $own := .Values.anteroom -}}
 {{- if has (int $own.app.port) (list 8443 9900) -}}
@@ -146,12 +187,19 @@ twice gives the same bytes.
 {{- fail (printf "anteroom.config.app.hosts: `%s` is not a name such as clinic.example" .) -}}
 {{- end -}}
 {{- end -}}
-{{- $mounted := or $own.keys.secret $own.keys.trial.enabled -}}
+{{- end }}
+
+{{- /* Which folders for files beside the gate's own the configuration names, and whether something is mounted there. */ -}}
+{{- define "anteroom.folderChecks" -}}
+{{- $own := .Values.anteroom -}}
+{{- $mounted := dict "keys" (or $own.keys.secret $own.keys.trial.enabled) "lists" (or $own.lists.configMap $own.lists.secret) -}}
+{{- range $folder, $there := $mounted -}}
 {{- range $own.extraVolumeMounts -}}
-{{- $mounted = or $mounted (hasPrefix "/etc/anteroom/keys" (default "" .mountPath)) -}}
+{{- $there = or $there (hasPrefix (printf "/etc/anteroom/%s" $folder) (default "" .mountPath)) -}}
 {{- end -}}
-{{- if and $own.config (not $mounted) (contains "/etc/anteroom/keys/" (toYaml $own.config)) -}}
-{{- fail "anteroom.keys.secret: the configuration names files below /etc/anteroom/keys; say which Secret holds them" -}}
+{{- if and $own.config (not $there) (contains (printf "/etc/anteroom/%s/" $folder) (toYaml $own.config)) -}}
+{{- fail (printf "anteroom.%s: the configuration names files below /etc/anteroom/%s; say which %s holds them" $folder $folder (get (dict "keys" "Secret" "lists" "ConfigMap or Secret") $folder)) -}}
+{{- end -}}
 {{- end -}}
 {{- end }}
 

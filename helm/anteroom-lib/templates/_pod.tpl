@@ -123,6 +123,9 @@ seccompProfile: { type: RuntimeDefault }
     {{- if or .Values.anteroom.keys.secret .Values.anteroom.keys.trial.enabled }}
     - { name: anteroom-keys, mountPath: /etc/anteroom/keys, readOnly: true }
     {{- end }}
+    {{- if or .Values.anteroom.lists.configMap .Values.anteroom.lists.secret }}
+    - { name: anteroom-lists, mountPath: /etc/anteroom/lists, readOnly: true }
+    {{- end }}
     - { name: anteroom-run, mountPath: /run/anteroom }
     - { name: anteroom-audit, mountPath: /var/lib/anteroom/audit }
     {{- with .Values.anteroom.extraVolumeMounts }}
@@ -161,6 +164,13 @@ them, which is the sidecar alone: a pod without an `fsGroup` would leave them to
 {{- else if $own.keys.trial.enabled }}
 - name: anteroom-keys
   emptyDir: { medium: Memory, sizeLimit: 1Mi }
+{{- end }}
+{{- if $own.lists.configMap }}
+- name: anteroom-lists
+  configMap: { name: {{ $own.lists.configMap }}, optional: false }
+{{- else if $own.lists.secret }}
+- name: anteroom-lists
+  secret: { secretName: {{ $own.lists.secret }}, defaultMode: 0444, optional: false }
 {{- end }}
 - name: anteroom-run
   emptyDir: { medium: Memory, sizeLimit: 8Mi }

@@ -11,8 +11,8 @@ use moka::sync::Cache;
 
 use super::Mark;
 
-/// The most cookies that are known; the one that was shown longest ago goes first, and then counts as never seen. About 150
-/// bytes each, 3 MiB in all.
+/// The most cookies that are known; the one that was shown longest ago goes first, and then counts as never seen. Less
+/// than a binding each, so under 11 MiB in all.
 const MOST: u64 = 20_000;
 
 /// Each with the monotone time of its end.

@@ -40,6 +40,8 @@ pub(crate) enum Belongs {
 #[derive(Clone, Debug)]
 struct Bound {
     owner: Mark,
+    /// As the application wrote it: readers may take another spelling for another value.
+    spelt: Mark,
     scope: Scope,
 }
 
@@ -65,11 +67,12 @@ impl Bindings {
         Self { cookies, owners }
     }
 
-    /// Whether `cookie` is of `owner`.
-    pub(super) fn of(&self, cookie: Mark, owner: Mark) -> Belongs {
+    /// Whether `cookie`, `spelt` like this, is of `owner`.
+    pub(super) fn of(&self, (cookie, spelt): (Mark, Mark), owner: Mark) -> Belongs {
         match self.cookies.get(&cookie) {
             None => Belongs::Unknown,
-            Some(bound) if bound.owner == owner => Belongs::Here,
+            Some(bound) if bound.owner == owner && bound.spelt == spelt => Belongs::Here,
+            Some(bound) if bound.owner == owner => Belongs::Unknown,
             Some(bound) => Belongs::Elsewhere(bound.scope),
         }
     }
@@ -85,10 +88,10 @@ impl Bindings {
     }
 
     /// Gives a cookie that is nobody's to `owner`.
-    pub(super) fn bind(&self, cookie: Mark, owner: Mark, scope: Scope) {
+    pub(super) fn bind(&self, (cookie, spelt): (Mark, Mark), owner: Mark, scope: Scope) {
         // INVARIANT: whoever was given it first keeps it. An application that hands one cookie to two people has the
         // second one refused, never the first one's session taken over.
-        if self.cookies.get_with(cookie, || Bound { owner, scope }).owner != owner {
+        if self.cookies.get_with(cookie, || Bound { owner, spelt, scope }).owner != owner {
             return;
         }
         let own = self.owners.get_with(owner, Arc::default);
@@ -122,27 +125,28 @@ mod tests {
     fn a_cookie_is_of_the_first_one_that_it_was_set_for() {
         let bindings = Bindings::default();
         let (ada, eve) = (mark(1), mark(2));
-        assert_eq!(bindings.of(mark(9), ada), Belongs::Unknown);
+        assert_eq!(bindings.of((mark(9), mark(9)), ada), Belongs::Unknown);
         let scope = Scope { path: Some("/app".into()), domain: None };
-        bindings.bind(mark(9), ada, scope.clone());
-        bindings.bind(mark(9), eve, Scope::default());
-        assert_eq!(bindings.of(mark(9), ada), Belongs::Here);
-        assert_eq!(bindings.of(mark(9), eve), Belongs::Elsewhere(scope));
+        bindings.bind((mark(9), mark(9)), ada, scope.clone());
+        bindings.bind((mark(9), mark(9)), eve, Scope::default());
+        assert_eq!(bindings.of((mark(9), mark(9)), ada), Belongs::Here);
+        assert_eq!(bindings.of((mark(9), mark(9)), eve), Belongs::Elsewhere(scope));
         bindings.forget(mark(9));
-        assert_eq!(bindings.of(mark(9), ada), Belongs::Unknown);
+        assert_eq!(bindings.of((mark(9), mark(9)), ada), Belongs::Unknown);
     }
 
     #[test]
     fn nobody_makes_the_table_forget_the_others() {
         let bindings = Bindings::default();
         let (ada, eve) = (mark(1), mark(2));
-        bindings.bind(mark(9), ada, Scope::default());
+        bindings.bind((mark(9), mark(9)), ada, Scope::default());
         for number in 100..100 + 4 * MOST_OF_ONE as u32 {
-            bindings.bind(mark(number), eve, Scope::default());
+            bindings.bind((mark(number), mark(number)), eve, Scope::default());
         }
-        assert_eq!(bindings.of(mark(9), ada), Belongs::Here);
-        assert_eq!(bindings.of(mark(100), eve), Belongs::Unknown, "the oldest of one's own go");
-        let kept = (100..100 + 4 * MOST_OF_ONE as u32).filter(|one| bindings.of(mark(*one), eve) == Belongs::Here);
+        assert_eq!(bindings.of((mark(9), mark(9)), ada), Belongs::Here);
+        assert_eq!(bindings.of((mark(100), mark(100)), eve), Belongs::Unknown, "the oldest of one's own go");
+        let kept = (100..100 + 4 * MOST_OF_ONE as u32)
+            .filter(|one| bindings.of((mark(*one), mark(*one)), eve) == Belongs::Here);
         assert_eq!(kept.count(), MOST_OF_ONE);
     }
 
@@ -150,12 +154,12 @@ mod tests {
     fn the_table_is_bounded() {
         let bindings = Bindings::of_size(500, 100);
         for number in 0..2_000 {
-            bindings.bind(mark(number), mark(number), Scope::default());
+            bindings.bind((mark(number), mark(number)), mark(number), Scope::default());
         }
         bindings.cookies.run_pending_tasks();
         bindings.owners.run_pending_tasks();
         assert!(bindings.cookies.entry_count() <= 500 && bindings.owners.entry_count() <= 100);
-        assert_eq!(bindings.of(mark(1_999), mark(1_999)), Belongs::Here, "newcomers are let in");
-        assert_eq!(bindings.of(mark(0), mark(0)), Belongs::Unknown);
+        assert_eq!(bindings.of((mark(1_999), mark(1_999)), mark(1_999)), Belongs::Here, "newcomers are let in");
+        assert_eq!(bindings.of((mark(0), mark(0)), mark(0)), Belongs::Unknown);
     }
 }

@@ -125,6 +125,11 @@ impl Inner {
         Mark(mark)
     }
 
+    /// As it is written.
+    fn spelt(&self, name: &str, value: &str) -> Mark {
+        self.mark([&b"spelt"[..], name.as_bytes(), value.as_bytes()])
+    }
+
     /// Spellings that readers take for one value are one cookie.
     fn of_cookie(&self, name: &str, value: &str) -> Mark {
         self.mark([&b"cookie"[..], name.as_bytes(), &cookies::plain(value)])
@@ -171,7 +176,7 @@ impl AppSessions {
 
     /// Whether a cookie belongs to `owner`.
     pub(crate) fn belongs(&self, name: &str, value: &str, owner: Mark) -> Belongs {
-        self.0.bindings.of(self.0.of_cookie(name, value), owner)
+        self.0.bindings.of((self.0.of_cookie(name, value), self.0.spelt(name, value)), owner)
     }
 
     /// Where a browser sends a cookie, as far as that is known.
@@ -232,6 +237,11 @@ impl AppSessions {
         self.0.memory.was_somebodys(session.mark)
     }
 
+    /// Whom the application knew by this session when it was asked lately, if anybody.
+    pub(crate) fn recalled(&self, whoami: &Whoami, session: &Session, now: Duration) -> Option<Arc<Principal>> {
+        self.0.memory.recall(session.mark, now, whoami.remember).flatten()
+    }
+
     /// Whom the application knows by this session, if it is anybody.
     ///
     /// # Errors
@@ -289,7 +299,7 @@ impl AppSessions {
             _ if line.taken_back => old.into_iter().for_each(|old| self.0.bindings.forget(old)),
             // INVARIANT: an answer that was on its way when its session ended does not bring the session back.
             _ if self.0.ended.outlasts(new, asked) => {}
-            Some(owner) => self.0.bindings.bind(new, owner, line.scope),
+            Some(owner) => self.0.bindings.bind((new, self.0.spelt(line.name, line.value)), owner, line.scope),
             // Set for nobody: it stays unknown, and is never somebody's by being used first.
             None => {}
         }

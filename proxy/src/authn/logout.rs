@@ -107,8 +107,8 @@ mod tests {
         assert_eq!(judged(json!({ "sid": null }), None).unwrap().session, None);
         assert_eq!(
             judged(json!({ "iat": NOW + 20 }), None).unwrap().at,
-            NOW,
-            "a clock that is ahead ends nothing ahead"
+            NOW + 20,
+            "as the provider's clock has it, within its leeway"
         );
     }
 

@@ -3,7 +3,7 @@
 //! Decides which headers go through. It never lets one pass that a client could have used to speak with the gate's
 //! voice: every spelling of the headers that we set is removed before ours are set, so there is exactly one of each.
 
-use http::header::{COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use policy::Identity;
@@ -254,6 +254,10 @@ fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<
         if let Some(family) = provider.siblings {
             remove_cookies(headers, |key| is_of_family(key, family) && !is_kept(key))?;
         }
+    }
+    // Where somebody is proved, no other credential goes beside: one that no provider reads here may still be the application's.
+    if caller.is_some() && !kept.is_some_and(|kept| matches!(kept, Place::Header(name) if *name == AUTHORIZATION)) {
+        headers.remove(AUTHORIZATION);
     }
     if let Some((_, login)) = runtime.login() {
         remove_cookies(headers, |name| login.names().all().any(|ours| ours == name))?;

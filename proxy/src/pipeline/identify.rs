@@ -61,7 +61,9 @@ pub(super) async fn caller<'r>(
 ) -> Result<Identified<'r>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
     let sent = (&admitted.parts.headers, admitted.pressed);
-    let proved = prove(shared, runtime, pool, shown, sent, trail).await;
+    // A public page is no reason to make the application say who asks.
+    let asks = !matches!(admitted.found.demand(), Demand::Public);
+    let proved = prove(shared, runtime, (pool, asks), shown, sent, trail).await;
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -134,13 +136,13 @@ pub(super) async fn known<'r>(
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    prove(shared, runtime, pool, shown, sent, trail).await
+    prove(shared, runtime, (pool, true), shown, sent, trail).await
 }
 
 async fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
-    pool: &Pool,
+    pool: (&Pool, bool),
     shown: Option<Shown<'_>>,
     (headers, pressed): (&HeaderMap, Option<Full>),
     trail: &mut Trail,
@@ -192,7 +194,8 @@ async fn prove<'r>(
     Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
 }
 
-/// Whom the application knows by its session cookies, where it can be asked; `None` where there are none.
+/// Whom the application knows by its session cookies, where it can be asked; `None` where there are none. Where it is not to be
+/// asked (`asks`), what it said lately counts.
 ///
 /// # Errors
 /// `TOKEN_INVALID` where a cookie stands twice, `SESSION_ENDED` where it ended here, `PROVIDER_DOWN` where the application gives no
@@ -200,7 +203,7 @@ async fn prove<'r>(
 async fn by_app_session<'r>(
     shared: &Shared,
     runtime: &Runtime,
-    pool: &Pool,
+    (pool, asks): (&Pool, bool),
     (headers, pressed): (&HeaderMap, Option<Full>),
     trail: &mut Trail,
 ) -> Result<Option<Option<Caller<'r>>>, Rejection> {
@@ -224,13 +227,19 @@ async fn by_app_session<'r>(
         }
         return Ok(None);
     };
+    let now = trail.started.monotone;
+    let known =
+        |who: Arc<Principal>| Caller { principal: who, voucher: Voucher::AppSession(whoami.generation), place: None };
+    if !asks {
+        return Ok(Some(shared.app_sessions.recalled(whoami, &session, now).map(known)));
+    }
     // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
     if let Some(full) = pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
         observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
     }
-    let asking = Asking { target: &runtime.app, pool, whoami, now: trail.started.monotone };
+    let asking = Asking { target: &runtime.app, pool, whoami, now };
     let who = shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?;
-    Ok(Some(who.map(|principal| Caller { principal, voucher: Voucher::AppSession(whoami.generation), place: None })))
+    Ok(Some(who.map(known)))
 }
 
 /// Whom a session is of.

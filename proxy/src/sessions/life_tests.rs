@@ -56,6 +56,21 @@ fn an_end_holds_until_a_newer_sign_in() {
 }
 
 #[test]
+fn a_clock_that_is_ahead_outlives_no_end() {
+    let ahead = Some(SIGNED_IN + 60);
+    let live = Life::new(sight(ahead, SIGNED_IN, true)).touched(sight(ahead, SIGNED_IN, true));
+    assert!(live.judge(IDLE, SIGNED_IN).is_ok());
+    let ended = live.end(SIGNED_IN + 5, 0);
+    for now in [SIGNED_IN + 5, SIGNED_IN + 6, SIGNED_IN + 59, SIGNED_IN + 61, SIGNED_IN + 600] {
+        let at = believable(ahead, now);
+        let seen = ended.touched(sight(at, now, true));
+        assert_eq!(seen.judge(SessionTerms::default(), now), Err(Fault::Ended), "{now}");
+    }
+    let again = ended.touched(sight(Some(SIGNED_IN + 61), SIGNED_IN + 62, true));
+    assert!(again.judge(IDLE, SIGNED_IN + 62).is_ok());
+}
+
+#[test]
 fn one_that_is_new_counts_from_its_sign_in() {
     let old = sight(Some(SIGNED_IN), SIGNED_IN + 3 * 86_400, true);
     assert_eq!(Life::new(old).touched(old).judge(IDLE, old.now), Err(Fault::Idle));

@@ -155,3 +155,44 @@ async fn where_the_application_vouches_no_part_of_what_ended_counts() {
     assert_eq!(without(&mut client, "/me", "sid=b; remember=r").await.status, 200);
     assert_eq!(got(&gate).as_deref(), Some("sid=b"));
 }
+
+#[tokio::test]
+async fn no_spelling_and_no_cookie_beside_it_brings_an_ended_session_back() {
+    let gate = gate("{ cookies: [sid, remember], whoami: { path: /api/whoami, claims: { subject: /id }, tenant: a } }");
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    assert_eq!(without(&mut client, "/me", "sid=s1").await.status, 200);
+    assert_eq!(without(&mut client, "/me", "remember=r1").await.code(), "NO_CREDENTIAL", "the first names the session");
+    let own = [("cookie", "sid=s1"), ("origin", "https://clinic.example")];
+    assert_eq!(client.ask("POST", LOGOUT, &own).await.status, 204);
+    for cookie in ["sid=s1", "sid=\"s1\"", "sid= s1", "sid=%731", "sid=s1; remember=x", "remember=x; sid=\"s1\""] {
+        let code = without(&mut client, "/me", cookie).await.code();
+        assert!(matches!(code.as_str(), "SESSION_ENDED" | "NO_CREDENTIAL"), "{cookie}: {code}");
+    }
+    assert_eq!(without(&mut client, "/me", "sid=s2").await.status, 200, "another one is another");
+}
+
+#[tokio::test]
+async fn a_cookie_that_was_set_beside_a_token_proves_nobody_without_it() {
+    let gate = gate("{ cookies: [sid], whoami: { path: /api/whoami, claims: { subject: /id }, tenant: a } }");
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let token = gate.issuer().ada();
+    let bearer = format!("Bearer {token}");
+    let set = [("authorization", bearer.as_str()), ("x-set", "sid=mine; Path=/; HttpOnly; Secure; SameSite=Lax")];
+    assert_eq!(client.ask("GET", "/me", &set).await.status, 200);
+    assert_eq!(ask(&mut client, "GET", "/me", &token, "sid=mine").await.status, 200);
+    for cookie in ["sid=mine", "sid=\"mine\"", "sid=%6dine"] {
+        assert_eq!(without(&mut client, "/me", cookie).await.code(), "NO_CREDENTIAL", "{cookie}");
+    }
+    assert_eq!(without(&mut client, "/me", "sid=other").await.status, 200);
+}
+
+#[tokio::test]
+async fn no_credential_that_nobody_judges_goes_beside_one_that_was() {
+    let provider = "token: [{ cookie: tok }]\n    claims: { tenant: org_id, roles: roles }".to_owned();
+    let gate = Gate::start(Setup { provider, ..Setup::default() }, App::plain());
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let cookie = format!("tok={}", gate.issuer().ada());
+    let sent = [("cookie", cookie.as_str()), ("authorization", "Bearer somebody-elses")];
+    assert_eq!(client.ask("GET", "/me", &sent).await.status, 200);
+    assert_eq!(gate.app.last().header("authorization"), None);
+}

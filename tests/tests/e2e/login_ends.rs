@@ -11,7 +11,12 @@ use serde_json::{Value, json};
 
 /// A gate with a clock that stands still, at the time of the provider, and sessions that end after a quarter of an hour.
 fn gate(op: &Op) -> Gate {
-    let mut setup = op.setup("");
+    renewing(op, "")
+}
+
+/// The same, with more keys of `login`.
+fn renewing(op: &Op, more: &str) -> Gate {
+    let mut setup = op.setup(more);
     setup.more = format!("session: {{ idle: 15m, backchannel_logout: {{ clinic: {{ audience: [{CLIENT}] }} }} }}\n");
     setup.clock = Clock::manual(Issuer::new().now * 1_000);
     let gate = op.before(setup, e2e::app::App::plain());
@@ -107,4 +112,25 @@ async fn what_the_provider_ends_by_its_own_name_ends() {
         assert_eq!(browser.fetch("GET", "/me").await.status.as_u16(), then, "{sid}");
     }
     comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
+}
+
+#[tokio::test]
+async fn what_has_ended_is_not_renewed_and_no_renewal_revives_it() {
+    let op = Op::start();
+    let gate = renewing(&op, ", renew: 5m, scopes: [openid, offline_access]");
+    person(&op, gate.clock().now().unix_seconds());
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let copy = browser.jar.clone();
+    let own = [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("sec-fetch-site", "same-origin")];
+    assert_eq!(browser.ask("POST", "/.anteroom/logout", &own).await.status, 204);
+    // The person signs in anew at the provider, for something else, and a copy of the cookies of before is due for renewal.
+    let now = later(&op, &gate, 300);
+    person(&op, now);
+    let asked = op.does().asked.len();
+    browser.jar = copy.clone();
+    let answer = browser.fetch("GET", "/me").await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "SESSION_ENDED"));
+    assert_eq!(op.does().asked.len(), asked, "the provider is not asked to bring it back");
+    assert!(answer.headers.get_all("set-cookie").iter().next().is_none(), "{:?}", answer.headers);
 }

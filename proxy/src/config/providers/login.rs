@@ -128,6 +128,13 @@ pub(super) fn check_is_one(config: &RawConfig, faults: &mut Faulty<'_>) {
         faults.at(another.client_id.span, "login", message, "keep one; a provider can offer several ways by itself");
     }
     let names = Names::of(&login.cookie.value);
+    let is_ours = |name: &str| names.all().any(|ours| ours == name);
+    let prefixed = config.cookies.prefix.keys().filter(|app| is_ours(&format!("{PREFIX}{}", app.value)));
+    let own = config.app.session.iter().flat_map(|session| &session.cookies.value).filter(|name| is_ours(&name.value));
+    for span in prefixed.chain(own).map(|name| name.span) {
+        let message = "this cookie is the one of `login`, and never the application's";
+        faults.at(span, "login", message, "choose another `login.cookie`, or another name for the application's");
+    }
     for place in config.providers.values().flat_map(|one| one.token.iter().flatten()) {
         if let RawPlace::Cookie(name) | RawPlace::CookieChunks(name) = &place.value
             && names.all().any(|ours| ours.starts_with(name.as_str()))

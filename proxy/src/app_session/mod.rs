@@ -18,7 +18,7 @@ mod fault;
 mod memory;
 mod whoami;
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use aws_lc_rs::error::Unspecified;
@@ -106,9 +106,10 @@ pub struct AppSessions(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     key: hmac::Key,
-    bindings: Bindings,
-    ended: Ended,
-    memory: Memory,
+    /// The tables are made with the first cookie: most gates see none, and each holds memory from its beginning.
+    bindings: LazyLock<Bindings>,
+    ended: LazyLock<Ended>,
+    memory: LazyLock<Memory>,
     calls: Calls,
 }
 
@@ -159,9 +160,9 @@ impl AppSessions {
         let key = hmac::Key::new(hmac::HMAC_SHA256, &key);
         Ok(Self(Arc::new(Inner {
             key,
-            bindings: Bindings::default(),
-            ended: Ended::default(),
-            memory: Memory::default(),
+            bindings: LazyLock::new(Bindings::default),
+            ended: LazyLock::new(Ended::default),
+            memory: LazyLock::new(Memory::default),
             calls: Calls::default(),
         })))
     }

@@ -4,7 +4,7 @@
 //! twice the time has passed. Of one session one request asks, and the others wait for it: providers take a refresh token
 //! that is used twice for a stolen one. Bounded: [`REMEMBERED`] sessions, [`USED`] answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
@@ -34,8 +34,8 @@ const PAUSE: u64 = 30;
 /// What a process remembers of sign-ins.
 #[derive(Debug)]
 pub struct Logins {
-    used: Cache<[u8; 32], ()>,
-    renewals: Cache<String, Arc<Mutex<Renewals>>>,
+    used: LazyLock<Cache<[u8; 32], ()>>,
+    renewals: LazyLock<Cache<String, Arc<Mutex<Renewals>>>>,
     room: Semaphore,
 }
 
@@ -60,8 +60,8 @@ pub struct Renewed {
 impl Default for Logins {
     fn default() -> Self {
         Self {
-            used: Cache::builder().max_capacity(USED).time_to_live(USED_FOR).build(),
-            renewals: Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build(),
+            used: LazyLock::new(|| Cache::builder().max_capacity(USED).time_to_live(USED_FOR).build()),
+            renewals: LazyLock::new(|| Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build()),
             room: Semaphore::new(AT_ONCE),
         }
     }

@@ -157,7 +157,7 @@ async fn prove<'r>(
         let asks = login::asks(shared, provider, headers, now);
         let session = by.session(text, now)?;
         // ORDER: what has ended is not renewed, or the provider would be asked to bring it back.
-        if session::has_ended(shared, runtime, &*by_session(provider, &session)?.principal, now).await? {
+        if session::has_ended(shared, runtime, &by_session(provider, &session)?.principal, now).await? {
             return by_session(provider, &session).map(Some);
         }
         let Renewed { session, cookies } = by.fresh(&asks, session).await?;

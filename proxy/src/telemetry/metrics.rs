@@ -7,6 +7,7 @@ mod directory;
 mod list;
 mod providers;
 mod sessions;
+mod views;
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,7 +26,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::reader::MetricReader;
-use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, SdkMeterProvider, Stream, Temporality};
+use opentelemetry_sdk::metrics::{InstrumentKind, Pipeline, SdkMeterProvider, Temporality};
 use prometheus::{Registry, TextEncoder};
 use quick_cache::sync::Cache;
 
@@ -35,9 +36,6 @@ use super::otlp::{Outbox, Signal};
 use crate::exposed::Exposure;
 use crate::pipeline::{METHODS, Trail};
 pub use list::{METRICS, MetricEntry};
-
-/// The upper bounds of the buckets of durations, in seconds.
-const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 30.0];
 
 /// How many sets of attributes are kept with their handles, over all requests: finding one costs a tenth of making one
 /// anew. A set that falls out is bound again, to the same numbers.
@@ -183,7 +181,7 @@ impl Metrics {
             // Nothing about this process is taken from its environment.
             .with_resource(Resource::builder_empty().build())
             .with_reader(reader.clone())
-            .with_view(duration_buckets)
+            .with_view(views::of)
             .build();
         let meter = provider.meter("anteroom");
         let active: Arc<[AtomicI64; METHODS.len() + 1]> = Arc::default();
@@ -430,14 +428,4 @@ fn seen<T: 'static>(
             read(&gate, out);
         }
     }
-}
-
-fn duration_buckets(instrument: &opentelemetry_sdk::metrics::Instrument) -> Option<Stream> {
-    if !instrument.name().ends_with(".duration") {
-        return None;
-    }
-    let boundaries = SECONDS.to_vec();
-    let histogram =
-        opentelemetry_sdk::metrics::Aggregation::ExplicitBucketHistogram { boundaries, record_min_max: false };
-    Stream::builder().with_aggregation(histogram).build().ok()
 }

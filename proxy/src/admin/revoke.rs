@@ -19,9 +19,14 @@ pub(crate) const LONGEST_S: u64 = 366 * 24 * 60 * 60;
 /// Revokes.
 pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
     let now = shared.clock.now().unix_seconds();
-    let Some(revocation) = read(request.uri().query().unwrap_or_default(), now) else {
+    let Some(mut revocation) = read(request.uri().query().unwrap_or_default(), now) else {
         return plain(StatusCode::BAD_REQUEST, "text/plain", "issuer, kind, name, for\n".to_owned());
     };
+    // The sign-ins that there are may be dated by a clock that is ahead of ours, by as much as its provider is allowed.
+    let runtime = shared.runtime.load();
+    let provider = runtime.providers.iter().find(|one| one.authn.issuer() == revocation.issuer);
+    let ahead = provider.map_or(0, |one| one.authn.leeway_s());
+    revocation.end.before = revocation.end.before.map(|before| before.saturating_add(ahead));
     match shared.sessions.revoke(&revocation, now, EndedBy::Control) {
         Ok(()) => {
             tracing::info!(target: "anteroom", reason = kind_word(revocation.kind), "revoked over the control socket");

@@ -16,6 +16,7 @@ use super::compile::Faulty;
 use super::raw::RawConfig;
 use super::revoked;
 use crate::authn;
+use crate::pipeline::{is_reserved, speaks_for_a_gate};
 use crate::runtime::{AnswerHeaders, IdentityHeaders, Paths, Provider, SessionRules};
 use crate::sessions::SessionFiles;
 use crate::sessions::life::FirstSeen;
@@ -198,6 +199,7 @@ fn header(
 ) -> Option<HeaderName> {
     let free = |name: &HeaderName| {
         name.as_str().starts_with("x-")
+            && !speaks_for_a_gate(name.as_str())
             && identity.is_none_or(|identity| !identity.is_reserved(name.as_str()))
             && answers.is_none_or(|answers| answers.replaced.iter().all(|(taken, _)| taken != name))
     };
@@ -214,11 +216,11 @@ fn after_logout(written: Option<&Spanned<String>>, faults: &mut Faulty<'_>) -> O
     let Some(written) = written else { return Some(HeaderValue::from_static("/")) };
     let path = &written.value;
     let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    if path.starts_with('/') && !path.starts_with("//") && plain && path.len() <= 1024 {
+    if path.starts_with('/') && !path.starts_with("//") && plain && path.len() <= 1024 && !is_reserved(path) {
         return HeaderValue::from_str(path).ok();
     }
-    let hint = "a path of this host, such as `/goodbye`";
-    faults.at(written.span, "session", format!("`{path}` is no local path"), hint);
+    let hint = "a path of the application, such as `/goodbye`";
+    faults.at(written.span, "session", format!("`{path}` is no path of the application"), hint);
     None
 }
 

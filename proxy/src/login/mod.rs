@@ -203,6 +203,13 @@ impl Login {
         Session::read(&plain, now)
     }
 
+    /// The first second from which on the provider has to have vouched for a session anew, or from which on it is over.
+    pub fn holds_until(&self, session: &Session) -> u64 {
+        let renewed =
+            self.settings.renew.map(|every| session.renewed.saturating_add(every.as_secs().saturating_mul(2)));
+        renewed.map_or(session.ends, |until| until.min(session.ends))
+    }
+
     /// The cookie of a session.
     fn cookie(&self, session: &Session, now: u64) -> Result<HeaderValue, LoginFault> {
         let plain = serde_json::to_vec(session).map_err(|_| LoginFault::TooLarge)?;

@@ -61,7 +61,7 @@ impl Default for Logins {
     fn default() -> Self {
         Self {
             used: LazyLock::new(|| Cache::builder().max_capacity(USED).time_to_live(USED_FOR).build()),
-            renewals: LazyLock::new(|| Cache::builder().max_capacity(REMEMBERED).time_to_live(REMEMBERED_FOR).build()),
+            renewals: LazyLock::new(|| Cache::builder().max_capacity(REMEMBERED).time_to_idle(REMEMBERED_FOR).build()),
             room: Semaphore::new(AT_ONCE),
         }
     }
@@ -111,7 +111,14 @@ impl Login {
         let renewals = logins.of(&session).lock_owned().await;
         match &renewals.last {
             // Another request was faster, or this one comes with the cookie of before.
-            Some(Ok(done)) if done.session.renewed > session.renewed => return Ok(done.clone()),
+            Some(Ok(done)) if done.session.renewed > session.renewed => {
+                let mut done = done.clone();
+                // What renews a session again goes to whoever shows what renewed it, and not to a session's cookie alone.
+                if self.refresh_token(&session, headers).is_none() {
+                    done.cookies.truncate(1);
+                }
+                return Ok(done);
+            }
             Some(Err(fault)) => return Err(*fault),
             Some(Ok(_)) | None => {}
         }

@@ -346,15 +346,6 @@ fn route<'r>(
     }
 }
 
-/// The session in the headers, where it comes first. It is not renewed here.
-fn by_session<'r>(runtime: &'r Runtime, headers: &HeaderMap, now: u64) -> Result<Option<Caller<'r>>, Rejection> {
-    let Some((provider, login)) = runtime.login().filter(|_| !identify::is_in_header(runtime, headers)) else {
-        return Ok(None);
-    };
-    let Some(text) = login.shown(headers)? else { return Ok(None) };
-    identify::by_session(provider, &login.session(text, now)?).map(Some)
-}
-
 /// The credential in the headers, or else the certificate, judged as the pipeline judges it.
 fn credential<'r>(
     runtime: &'r Runtime,
@@ -364,9 +355,9 @@ fn credential<'r>(
     told: &mut Explained,
 ) -> Result<Option<Caller<'r>>, Ended> {
     let is_shown = shown.is_some();
-    let judged = by_session(runtime, headers, now).and_then(|signed_in| {
-        if signed_in.is_some() {
-            return Ok(signed_in);
+    let judged = identify::signed_in(runtime, headers, now).and_then(|signed_in| {
+        if let Some(signed_in) = signed_in {
+            return signed_in.caller().map(Some);
         }
         let present = identify::credential(runtime, headers)?;
         let Some((provider, place, token)) = present else { return identify::by_certificate(runtime, shown) };

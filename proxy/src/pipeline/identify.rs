@@ -22,10 +22,11 @@ use super::trail::Trail;
 use crate::app_session::Asking;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
-use crate::login::{Renewed, Session, cookies};
+use crate::login::{Login, LoginFault, Renewed, Session, cookies};
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
+use crate::sessions::EndedBy;
 use crate::sessions::life::Fault;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
@@ -149,22 +150,8 @@ async fn prove<'r>(
 ) -> Result<Option<Caller<'r>>, Rejection> {
     // ORDER: a token in a header was put there by whoever asks, so it counts before a session that a browser sends by itself;
     // a session that we made before a token in a cookie, which somebody else made.
-    if let Some((provider, by)) = runtime.login()
-        && !is_in_header(runtime, headers)
-        && let Some(text) = by.shown(headers)?
-    {
-        let now = trail.started.unix_seconds();
-        let asks = login::asks(shared, provider, headers, now);
-        let session = by.session(text, now)?;
-        // ORDER: what has ended is not renewed, or the provider would be asked to bring it back.
-        if session::has_ended(shared, runtime, &by_session(provider, &session)?.principal, now).await? {
-            return by_session(provider, &session).map(Some);
-        }
-        let Renewed { session, cookies } = by.fresh(&asks, session).await?;
-        trail.cookies = cookies;
-        trail.counted = cookies::find(headers, &by.names().count).is_ok_and(|count| count.is_some());
-        trail.stepped = session.stepped.then_some(session.begun);
-        return by_session(provider, &session).map(Some);
+    if let Some(signed_in) = signed_in(runtime, headers, trail.started.unix_seconds())? {
+        return by_login(shared, runtime, signed_in, headers, trail).await.map(Some);
     }
     // ORDER: then the application's session, then the certificate, and no way back: a bad one is not made good by the next.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
@@ -242,13 +229,67 @@ async fn by_app_session<'r>(
     Ok(Some(who.map(known)))
 }
 
-/// Whom a session is of.
+/// A session that the gate made, as its cookie shows it.
+pub(super) struct SignedIn<'r> {
+    provider: &'r Provider,
+    login: &'r Arc<Login>,
+    session: Session,
+}
+
+impl<'r> SignedIn<'r> {
+    /// Whom it is of.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID` where its claims name nobody.
+    pub(super) fn caller(&self) -> Result<Caller<'r>, Rejection> {
+        let mut principal = self.session.principal(&self.provider.authn).map_err(Rejection::Token)?;
+        principal.sign_in.expires = Some(self.login.holds_until(&self.session));
+        Ok(Caller { principal: Arc::new(principal), voucher: Voucher::Login(self.provider), place: None })
+    }
+}
+
+/// The session in the headers, where it comes first; it is not renewed here, and nobody is asked.
 ///
 /// # Errors
-/// `TOKEN_INVALID` where its claims name nobody.
-pub(super) fn by_session<'r>(provider: &'r Provider, session: &Session) -> Result<Caller<'r>, Rejection> {
-    let principal = Arc::new(session.principal(&provider.authn).map_err(Rejection::Token)?);
-    Ok(Caller { principal, voucher: Voucher::Login(provider), place: None })
+/// `TOKEN_INVALID` and `TOKEN_EXPIRED`.
+pub(super) fn signed_in<'r>(
+    runtime: &'r Runtime,
+    headers: &HeaderMap,
+    now: u64,
+) -> Result<Option<SignedIn<'r>>, Rejection> {
+    let Some((provider, login)) = runtime.login().filter(|_| !is_in_header(runtime, headers)) else {
+        return Ok(None);
+    };
+    let Some(text) = login.shown(headers)? else { return Ok(None) };
+    Ok(Some(SignedIn { provider, login, session: login.session(text, now)? }))
+}
+
+/// Whom a session is of that the provider has vouched for lately enough.
+async fn by_login<'r>(
+    shared: &Shared,
+    runtime: &Runtime,
+    signed_in: SignedIn<'r>,
+    headers: &HeaderMap,
+    trail: &mut Trail,
+) -> Result<Caller<'r>, Rejection> {
+    let now = trail.started.unix_seconds();
+    let caller = signed_in.caller()?;
+    // ORDER: what has ended is not renewed, or the provider would be asked to bring it back.
+    if session::has_ended(shared, runtime, &caller.principal, now).await? {
+        return Ok(caller);
+    }
+    let SignedIn { provider, login, session } = signed_in;
+    let renewed = login.fresh(&login::asks(shared, provider, headers, now), session).await;
+    if let (Err(LoginFault::NotRenewed), Some(key)) = (&renewed, shared.sessions.key_of(&caller.principal)) {
+        // What is open in a session that the provider no longer vouches for ends with it.
+        let until = caller.principal.sign_in.expires.unwrap_or(now);
+        shared.sessions.end(key, now, until, EndedBy::Provider).await.map_err(|_| Rejection::Overloaded)?;
+    }
+    let Renewed { session, cookies } = renewed?;
+    trail.cookies = cookies;
+    trail.counted = cookies::find(headers, &login.names().count).is_ok_and(|count| count.is_some());
+    trail.stepped = session.stepped.then_some(session.begun);
+    SignedIn { provider, login, session }.caller()
 }
 
 /// Whether a header holds what a provider would take for its token.

@@ -122,7 +122,14 @@ async fn logout(
     trail: &mut Trail,
 ) -> Result<Response<AnswerBody>, Rejection> {
     let parts = &understood.parts;
-    let known = identify::known(shared, runtime, pool, connection, (&parts.headers, understood.pressed), trail).await;
+    // A session that the gate made is ended as it is: whoever signs out waits for no provider, and is refused by none.
+    let known = match identify::signed_in(runtime, &parts.headers, trail.started.unix_seconds()) {
+        Ok(Some(signed_in)) => signed_in.caller().map(Some),
+        Ok(None) => {
+            identify::known(shared, runtime, pool, connection, (&parts.headers, understood.pressed), trail).await
+        }
+        Err(rejection) => Err(rejection),
+    };
     let caller = known.as_ref().ok().and_then(Option::as_ref);
     let place = caller.and_then(|caller| caller.place);
     let asked = cross_site::Asked { parts, host: &understood.host, websocket: false };
@@ -149,7 +156,7 @@ async fn logout(
 async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejection> {
     let (sessions, principal) = (&shared.sessions, &caller.principal);
     // The sign-in that ends may be told by a clock that is ahead of ours.
-    let now = life::believable(principal.sign_in.at, now).map_or(now, |at| at.max(now));
+    let now = life::believable(principal.sign_in.at, principal.factors.leeway_s, now).map_or(now, |at| at.max(now));
     let expires = principal.sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     match (sessions.key_of(principal), &principal.sign_in.credential) {
         (Some(key), _) => {

@@ -61,7 +61,7 @@ pub(super) async fn check<'r>(
     match standing(shared, runtime, &caller.principal, terms, active, trail.started.unix_seconds()).await {
         Ok(standing) => {
             trail.session_left = standing.left.least();
-            Ok((identified, (!is_public).then_some(standing)))
+            Ok((identified, Some(standing)))
         }
         Err(Rejection::Session(_)) if is_public => {
             identified.caller = None;
@@ -120,7 +120,7 @@ async fn judge(
     now: u64,
 ) -> Result<Standing, Rejection> {
     let (sessions, sign_in) = (&shared.sessions, &principal.sign_in);
-    let at = life::believable(sign_in.at, now);
+    let at = life::believable(sign_in.at, principal.factors.leeway_s, now);
     let expires = sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     let sight = Sight { at, now, expires, active, first_seen: runtime.sessions.first_seen };
     let key = sessions.key_of(principal);

@@ -142,6 +142,8 @@ impl Journal {
     pub(crate) fn restore(&mut self, sessions: &Sessions, now: u64) -> bool {
         for record in std::mem::take(&mut self.found) {
             match read(&self.digester, &record) {
+                // Of a file that is not whole, nobody knows what came later: an end of what it calls alive, perhaps.
+                Some(Entry::Life(_, life)) if self.damaged && life.ended.is_none() => {}
                 Some(Entry::Life(key, life)) if !life.is_past(now) => sessions.memory.restore(key, life),
                 Some(Entry::Floor(number, floor)) => sessions.memory.restore_floor(number, floor),
                 Some(Entry::End(key, end)) if now < end.until => {

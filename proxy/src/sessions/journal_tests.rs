@@ -91,6 +91,8 @@ async fn a_torn_end_is_cut_and_any_other_damage_is_not_believed() {
         let mut journal = Journal::open(folder.path()).unwrap();
         let gate = sessions(&journal);
         assert!(journal.restore(&gate, NOW + 100), "a flipped bit in byte {at}");
+        // What the file calls alive may have ended behind the damage.
+        assert!(life(&gate, "s-1").await.is_none_or(|life| life.ended.is_some()));
         // Whoever is not remembered has to have signed in since.
         let unknown = gate.store().touch(key(&gate, "s-9"), sight(NOW + 100)).get().await.unwrap();
         assert!(unknown.ended.is_some());

@@ -8,9 +8,6 @@
 
 use policy::SessionTerms;
 
-/// How far ahead of ours a provider's clock may be for its times of sign-in to count, in seconds. Later ones are taken for
-/// unknown: they would be newer than every end.
-const AHEAD_S: u64 = 300;
 /// How long an end is remembered beyond the last credential of its session, and at the least, in seconds.
 pub const KEPT_S: u64 = 7 * 24 * 60 * 60;
 /// How long what is known of a session is kept where its credential does not say when it ends (the application's own), in
@@ -128,9 +125,9 @@ impl Left {
 }
 
 /// A time of sign-in as a credential tells it, for what it is worth at `now`.
-pub fn believable(at: Option<u64>, now: u64) -> Option<u64> {
+pub fn believable(at: Option<u64>, leeway_s: u64, now: u64) -> Option<u64> {
     // INVARIANT: as it was told, and not cut to now: a time that grows from look to look would pass every end.
-    at.filter(|at| *at <= now.saturating_add(AHEAD_S))
+    at.filter(|at| *at <= now.saturating_add(leeway_s))
 }
 
 impl Life {

@@ -62,7 +62,7 @@ fn a_clock_that_is_ahead_outlives_no_end() {
     assert!(live.judge(IDLE, SIGNED_IN).is_ok());
     let ended = live.end(SIGNED_IN + 5, 0);
     for now in [SIGNED_IN + 5, SIGNED_IN + 6, SIGNED_IN + 59, SIGNED_IN + 61, SIGNED_IN + 600] {
-        let at = believable(ahead, now);
+        let at = believable(ahead, 300, now);
         let seen = ended.touched(sight(at, now, true));
         assert_eq!(seen.judge(SessionTerms::default(), now), Err(Fault::Ended), "{now}");
     }
@@ -89,9 +89,9 @@ fn one_that_is_new_counts_from_its_sign_in() {
 
 #[test]
 fn a_sign_in_in_the_future_is_none() {
-    assert_eq!(believable(Some(SIGNED_IN + 300), SIGNED_IN), Some(SIGNED_IN + 300));
-    assert_eq!(believable(Some(SIGNED_IN + 301), SIGNED_IN), None);
-    assert_eq!(believable(None, SIGNED_IN), None);
+    assert_eq!(believable(Some(SIGNED_IN + 300), 300, SIGNED_IN), Some(SIGNED_IN + 300));
+    assert_eq!(believable(Some(SIGNED_IN + 301), 300, SIGNED_IN), None);
+    assert_eq!(believable(None, 300, SIGNED_IN), None);
     // The clock of the machine that goes back makes nothing of it negative.
     assert!(live(SIGNED_IN).judge(IDLE, SIGNED_IN - 5_000).is_ok());
 }

@@ -134,3 +134,52 @@ async fn what_has_ended_is_not_renewed_and_no_renewal_revives_it() {
     assert_eq!(op.does().asked.len(), asked, "the provider is not asked to bring it back");
     assert!(answer.headers.get_all("set-cookie").iter().next().is_none(), "{:?}", answer.headers);
 }
+
+#[tokio::test]
+async fn a_refused_renewal_ends_what_is_open_and_keeps_nobody_from_signing_out() {
+    let op = Op::start();
+    let mut setup = op.setup(", renew: 5m, scopes: [openid, offline_access]");
+    setup.more = "session: { idle: 1h }\n".to_owned();
+    setup.clock = Clock::manual(Issuer::new().now * 1_000);
+    let gate = op.before(
+        setup,
+        e2e::app::App::start(|exchange| {
+            exchange.read_body();
+            if exchange.seen.target() == "/me?wait" {
+                exchange.until_closed();
+                return e2e::app::After::Close;
+            }
+            exchange.answer("200 OK", "", "ok")
+        }),
+    );
+    let now = gate.clock().now().unix_seconds();
+    op.does().now = now;
+    person(&op, now);
+    for leaves in [false, true] {
+        let mut browser = Browser::new(&gate).await;
+        assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+        let mut other = Browser::new(&gate).await;
+        other.jar = browser.jar.clone();
+        let waits = tokio::spawn(async move { other.fetch("GET", "/me?wait").await.code() });
+        e2e::soon("it to be open", async {
+            while gate.metric("anteroom_streams", &[]) != 1.0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        op.does().fails = Some(400);
+        later(&op, &gate, 300);
+        if leaves {
+            let own = [("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("sec-fetch-site", "same-origin")];
+            let asked = op.does().asked.len();
+            assert_eq!(browser.ask("POST", "/.anteroom/logout", &own).await.status, 204);
+            assert_eq!(op.does().asked.len(), asked, "nobody is asked for leave");
+        } else {
+            assert_eq!(browser.fetch("GET", "/me").await.code(), "TOKEN_EXPIRED");
+        }
+        assert_eq!(e2e::soon("the end of what is open", waits).await.unwrap(), "SESSION_ENDED");
+        op.does().fails = None;
+        let now = later(&op, &gate, 1);
+        person(&op, now);
+    }
+}

@@ -195,7 +195,8 @@ async fn a_session_that_is_not_renewed_ends() {
     advance(&op, &gate, 300);
     assert_eq!(browser.fetch("GET", "/records").await.code(), "TOKEN_EXPIRED");
     op.does().fails = None;
-    assert!(browser.go("/records").await.header("location").starts_with(AUTHORIZE));
+    let told = browser.go("/records").await;
+    assert!(told.text().contains("SESSION_ENDED") && told.text().contains("/.anteroom/login?prompt=login"));
     // One without its token, or with that of another session, ends as well.
     let mut other = Browser::new(&gate).await;
     other.sign_in(&op, "/records").await;

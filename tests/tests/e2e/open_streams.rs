@@ -143,12 +143,14 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
     let mut events = [
         Events::open(&gate, "/api/things/events", &mine, Protocol::Http1).await,
         Events::open(&gate, "/api/things/events", &mine, Protocol::Http2).await,
+        // A page for everyone shows what is the caller's as well.
+        Events::open(&gate, "/open/events", &mine, Protocol::Http2).await,
     ];
     let polling = tokio::spawn({
         let (mut client, token) = (Client::open(&gate, Protocol::Http2).await, mine.clone());
         async move { client.get("/api/things/poll", &token).await }
     });
-    are_open(&gate, 5.0).await;
+    are_open(&gate, 6.0).await;
     let mut client = Client::open(&gate, Protocol::Http2).await;
     let bearer = format!("Bearer {}", token(&gate, "s-1", now, "t-9"));
     assert_eq!(client.ask("POST", "/.anteroom/logout", &[("authorization", &bearer)]).await.status, 204);
@@ -162,7 +164,7 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
     assert!(spared.lives().await, "another session goes on");
     are_open(&gate, 1.0).await;
-    assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", "ended")]), 4.0);
+    assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", "ended")]), 5.0);
 }
 
 #[tokio::test]

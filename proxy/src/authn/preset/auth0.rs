@@ -34,6 +34,7 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[TokenKind::Access],
     kind,
     refuse: nothing,
+    never: nothing,
 };
 
 fn check_issuer(issuer: &str) -> Result<(), &'static str> {

@@ -40,6 +40,7 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[],
     kind: one_kind,
     refuse,
+    never,
 };
 
 fn check_issuer(issuer: &str) -> Result<(), &'static str> {
@@ -47,10 +48,14 @@ fn check_issuer(issuer: &str) -> Result<(), &'static str> {
     issuer::public(issuer).filter(|parts| parts.path.is_empty()).map(|_| ()).ok_or(plain)
 }
 
-fn refuse(claims: &Claims, provider: &Provider) -> Result<(), &'static str> {
+fn refuse(claims: &Claims, _: &Provider) -> Result<(), &'static str> {
     if text(claims, "sid").is_none() {
         return Err("it names no session (`sid`), so it is of a template or a machine");
     }
+    Ok(())
+}
+
+fn never(claims: &Claims, provider: &Provider) -> Result<(), &'static str> {
     match claims.get("sts") {
         None => {}
         Some(Value::String(status)) if status == "active" => {}

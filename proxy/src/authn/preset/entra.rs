@@ -7,7 +7,7 @@
 //! nobody has roles by it. `upn`, `email` and `preferred_username` can be given to somebody else and decide nothing.
 
 use super::issuer::{self, is_guid};
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, text};
+use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, nothing, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -36,6 +36,7 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[TokenKind::Access],
     kind,
     refuse,
+    never: nothing,
 };
 
 /// The directory and the version of the tokens.

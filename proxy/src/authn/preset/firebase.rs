@@ -39,6 +39,7 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[],
     kind: one_kind,
     refuse,
+    never,
 };
 
 fn project(issuer: &str) -> Option<&str> {
@@ -57,12 +58,19 @@ fn refuse(claims: &Claims, provider: &Provider) -> Result<(), &'static str> {
     let Some(Value::Object(firebase)) = claims.get("firebase") else {
         return Err("it has no `firebase` claim, so it is no ID token of Firebase");
     };
-    let by = firebase.get("sign_in_provider").and_then(Value::as_str);
-    if by.is_none_or(|by| by == "anonymous") && !provider.allows_anonymous() {
+    if firebase.get("sign_in_provider").and_then(Value::as_str).is_none() && !provider.allows_anonymous() {
         return Err("its owner signed in anonymously");
     }
     if claims.get("auth_time").and_then(Value::as_u64).is_none() {
         return Err("it does not say when its owner signed in (`auth_time`)");
+    }
+    Ok(())
+}
+
+fn never(claims: &Claims, provider: &Provider) -> Result<(), &'static str> {
+    let by = claims.get("firebase").and_then(|firebase| firebase.get("sign_in_provider"));
+    if by.and_then(Value::as_str) == Some("anonymous") && !provider.allows_anonymous() {
+        return Err("its owner signed in anonymously");
     }
     Ok(())
 }

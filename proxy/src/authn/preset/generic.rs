@@ -30,4 +30,5 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[],
     kind: one_kind,
     refuse: nothing,
+    never: nothing,
 };

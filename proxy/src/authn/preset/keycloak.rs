@@ -39,6 +39,7 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[TokenKind::Access, TokenKind::Id],
     kind,
     refuse: nothing,
+    never: nothing,
 };
 
 fn check_issuer(issuer: &str) -> Result<(), &'static str> {

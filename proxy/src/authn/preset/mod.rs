@@ -161,8 +161,10 @@ pub struct Profile {
     pub kinds: &'static [TokenKind],
     /// Which kind a token is.
     kind: fn(&Claims) -> Option<TokenKind>,
-    /// What no token may be.
+    /// What no token may be that somebody shows.
     refuse: fn(&Claims, &Provider) -> Result<(), &'static str>,
+    /// What none may say of its person, wherever it comes from.
+    never: fn(&Claims, &Provider) -> Result<(), &'static str>,
 }
 
 impl Preset {
@@ -219,11 +221,12 @@ pub(super) fn check(claims: &Claims, provider: &Provider) -> Result<(), TokenFau
     if claims.contains_key("cnf") {
         return Err(TokenFault::Rule("it is bound to a key (`cnf`), and no proof of that key is checked here"));
     }
+    let profile = provider.preset().profile();
+    (profile.never)(claims, provider).map_err(TokenFault::Rule)?;
     // What the gate has fetched itself for a client of its own is no stranger's.
     if !provider.is_shown() {
         return Ok(());
     }
-    let profile = provider.preset().profile();
     if !provider.clients().is_empty() {
         let client = client(claims, profile, provider);
         if !client.is_some_and(|client| provider.clients().iter().any(|one| one == client)) {

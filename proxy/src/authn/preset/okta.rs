@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, text};
+use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -38,6 +38,7 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[TokenKind::Access],
     kind,
     refuse,
+    never: nothing,
 };
 
 fn check_issuer(issuer: &str) -> Result<(), &'static str> {

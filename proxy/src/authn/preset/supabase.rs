@@ -39,6 +39,7 @@ pub(super) const PROFILE: Profile = Profile {
     kinds: &[],
     kind: one_kind,
     refuse,
+    never,
 };
 
 fn check_issuer(issuer: &str) -> Result<(), &'static str> {
@@ -53,10 +54,14 @@ fn cookie(issuer: &str) -> Option<KnownCookie> {
     plain.then(|| KnownCookie::Chunks(format!("sb-{project}-auth-token")))
 }
 
-fn refuse(claims: &Claims, provider: &Provider) -> Result<(), &'static str> {
+fn refuse(claims: &Claims, _: &Provider) -> Result<(), &'static str> {
     if text(claims, "role") != Some("authenticated") {
         return Err("its `role` is not that of a person who signed in");
     }
+    Ok(())
+}
+
+fn never(claims: &Claims, provider: &Provider) -> Result<(), &'static str> {
     match claims.get("is_anonymous") {
         None | Some(Value::Bool(false)) => Ok(()),
         Some(_) if provider.allows_anonymous() => Ok(()),

@@ -22,6 +22,12 @@ impl Now {
     }
 }
 
+/// A date as HTTP writes it (RFC 9110, 5.6.7, the two obsolete forms included), in Unix seconds.
+pub(crate) fn http_date(text: &str) -> Option<u64> {
+    let since = httpdate::parse_http_date(text).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(since.as_secs())
+}
+
 /// Where a process gets its time from.
 #[derive(Debug)]
 pub enum Clock {

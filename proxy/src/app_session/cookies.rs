@@ -7,6 +7,7 @@ use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue};
 
 use super::Scope;
+use crate::clock::http_date;
 use crate::pipeline::rename::is_look_alike;
 use crate::rejection::Rejection;
 
@@ -124,23 +125,31 @@ pub(super) struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    /// `None` for what no browser sends back as a cookie with a name, or no gate takes in a request.
-    pub(super) fn read(line: &'a HeaderValue) -> Option<Self> {
+    /// At `now`, in Unix seconds; `None` for what no browser sends back as a cookie with a name, or no gate takes in a request.
+    pub(super) fn read(line: &'a HeaderValue, now: u64) -> Option<Self> {
         let line = str::from_utf8(line.as_bytes()).ok()?;
         let mut parts = line.split(';');
         let (name, value) = parts.next()?.split_once('=')?;
         let (name, value) = (name.trim(), value.trim());
         let mut set = Self { name, value, taken_back: matches!(value, "" | "\"\""), scope: Scope::default() };
+        let (mut lasts, mut over) = (false, false);
         for (key, value) in parts.filter_map(|part| part.split_once('=')) {
             let (key, value) = (key.trim(), value.trim());
             if key.eq_ignore_ascii_case("max-age") {
-                set.taken_back |= value.parse().is_ok_and(|seconds: i64| seconds <= 0);
+                let ended = value.parse().is_ok_and(|seconds: i64| seconds <= 0);
+                set.taken_back |= ended;
+                lasts |= !ended;
+            } else if key.eq_ignore_ascii_case("expires") {
+                // Many write it with hyphens between, as the first cookies did.
+                over |= http_date(&value.replace('-', " ")).is_some_and(|end| end <= now);
             } else if key.eq_ignore_ascii_case("path") {
                 set.scope.path = Some(value).filter(|path| path.starts_with('/') && is_short(path)).map(Box::from);
             } else if key.eq_ignore_ascii_case("domain") {
                 set.scope.domain = Some(value).filter(|domain| is_short(domain)).map(Box::from);
             }
         }
+        // `Max-Age` counts before `Expires`.
+        set.taken_back |= over && !lasts;
         Some(set)
     }
 }
@@ -203,7 +212,7 @@ mod tests {
     fn a_line_is_read_as_browsers_read_it() {
         let read = |line: &'static str| {
             let line = HeaderValue::from_static(line);
-            Set::read(&line).map(|set| {
+            Set::read(&line, 1_795_000_000).map(|set| {
                 let scope = (set.scope.path.map(String::from), set.scope.domain.map(String::from));
                 (set.name.to_owned(), set.value.to_owned(), set.taken_back, scope)
             })
@@ -223,6 +232,9 @@ mod tests {
                 some("sid", "\"\"", true, Some("/"), None),
             ),
             ("sid=deleted; MAX-AGE=-1", some("sid", "deleted", true, None, None)),
+            ("sid=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT", some("sid", "deleted", true, None, None)),
+            ("sid=a; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=9", some("sid", "a", false, None, None)),
+            ("sid=a; Expires=Fri, 31 Dec 2100 00:00:00 GMT", some("sid", "a", false, None, None)),
             ("sid=a; Max-Age=1209600", some("sid", "a", false, None, None)),
             ("sid=a; Max-Age=soon", some("sid", "a", false, None, None)),
             ("sid", None),

@@ -37,6 +37,7 @@ pub(crate) use memory::LONGEST;
 use memory::Memory;
 pub(crate) use whoami::Whoami;
 
+use crate::clock::Now;
 use crate::upstream::{AppTarget, Pool};
 
 /// The most session cookies that a configuration can name.
@@ -255,8 +256,8 @@ impl AppSessions {
         calls::who(&self.0, asking, session).await
     }
 
-    /// Takes note of what the application's answer does to the session of a request that held `carried`, begun at `asked`
-    /// (monotone). `owner` is whom a credential had proved that is not the application's own.
+    /// Takes note of what the application's answer does to the session of a request that held `carried`, begun at `asked`.
+    /// `owner` is whom a credential had proved that is not the application's own.
     ///
     /// Whether it took back the session that the request came with.
     ///
@@ -267,7 +268,7 @@ impl AppSessions {
         owner: Option<Mark>,
         is_safe: bool,
         headers: &HeaderMap,
-        asked: Duration,
+        asked: Now,
     ) -> bool {
         let mut signed_out = false;
         if !is_safe {
@@ -282,10 +283,11 @@ impl AppSessions {
                 self.0.bindings.forget(old);
             }
         }
-        for line in headers.get_all(SET_COOKIE).iter().filter_map(cookies::Set::read) {
+        let now = asked.unix_seconds();
+        for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| cookies::Set::read(line, now)) {
             if carried.iter().any(|(name, _)| name == line.name) {
                 signed_out |= line.taken_back && carried.once().any(|(name, _)| name == line.name);
-                self.set(carried, owner, line, asked);
+                self.set(carried, owner, line, asked.monotone);
             }
         }
         signed_out

@@ -28,7 +28,7 @@ pub(super) fn someone(subject: &str) -> Arc<Principal> {
 }
 
 /// When everything is asked.
-const AT: Duration = Duration::from_secs(9);
+const AT: Now = Now { unix_ms: 1_795_000_000_000, monotone: Duration::from_secs(9) };
 
 fn settings() -> AppSession {
     AppSession { cookies: vec!["sid".into(), "remember".into()], whoami: None }
@@ -111,7 +111,7 @@ fn what_was_ended_here_stays_so_until_the_application_sets_it_for_a_later_reques
     let ada = sessions.owner(&someone("ada"));
     let none = with_cookie("a=b");
     sessions.answered(&none, Some(ada), true, &setting("sid=1"), AT);
-    sessions.end("sid", "1", AT);
+    sessions.end("sid", "1", AT.monotone);
     assert!(sessions.has_ended("sid", "1") && !sessions.has_ended("sid", "2") && !sessions.has_ended("remember", "1"));
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Unknown);
     let (living, ended) = sessions.living(with_cookie("sid=1; remember=1"));
@@ -121,7 +121,13 @@ fn what_was_ended_here_stays_so_until_the_application_sets_it_for_a_later_reques
     sessions.answered(&none, None, true, &setting("sid=1"), AT);
     assert!(sessions.has_ended("sid", "1"));
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Unknown);
-    sessions.answered(&none, Some(ada), true, &setting("sid=1"), AT + Duration::from_millis(1));
+    sessions.answered(
+        &none,
+        Some(ada),
+        true,
+        &setting("sid=1"),
+        Now { monotone: AT.monotone + Duration::from_millis(1), ..AT },
+    );
     assert_eq!((sessions.has_ended("sid", "1"), sessions.belongs("sid", "1", ada)), (false, Belongs::Here));
 }
 

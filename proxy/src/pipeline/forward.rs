@@ -177,7 +177,7 @@ pub(super) async fn send(
         // Without an answer the application may have done it all the same.
         let nothing = HeaderMap::new();
         let set = answer.as_ref().map_or(&nothing, |answer| answer.headers());
-        if shared.app_sessions.answered(&carried, owner, is_safe, set, trail.started.monotone) {
+        if shared.app_sessions.answered(&carried, owner, is_safe, set, trail.started) {
             app_cookies::signed_out(shared, permitted.caller.as_ref(), open.as_ref());
         }
     }

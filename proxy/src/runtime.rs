@@ -181,8 +181,8 @@ pub enum ForwardingHeader {
 pub enum Voucher<'r> {
     /// The issuer of the token that came with the request.
     Token(&'r Provider),
-    /// The provider by which the gate signed the caller in.
-    Login(&'r Provider),
+    /// The provider by which the gate signed the caller in; the number of the login.
+    Login(&'r Provider, u64),
     /// The certificate of the connection.
     Certificate,
     /// The application itself, of its own session; the number of the settings by which it was asked.
@@ -196,7 +196,7 @@ impl<'r> Voucher<'r> {
     /// The contexts that prove factors.
     pub fn contexts(self) -> &'r Contexts {
         match self {
-            Voucher::Token(provider) | Voucher::Login(provider) => provider.authn.contexts(),
+            Voucher::Token(provider) | Voucher::Login(provider, _) => provider.authn.contexts(),
             Voucher::Certificate | Voucher::AppSession(_) => &NO_CONTEXTS,
         }
     }
@@ -205,7 +205,7 @@ impl<'r> Voucher<'r> {
     pub fn forwards(self) -> bool {
         match self {
             Voucher::Token(provider) => provider.authn.forwards_credential(),
-            Voucher::Login(_) | Voucher::Certificate | Voucher::AppSession(_) => false,
+            Voucher::Login(..) | Voucher::Certificate | Voucher::AppSession(_) => false,
         }
     }
 

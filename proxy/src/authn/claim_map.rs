@@ -49,6 +49,22 @@ impl ClaimPath {
         // RFC 6901, 4: `~1` before `~0`, so that `~01` is `~1`.
         claims.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(&rest)
     }
+
+    /// Puts the value that `from` has at this place there in `to` as well. Where `from` has none, or where `to` has something
+    /// in the way, nothing changes.
+    pub(crate) fn carry(&self, from: &Map<String, Value>, to: &mut Map<String, Value>) {
+        let Some(value) = self.find(from) else { return };
+        let mut steps = self.steps();
+        let Some(last) = steps.pop() else { return };
+        let mut place = to;
+        for step in steps {
+            match place.entry(step).or_insert_with(|| Value::Object(Map::new())) {
+                Value::Object(inner) => place = inner,
+                _ => return,
+            }
+        }
+        place.insert(last, value.clone());
+    }
 }
 
 /// Where a caller's tenant comes from.
@@ -69,6 +85,16 @@ pub enum SessionSource {
     Claim(ClaimPath),
     /// The subject with the time at which it signed in: renewed tokens keep both.
     SignIn,
+}
+
+impl SessionSource {
+    /// The claim, where it is one.
+    pub(crate) fn claim(&self) -> Option<&ClaimPath> {
+        match self {
+            SessionSource::Claim(path) => Some(path),
+            SessionSource::Untold | SessionSource::SignIn => None,
+        }
+    }
 }
 
 /// Which claims say what.
@@ -149,6 +175,25 @@ mod tests {
         }
         for bad in ["", "/~", "/~2", "/a~"] {
             assert_eq!(ClaimPath::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_claim_is_carried_to_its_place_and_takes_nothing_away() {
+        let from = json!({ "sid": "s", "x": { "y": { "sid": "t" } }, "list": ["u"] });
+        let carried = |path: &str, to: Value| {
+            let mut to = to.as_object().unwrap().clone();
+            ClaimPath::parse(path).unwrap().carry(from.as_object().unwrap(), &mut to);
+            Value::Object(to)
+        };
+        assert_eq!(carried("sid", json!({ "a": 1 })), json!({ "a": 1, "sid": "s" }));
+        assert_eq!(carried("sid", json!({ "sid": "other" })), json!({ "sid": "s" }));
+        assert_eq!(carried("/x/y/sid", json!({})), json!({ "x": { "y": { "sid": "t" } } }));
+        assert_eq!(carried("/x/y/sid", json!({ "x": { "b": 2 } })), json!({ "x": { "b": 2, "y": { "sid": "t" } } }));
+        for (path, to) in
+            [("none", json!({ "a": 1 })), ("/x/y/sid", json!({ "x": "text" })), ("/list/0", json!({ "list": [] }))]
+        {
+            assert_eq!(carried(path, to.clone()), to, "{path}");
         }
     }
 }

@@ -271,7 +271,7 @@ impl Provider {
         self.settings.leeway_s
     }
 
-    pub(super) fn claims(&self) -> &ClaimMap {
+    pub(crate) fn claims(&self) -> &ClaimMap {
         &self.settings.claims
     }
 }

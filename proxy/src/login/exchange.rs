@@ -6,62 +6,21 @@
 
 use aws_lc_rs::digest::{Algorithm, SHA256, SHA384, SHA512, digest};
 use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue};
 use policy::Principal;
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use super::answer::Answer;
 use super::attempt::{self, Ask, Attempt};
 use super::begin::callback;
 use super::count::Count;
 use super::fault::LoginFault;
 use super::return_path::ReturnPath;
 use super::session::{self, Session};
+use super::token_endpoint::Tokens;
 use super::{Asks, Begun, Login, cookies};
 use crate::authn::{self, KeyStore, TokenFault, Verified};
-use crate::outbound::{self, Endpoint, encode};
-use crate::pipeline::canonical::form_decoded;
-
-/// The longest value in an answer, in bytes.
-const LONGEST: usize = 4_096;
-/// The largest answer of a token endpoint, in bytes.
-const LARGEST: usize = 64 * 1024;
-
-/// What the provider sent the browser back with.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Answer {
-    code: Option<String>,
-    state: Option<String>,
-    iss: Option<String>,
-    error: Option<String>,
-}
-
-impl Answer {
-    /// Reads the query of the request that it came with.
-    ///
-    /// # Errors
-    /// [`LoginFault::Answer`] where what counts stands there twice, is no text or too long.
-    pub fn read(query: &str) -> Result<Self, LoginFault> {
-        let mut answer = Self::default();
-        for (name, value) in query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))) {
-            let place = match form_decoded(name).as_deref() {
-                Some("code") => &mut answer.code,
-                Some("state") => &mut answer.state,
-                Some("iss") => &mut answer.iss,
-                Some("error") => &mut answer.error,
-                Some(_) => continue,
-                None => return Err(LoginFault::Answer("a name is no text")),
-            };
-            let value = form_decoded(value).filter(|value| value.len() <= LONGEST);
-            if place.replace(value.ok_or(LoginFault::Answer("a value is no text or too long"))?).is_some() {
-                return Err(LoginFault::Answer("something stands there twice"));
-            }
-        }
-        Ok(answer)
-    }
-}
 
 /// What became of an answer.
 #[derive(Debug)]
@@ -85,57 +44,27 @@ pub struct Signed {
     pub back: ReturnPath,
 }
 
-/// What a token endpoint says.
-#[derive(Deserialize)]
-pub(super) struct Tokens {
-    pub id_token: Option<String>,
-    pub access_token: Option<String>,
-    pub refresh_token: Option<String>,
-}
-
-/// What it says instead.
-#[derive(Deserialize)]
-struct TokenError {
-    error: String,
-}
-
 impl Login {
     /// Finishes a sign-in on `host`.
     ///
     /// # Errors
     /// Whatever keeps the answer from being a sign-in of this browser.
     pub async fn finish(&self, asks: &Asks<'_>, host: &str, answer: &Answer) -> Result<Finished, TokenFault> {
-        let Asks { logins, store, headers, now, .. } = *asks;
+        let Asks { logins, headers, now, .. } = *asks;
         // ORDER: nothing of the answer counts before it is known to belong to this browser.
         let (place, attempt) = self.attempt(host, answer, headers).ok_or(LoginFault::NoAttempt)?;
         if now >= attempt.at.saturating_add(self.settings.attempt.as_secs()) {
-            if attempt.stepping {
-                return Ok(Finished::Back(attempt.back));
-            }
-            return Ok(Finished::Anew(Box::new(self.begin(host, attempt.back, &Ask::default(), asks)?)));
+            return Ok(self.too_late(asks, host, attempt)?);
         }
         if !logins.is_first(&attempt.state) {
             return Err(LoginFault::Used.into());
         }
-        let named = asks.metadata.and_then(|store| store.current(now)).is_some_and(|metadata| metadata.names_issuer);
-        match &answer.iss {
-            Some(iss) if iss != self.settings.id_tokens.issuer() => return Err(LoginFault::Issuer.into()),
-            // A provider that says that it always names itself, and did not: somebody else answered.
-            None if named => return Err(LoginFault::Issuer.into()),
-            Some(_) | None => {}
-        }
-        if answer.error.is_some() {
-            return Err(LoginFault::Refused.into());
-        }
-        let code = answer.code.as_deref().ok_or(LoginFault::Answer("there is no `code`"))?;
-        let tokens = self.exchange(&self.token(asks)?, code, &attempt).await?;
-        let id_token = tokens.id_token.as_deref().ok_or(LoginFault::IdToken("there is none"))?;
-        let verified = self.believed(id_token, store, now).await?;
-        check(verified.claims(), &tokens, &self.settings.client_id)?;
-        check_attempt(verified.claims(), &attempt, now)?;
-        self.sign_in(verified.claims(), &tokens, (place, attempt), headers, now).map(Box::new).map(Finished::Signed)
+        let code = self.code(asks, answer)?;
+        let (claims, tokens) = self.redeemed(asks, code, &attempt).await?;
+        self.sign_in(&claims, &tokens, (place, attempt), headers, now).map(Box::new).map(Finished::Signed)
     }
 
+    /// The sign-in of this browser that an answer belongs to, with its place.
     fn attempt(&self, host: &str, answer: &Answer, headers: &HeaderMap) -> Option<(usize, Attempt)> {
         let state = answer.state.as_ref()?;
         let mut places = attempt::of_browser(self, headers).into_iter().enumerate();
@@ -143,7 +72,37 @@ impl Login {
         places.find_map(|(place, attempt)| Some((place, attempt.filter(fits)?)))
     }
 
-    async fn exchange(&self, at: &Endpoint, code: &str, attempt: &Attempt) -> Result<Tokens, LoginFault> {
+    /// What becomes of a person who stayed at the provider for too long.
+    fn too_late(&self, asks: &Asks<'_>, host: &str, attempt: Attempt) -> Result<Finished, LoginFault> {
+        if attempt.stepping {
+            return Ok(Finished::Back(attempt.back));
+        }
+        let begun = self.begin(host, attempt.back, &Ask::default(), asks)?;
+        Ok(Finished::Anew(Box::new(begun)))
+    }
+
+    /// The code in an answer of the provider that was asked.
+    fn code<'a>(&self, asks: &Asks<'_>, answer: &'a Answer) -> Result<&'a str, LoginFault> {
+        let metadata = asks.metadata.and_then(|store| store.current(asks.now));
+        match &answer.iss {
+            Some(iss) if iss != self.settings.id_tokens.issuer() => return Err(LoginFault::Issuer),
+            // A provider that says that it always names itself, and did not: somebody else answered.
+            None if metadata.is_some_and(|metadata| metadata.names_issuer) => return Err(LoginFault::Issuer),
+            Some(_) | None => {}
+        }
+        if answer.error.is_some() {
+            return Err(LoginFault::Refused);
+        }
+        answer.code.as_deref().ok_or(LoginFault::Answer("there is no `code`"))
+    }
+
+    /// What the provider says for a code: the claims of an ID token that is for this sign-in, and the tokens beside it.
+    async fn redeemed(
+        &self,
+        asks: &Asks<'_>,
+        code: &str,
+        attempt: &Attempt,
+    ) -> Result<(Map<String, Value>, Tokens), TokenFault> {
         let back = callback(&attempt.host);
         let grant = [
             ("grant_type", "authorization_code"),
@@ -151,32 +110,12 @@ impl Login {
             ("redirect_uri", &back),
             ("code_verifier", &attempt.verifier),
         ];
-        self.tokens(at, &grant).await
-    }
-
-    /// Asks the token endpoint. A client with a secret shows it as RFC 6749 (2.3.1) says, one without names itself.
-    pub(super) async fn tokens(&self, at: &Endpoint, grant: &[(&str, &str)]) -> Result<Tokens, LoginFault> {
-        let settings = &self.settings;
-        let mut fields = grant.to_vec();
-        let authorization = match &settings.client_secret {
-            Some(secret) => {
-                let pair = format!("{}:{}", encode(&settings.client_id), encode(&secret.0));
-                let value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)));
-                Some(value.map_err(|_| LoginFault::NoExchange("the secret fits no header"))?)
-            }
-            None => {
-                fields.push(("client_id", &settings.client_id));
-                None
-            }
-        };
-        let reply = at.post_form(&fields, authorization, LARGEST).await.map_err(down)?;
-        match reply.status {
-            StatusCode::OK => serde_json::from_slice(&reply.body)
-                .map_err(|_| LoginFault::NoExchange("the answer is not what RFC 6749 says")),
-            // RFC 6749, 5.2: a refusal is a 400, or a 401 where the client is not believed; the rest is a provider in trouble.
-            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED => Err(LoginFault::NoExchange(told(&reply.body))),
-            _ => Err(LoginFault::Down("the token endpoint fails")),
-        }
+        let tokens = self.tokens(&self.token(asks)?, &grant).await?;
+        let id_token = tokens.id_token.as_deref().ok_or(LoginFault::IdToken("there is none"))?;
+        let verified = self.believed(id_token, asks.store, asks.now).await?;
+        check(verified.claims(), &tokens, &self.settings.client_id)?;
+        check_attempt(verified.claims(), attempt, asks.now)?;
+        Ok((verified.claims().clone(), tokens))
     }
 
     /// An ID token whose signature, issuer, audience and times are good. Waits once for a key that is not known yet.
@@ -213,7 +152,7 @@ impl Login {
         let mut set = vec![self.cookie(&session, now)?];
         set.extend(match settings.renew {
             Some(_) => {
-                let token = tokens.refresh_token.as_deref();
+                let token = tokens.refresh_token.as_ref();
                 Some(self.renewal(&session, token.ok_or(LoginFault::NoExchange("there is no refresh token"))?, now)?)
             }
             None => None,
@@ -272,33 +211,4 @@ fn is_left_half(hash: &str, token: &str) -> bool {
         _ => return false,
     };
     digest(algorithm, token.as_bytes()).as_ref().starts_with(&hash)
-}
-
-/// The errors of RFC 6749 (5.2), by their own names; no other text of the provider reaches the log.
-fn told(body: &Bytes) -> &'static str {
-    let named = serde_json::from_slice::<TokenError>(body).map(|told| told.error);
-    match named.as_deref() {
-        Ok("invalid_request") => "invalid_request",
-        Ok("invalid_client") => "invalid_client",
-        Ok("invalid_grant") => "invalid_grant",
-        Ok("unauthorized_client") => "unauthorized_client",
-        Ok("unsupported_grant_type") => "unsupported_grant_type",
-        Ok("invalid_scope") => "invalid_scope",
-        Ok(_) | Err(_) => "the token endpoint refuses",
-    }
-}
-
-fn down(fault: outbound::Fault) -> LoginFault {
-    LoginFault::Down(match fault {
-        outbound::Fault::Resolve => "its name has no address",
-        outbound::Fault::Unlisted => "its address is not public, and `private` does not list it",
-        outbound::Fault::Connect => "it cannot be reached",
-        outbound::Fault::Tls => "no trusted TLS connection",
-        outbound::Fault::Timeout => "it took too long",
-        outbound::Fault::Http => "its answer is not HTTP/1.1 or broke off",
-        outbound::Fault::Redirect(_) => "it answered with a redirect",
-        outbound::Fault::Status(_) => "it answered with another status",
-        outbound::Fault::Encoded => "its answer is compressed",
-        outbound::Fault::TooLarge(_) => "its answer is too large",
-    })
 }

@@ -4,6 +4,7 @@
 //! of a person is kept by the browser, sealed; the gate itself remembers only which answers were used. Which requests are
 //! sent here, the pipeline decides (`pipeline/login.rs`); what a session may do, the policy.
 
+mod answer;
 mod attempt;
 mod begin;
 pub mod cookies;
@@ -14,6 +15,7 @@ mod renew;
 mod return_path;
 mod seal;
 mod session;
+mod token_endpoint;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,12 +24,13 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
+pub use answer::Answer;
 pub use attempt::Ask;
 use attempt::Purpose;
 pub use begin::Begun;
 pub use cookies::Names;
 pub(crate) use count::Count;
-pub use exchange::{Answer, Finished, Signed};
+pub use exchange::{Finished, Signed};
 pub use fault::{LoginClass, LoginFault};
 pub use renew::{Logins, Renewed};
 pub use return_path::ReturnPath;
@@ -35,6 +38,7 @@ pub use seal::{MAX_KEYS, SealFault, SealKeys};
 pub use session::Session;
 
 use crate::authn::{self, KeyStore, MetadataStore};
+use crate::made_of::MadeOf;
 use crate::outbound::Endpoint;
 
 /// Where people are brought to sign in; `to` in the query is where they come back to.
@@ -143,6 +147,7 @@ pub struct Login {
     settings: LoginSettings,
     /// What sealed texts are bound to, beside their purpose.
     bound_to: String,
+    generation: u64,
 }
 
 impl Login {
@@ -152,7 +157,17 @@ impl Login {
         // INVARIANT: what was sealed for another provider, issuer, client or cookie never opens. None of these holds a line
         // end, so no two lists of them make one text.
         let bound_to = format!("{}\n{}\n{}\n{cookie}", provider.name(), provider.issuer(), settings.client_id);
-        Self { settings, bound_to }
+        let renew = settings.renew.map_or(0, |every| every.as_secs());
+        let numbers = [provider.generation(), settings.keys.number(), renew].map(u64::to_be_bytes);
+        let generation = MadeOf::all([bound_to.as_bytes(), numbers.as_flattened()]);
+        let generation = generation.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
+        Self { settings, bound_to, generation }
+    }
+
+    /// Another number with every change of what makes a cookie a session of this login: the provider's settings, the client,
+    /// the cookie, the keys that seal it, and how often the provider is asked.
+    pub fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The names of its cookies.

@@ -2,8 +2,10 @@
 //!
 //! Decides when the provider is asked, and what its answer does to the session: a refusal ends it, and silence ends it when
 //! twice the time has passed. Of one session one request asks, and the others wait for it: providers take a refresh token
-//! that is used twice for a stolen one. Bounded: [`REMEMBERED`] sessions, [`USED`] answers.
+//! that is used twice for a stolen one. A cookie of before a renewal stands for the session as it was renewed since, and is
+//! held to its times. Bounded: [`REMEMBERED`] sessions, [`USED`] answers.
 
+use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -20,7 +22,7 @@ use crate::authn::{KeyStore, TokenFault};
 use crate::made_of::MadeOf;
 use crate::outbound::Endpoint;
 
-/// The most sessions whose last renewal is remembered, about 4 KiB each, for as long as an old cookie may still be under way.
+/// The most sessions whose last renewal is remembered, about 4 KiB each, for as long as an old cookie comes.
 const REMEMBERED: u64 = 4_096;
 const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
 /// The most used answers that are remembered, about 100 bytes each.
@@ -43,9 +45,27 @@ pub struct Logins {
 #[derive(Debug, Default)]
 struct Renewals {
     /// What came of the last one.
-    last: Option<Result<Renewed, LoginFault>>,
+    last: Option<Result<Known, LoginFault>>,
     /// When one failed for no fault of the session.
     failed_at: Option<u64>,
+}
+
+/// A session as the provider last vouched for it, and what renews it next, as far as that is known.
+#[derive(Clone, Debug)]
+struct Known {
+    session: Session,
+    token: Option<RefreshToken>,
+}
+
+/// A refresh token. It is never shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct RefreshToken(pub(super) String);
+
+impl fmt::Debug for RefreshToken {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("RefreshToken")
+    }
 }
 
 /// A session with the cookies that it is kept in.
@@ -92,84 +112,84 @@ struct Renewal {
     id: String,
     /// The refresh token.
     #[serde(rename = "t")]
-    token: String,
+    token: RefreshToken,
 }
 
 impl Login {
-    /// The session, renewed where that is due.
+    /// The session of a cookie as it counts now, renewed where that is due.
     ///
     /// # Errors
     /// [`LoginFault::NotRenewed`], [`LoginFault::Stale`].
-    pub async fn fresh(self: &Arc<Self>, asks: &Asks<'_>, session: Session) -> Result<Renewed, LoginFault> {
-        let Asks { logins, store, headers, now, .. } = *asks;
-        let as_it_is = |session| Renewed { session, cookies: Vec::new() };
-        let Some(every) = self.settings.renew.map(|every| every.as_secs()) else { return Ok(as_it_is(session)) };
-        let age = now.saturating_sub(session.renewed);
-        if age < every {
-            return Ok(as_it_is(session));
+    pub async fn fresh(self: &Arc<Self>, asks: &Asks<'_>, shown: Session) -> Result<Renewed, LoginFault> {
+        let Asks { logins, headers, now, .. } = *asks;
+        if !self.is_due(&shown, now) {
+            return Ok(Renewed { session: shown, cookies: Vec::new() });
         }
-        let renewals = logins.of(&session).lock_owned().await;
-        match &renewals.last {
-            // Another request was faster, or this one comes with the cookie of before.
-            Some(Ok(done)) if done.session.renewed > session.renewed => {
-                let mut done = done.clone();
-                // What renews a session again goes to whoever shows what renewed it, and not to a session's cookie alone.
-                if self.refresh_token(&session, headers).is_none() {
-                    done.cookies.truncate(1);
-                }
-                return Ok(done);
-            }
-            Some(Err(fault)) => return Err(*fault),
-            Some(Ok(_)) | None => {}
+        let renewals = logins.of(&shown).lock_owned().await;
+        let was_renewed_at = shown.renewed;
+        let token = self.refresh_token(&shown, headers);
+        let mut known = renewals.last_of(Known { session: shown, token })?;
+        if self.is_due(&known.session, now) {
+            known = match self.ask(asks, known.clone(), renewals).await {
+                // Silence is no refusal, for a while.
+                Err(LoginFault::Down(_)) => known,
+                outcome => outcome?,
+            };
         }
-        let rests = renewals.failed_at.is_some_and(|at| now.saturating_sub(at) < PAUSE);
-        let outcome = match (rests, self.refresh_token(&session, headers)) {
-            (true, _) => Err(LoginFault::Down("it failed a moment ago")),
-            (false, None) => return Err(LoginFault::NotRenewed),
-            (false, Some(token)) => {
-                let at = self.token(asks)?;
-                // A task of its own: a client that hangs up must not make us forget the token that the provider changed.
-                let asking = Arc::clone(self).ask_for(session.clone(), (at, token), renewals, (Arc::clone(store), now));
-                tokio::spawn(asking).await.unwrap_or(Err(LoginFault::Down("the renewal failed")))
-            }
-        };
-        match outcome {
-            Err(LoginFault::Down(_)) if age < every.saturating_mul(2) => Ok(as_it_is(session)),
-            Err(LoginFault::Down(_)) => Err(LoginFault::Stale),
-            outcome => outcome,
+        // INVARIANT: nobody passes by a session that the provider has not vouched for lately enough, whoever remembers it.
+        if now >= self.holds_until(&known.session) {
+            return Err(LoginFault::Stale);
         }
+        let cookies = if known.session.renewed == was_renewed_at { Vec::new() } else { self.kept_in(&known, now)? };
+        Ok(Renewed { session: known.session, cookies })
     }
 
-    async fn ask_for(
-        self: Arc<Self>,
-        session: Session,
-        (at, token): (Endpoint, String),
+    /// Whether the provider is to be asked whether it still vouches for a session.
+    fn is_due(&self, session: &Session, now: u64) -> bool {
+        self.settings.renew.is_some_and(|every| now.saturating_sub(session.renewed) >= every.as_secs())
+    }
+
+    /// Asks the provider, unless it failed a moment ago, and remembers what it says.
+    async fn ask(
+        self: &Arc<Self>,
+        asks: &Asks<'_>,
+        known: Known,
         mut renewals: OwnedMutexGuard<Renewals>,
-        (store, now): (Arc<KeyStore>, u64),
-    ) -> Result<Renewed, LoginFault> {
-        let outcome = self.renew(session, (&at, &token), &store, now).await;
-        match &outcome {
-            Err(LoginFault::Down(_)) => renewals.failed_at = Some(now),
-            outcome => renewals.last = Some(outcome.clone()),
+    ) -> Result<Known, LoginFault> {
+        let now = asks.now;
+        if renewals.failed_at.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
+            return Err(LoginFault::Down("it failed a moment ago"));
         }
-        outcome
+        let Known { session, token } = known;
+        let token = token.ok_or(LoginFault::NotRenewed)?;
+        let (login, at, store) = (Arc::clone(self), self.token(asks)?, Arc::clone(asks.store));
+        // A task of its own: a client that hangs up must not make us forget the token that the provider changed.
+        let asking = tokio::spawn(async move {
+            let outcome = login.renew(session, (&at, token), &store, now).await;
+            match &outcome {
+                Err(LoginFault::Down(_)) => renewals.failed_at = Some(now),
+                outcome => renewals.last = Some(outcome.clone()),
+            }
+            outcome
+        });
+        asking.await.unwrap_or(Err(LoginFault::Down("the renewal failed")))
     }
 
     async fn renew(
         &self,
         session: Session,
-        (at, token): (&Endpoint, &str),
+        (at, token): (&Endpoint, RefreshToken),
         store: &KeyStore,
         now: u64,
-    ) -> Result<Renewed, LoginFault> {
-        let grant = [("grant_type", "refresh_token"), ("refresh_token", token)];
+    ) -> Result<Known, LoginFault> {
+        let grant = [("grant_type", "refresh_token"), ("refresh_token", token.0.as_str())];
         let tokens = match self.tokens(at, &grant).await {
             Err(LoginFault::Down(why)) => return Err(LoginFault::Down(why)),
             tokens => tokens.map_err(|_| LoginFault::NotRenewed)?,
         };
-        let claims = match &tokens.id_token {
+        let session = match &tokens.id_token {
             // Not every provider sends one again; what it said then still holds.
-            None => session.claims.clone(),
+            None => Session { renewed: now, ..session },
             Some(id_token) => {
                 let verified = self.believed(id_token, store, now).await.map_err(|fault| match fault {
                     TokenFault::NoKeys => LoginFault::Down("its keys are not known"),
@@ -177,33 +197,52 @@ impl Login {
                 })?;
                 exchange::check(verified.claims(), &tokens, &self.settings.client_id)
                     .map_err(|_| LoginFault::NotRenewed)?;
-                session::kept(verified.claims(), &self.settings.mapped)
+                let claims = session::kept(verified.claims(), &self.settings.mapped);
+                session.renewed(claims, &self.settings.id_tokens, now).ok_or(LoginFault::NotRenewed)?
             }
         };
-        // Section 12.2: it is the same person, or it is no renewal.
-        if claims.get("sub") != session.claims.get("sub") {
-            return Err(LoginFault::NotRenewed);
-        }
-        let session = Session { renewed: now, claims, ..session };
-        let cookies = vec![
-            self.cookie(&session, now)?,
-            self.renewal(&session, tokens.refresh_token.as_deref().unwrap_or(token), now)?,
-        ];
-        Ok(Renewed { session, cookies })
+        Ok(Known { session, token: Some(tokens.refresh_token.unwrap_or(token)) })
     }
 
-    fn refresh_token(&self, session: &Session, headers: &HeaderMap) -> Option<String> {
+    /// What renews a session, where the browser shows it.
+    fn refresh_token(&self, session: &Session, headers: &HeaderMap) -> Option<RefreshToken> {
         let text = cookies::find(headers, &self.names().renewal).ok()??;
         let renewal: Renewal = serde_json::from_slice(&self.open(Purpose::Renewal, text)?).ok()?;
         (renewal.id == session.id).then_some(renewal.token)
     }
 
+    /// The cookies that a session is kept in.
+    fn kept_in(&self, known: &Known, now: u64) -> Result<Vec<HeaderValue>, LoginFault> {
+        let mut cookies = vec![self.cookie(&known.session, now)?];
+        if let Some(token) = &known.token {
+            cookies.push(self.renewal(&known.session, token, now)?);
+        }
+        Ok(cookies)
+    }
+
     /// The cookie of what renews a session.
-    pub(super) fn renewal(&self, session: &Session, token: &str, now: u64) -> Result<HeaderValue, LoginFault> {
-        let renewal = Renewal { id: session.id.clone(), token: token.to_owned() };
+    pub(super) fn renewal(&self, session: &Session, token: &RefreshToken, now: u64) -> Result<HeaderValue, LoginFault> {
+        let renewal = Renewal { id: session.id.clone(), token: token.clone() };
         let plain = serde_json::to_vec(&renewal).map_err(|_| LoginFault::TooLarge)?;
         let text = self.seal(Purpose::Renewal, &plain).ok_or(LoginFault::Down("no randomness"))?;
         let name = &self.names().renewal;
         cookies::set(name, &text, session.ends.saturating_sub(now)).ok_or(LoginFault::TooLarge)
+    }
+}
+
+impl Renewals {
+    /// The session that a cookie stands for: as it was renewed since, where it is a cookie of before.
+    ///
+    /// # Errors
+    /// Whatever the last renewal ended in, but for the provider's silence.
+    fn last_of(&self, shown: Known) -> Result<Known, LoginFault> {
+        match &self.last {
+            Some(Err(fault)) => Err(*fault),
+            // What renews it next goes to whoever shows what renewed it before, and not to a session's cookie alone.
+            Some(Ok(last)) if last.session.renewed > shown.session.renewed => {
+                Ok(Known { session: last.session.clone(), token: shown.token.and_then(|_| last.token.clone()) })
+            }
+            Some(Ok(_)) | None => Ok(shown),
+        }
     }
 }

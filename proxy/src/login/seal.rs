@@ -10,6 +10,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use std::fmt;
 
+use crate::made_of::MadeOf;
+
 /// The most keys: one that seals, and those that came before it.
 pub const MAX_KEYS: usize = 8;
 /// The length of a key, in bytes; it is written as twice as many hexadecimal digits.
@@ -40,7 +42,10 @@ impl std::error::Error for SealFault {}
 
 /// The keys, the one that seals first.
 #[derive(Debug)]
-pub struct SealKeys(Vec<RandomizedNonceKey>);
+pub struct SealKeys {
+    keys: Vec<RandomizedNonceKey>,
+    number: u64,
+}
 
 impl SealKeys {
     /// Reads keys: one a line, each 64 hexadecimal digits.
@@ -60,14 +65,21 @@ impl SealKeys {
         if seen.is_empty() || seen.len() > MAX_KEYS {
             return Err(SealFault::Count);
         }
+        let number = MadeOf::all(&seen).iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte));
         let keys = seen.iter().map(|key| RandomizedNonceKey::new(&AES_256_GCM_SIV, key));
-        keys.collect::<Result<_, _>>().map(Self).map_err(|_| SealFault::Line(1))
+        let keys = keys.collect::<Result<_, _>>().map_err(|_| SealFault::Line(1))?;
+        Ok(Self { keys, number })
+    }
+
+    /// The number of this list: another list, or another order, has another one.
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// Seals `plain` for the purpose `about`, as text that a cookie can hold; `None` where the system gives no randomness.
     pub fn seal(&self, about: &str, plain: &[u8]) -> Option<String> {
         let mut sealed = plain.to_vec();
-        let nonce = self.0.first()?.seal_in_place_append_tag(Aad::from(about), &mut sealed).ok()?;
+        let nonce = self.keys.first()?.seal_in_place_append_tag(Aad::from(about), &mut sealed).ok()?;
         let whole = [&nonce.as_ref()[..], &sealed].concat();
         Some(URL_SAFE_NO_PAD.encode(whole))
     }
@@ -76,7 +88,7 @@ impl SealKeys {
     pub fn open(&self, about: &str, text: &str) -> Option<Vec<u8>> {
         let whole = URL_SAFE_NO_PAD.decode(text).ok()?;
         let (nonce, sealed) = whole.split_at_checked(NONCE_LEN)?;
-        self.0.iter().find_map(|key| {
+        self.keys.iter().find_map(|key| {
             let mut sealed = sealed.to_vec();
             let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
             key.open_in_place(nonce, Aad::from(about), &mut sealed).ok().map(|plain| plain.to_vec())
@@ -132,7 +144,7 @@ mod tests {
     #[test]
     fn a_file_holds_whole_keys_each_once() {
         let key = |digit: &str| digit.repeat(64);
-        let read = |text: String| SealKeys::read(text.as_bytes()).map(|keys| keys.0.len());
+        let read = |text: String| SealKeys::read(text.as_bytes()).map(|keys| keys.keys.len());
         assert_eq!(read(format!("{}\n", key("a"))), Ok(1));
         assert_eq!(read(format!("{}\r\n{}", key("a"), key("B"))), Ok(2));
         assert_eq!(read(format!("{}\n{}\n", key("a"), key("A"))), Err(SealFault::Twice(2)));

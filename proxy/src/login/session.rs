@@ -82,6 +82,28 @@ impl Session {
         Ok(Principal { sign_in, ..principal })
     }
 
+    /// This session after the provider has vouched for it anew, at `now`, with these claims; `None` where that is no renewal of
+    /// it: they are of another person or of another session there (OpenID Connect Core 1.0, section 12.2).
+    pub(super) fn renewed(&self, claims: Map<String, Value>, provider: &authn::Provider, now: u64) -> Option<Self> {
+        let (before, told) = (authn::assumed(&self.claims, provider).ok()?, authn::assumed(&claims, provider).ok()?);
+        let (was, is) = (&before.sign_in, &told.sign_in);
+        let is_same = before.subject == told.subject && self.claims.get("sub") == claims.get("sub");
+        if !is_same || was.session.as_ref().zip(is.session.as_ref()).is_some_and(|(was, is)| was != is) {
+            return None;
+        }
+        let mut session = Self { renewed: now, claims, ..self.clone() };
+        // A provider need not say again how its session is called and when the person signed in there; and that time stays
+        // what it was, whatever it says.
+        let map = provider.claims();
+        for place in map.session.claim().into_iter().chain([&map.auth_time]) {
+            place.carry(&self.claims, &mut session.claims);
+        }
+        let kept = authn::assumed(&session.claims, provider).ok()?.sign_in;
+        // INVARIANT: what ends the provider's session ends this one after a renewal as before.
+        let is_kept = (was.session.is_none() || kept.session == was.session) && (was.at.is_none() || kept.at.is_some());
+        is_kept.then_some(session)
+    }
+
     /// Reads one that was sealed, and holds it to its time.
     ///
     /// # Errors

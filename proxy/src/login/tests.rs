@@ -2,7 +2,9 @@ use http::header::{COOKIE, HeaderValue};
 use serde_json::json;
 
 use super::*;
-use crate::authn::{ClaimMap, ClaimPath, Contexts, FactorRule, Preset, Provider, ProviderSettings, TenantSource};
+use crate::authn::{
+    ClaimMap, ClaimPath, Contexts, FactorRule, Preset, Provider, ProviderSettings, SessionSource, TenantSource,
+};
 use crate::outbound::Reach;
 
 fn provider(name: &str) -> ProviderSettings {
@@ -129,4 +131,60 @@ fn an_attempt_has_a_place_of_its_own_and_the_address_keeps_its_query() {
     let next =
         login.begin("clinic.example", ReturnPath::root(), &Ask::default(), &asks(&logins, &store, &shown)).unwrap();
     assert!(next.cookie.to_str().unwrap().starts_with("__Host-a-attempt-1="));
+}
+
+#[test]
+fn another_client_cookie_key_or_time_is_another_login() {
+    let number = |change: fn(&mut LoginSettings)| {
+        let mut settings = settings();
+        change(&mut settings);
+        Login::new(settings).generation()
+    };
+    let changes: [fn(&mut LoginSettings); 6] = [
+        |other| other.client_id = "api".to_owned(),
+        |other| other.names = Names::of("__Host-b"),
+        |other| other.keys = SealKeys::read("0b".repeat(32).as_bytes()).unwrap(),
+        |other| other.keys = SealKeys::read(format!("{}\n{}", "0a".repeat(32), "0b".repeat(32)).as_bytes()).unwrap(),
+        |other| other.renew = Some(Duration::from_secs(60)),
+        |other| other.id_tokens = Provider::new(ProviderSettings { generation: 1, ..provider("clinic") }).unwrap(),
+    ];
+    let mut numbers: Vec<u64> = changes.into_iter().map(number).collect();
+    numbers.extend([number(|_| {}), number(|same| same.lifetime = Duration::from_secs(1))]);
+    numbers.sort_unstable();
+    numbers.dedup();
+    assert_eq!(numbers.len(), changes.len() + 1);
+}
+
+#[test]
+fn a_renewal_keeps_what_the_sign_in_told_and_is_of_the_same_person_and_session() {
+    let mut nested = provider("clinic");
+    nested.claims.session = SessionSource::Claim(ClaimPath::parse("/ext/sid").unwrap());
+    let (plain, nested) = (Provider::new(provider("clinic")).unwrap(), Provider::new(nested).unwrap());
+    let renewed = |before: serde_json::Value, told: serde_json::Value, provider: &Provider| {
+        let session = Session { claims: before.as_object().unwrap().clone(), ..session() };
+        let renewed = session.renewed(told.as_object().unwrap().clone(), provider, 150)?;
+        assert_eq!((renewed.renewed, renewed.begun, renewed.ends, renewed.id.as_str()), (150, 100, 200, "ours"));
+        Some(serde_json::Value::Object(renewed.claims))
+    };
+    let before = json!({ "sub": "ada.example", "sid": "theirs", "auth_time": 90, "roles": ["a"] });
+    let kept = json!({ "sub": "ada.example", "sid": "theirs", "auth_time": 90, "roles": ["b"] });
+    for told in [
+        json!({ "sub": "ada.example", "roles": ["b"] }),
+        json!({ "sub": "ada.example", "roles": ["b"], "sid": "theirs", "auth_time": 140 }),
+        json!({ "sub": "ada.example", "roles": ["b"], "sid": 7, "auth_time": "90" }),
+    ] {
+        assert_eq!(renewed(before.clone(), told.clone(), &plain), Some(kept.clone()), "{told}");
+    }
+    for told in [
+        json!({ "sub": "eve.example", "sid": "theirs" }),
+        json!({ "sub": "ada.example", "sid": "another" }),
+        json!({ "sid": "theirs", "auth_time": 90 }),
+    ] {
+        assert_eq!(renewed(before.clone(), told.clone(), &plain), None, "{told}");
+    }
+    let before = json!({ "sub": "ada.example", "ext": { "sid": "theirs" } });
+    let told = json!({ "sub": "ada.example", "ext": { "team": 1 } });
+    let kept = json!({ "sub": "ada.example", "ext": { "team": 1, "sid": "theirs" } });
+    assert_eq!(renewed(before.clone(), told, &nested), Some(kept));
+    assert_eq!(renewed(before, json!({ "sub": "ada.example", "ext": "text" }), &nested), None, "no room for it");
 }

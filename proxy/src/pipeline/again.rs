@@ -82,6 +82,12 @@ async fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -
             }
             Arc::clone(&stream.principal)
         }
+        Vouched::Login { generation } => {
+            if runtime.login().is_none_or(|(_, login)| login.generation() != *generation) {
+                return Err(Cut::Policy);
+            }
+            Arc::clone(&stream.principal)
+        }
         Vouched::AppSession { generation } => {
             let whoami = runtime.app_session.as_ref().and_then(|settings| settings.whoami.as_ref());
             if whoami.is_none_or(|whoami| whoami.generation != *generation) {
@@ -134,6 +140,8 @@ fn is_believed(shared: &Shared, stream: &Stream, now: u64) -> bool {
         Vouched::Token { leeway_s, .. } => {
             stream.principal.sign_in.expires.is_none_or(|expires| now < expires.saturating_add(*leeway_s))
         }
+        // By our own clock.
+        Vouched::Login { .. } => stream.principal.sign_in.expires.is_none_or(|expires| now < expires),
         // It says nothing of its end: what it takes back ends the session.
         Vouched::AppSession { .. } => true,
         Vouched::Certificate(connection) => {

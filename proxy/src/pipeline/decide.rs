@@ -88,7 +88,7 @@ const NOT_AGAIN: u64 = 120;
 /// What to ask the provider for, where the gate signed the caller in and the factors fall short; nothing of someone who has
 /// just come back from being asked.
 fn asks(denial: &Denial, caller: Option<&Caller<'_>>, trail: &Trail) -> Option<Ask> {
-    let (Denial::StepUp(short), Voucher::Login(provider)) = (denial, caller?.voucher) else { return None };
+    let (Denial::StepUp(short), Voucher::Login(provider, _)) = (denial, caller?.voucher) else { return None };
     let now = trail.started.unix_seconds();
     if trail.stepped.is_some_and(|at| now.saturating_sub(at) < NOT_AGAIN) {
         return None;

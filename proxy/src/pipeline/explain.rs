@@ -378,7 +378,7 @@ fn credential<'r>(
         (Ok(Some(caller)), _) => {
             let what = match caller.voucher {
                 Voucher::Token(_) => "a valid token",
-                Voucher::Login(_) => "a session that the gate made, by a sign-in",
+                Voucher::Login(..) => "a session that the gate made, by a sign-in",
                 Voucher::Certificate => "a certificate that is believed,",
                 Voucher::AppSession(_) => "the application's session",
             };

@@ -244,7 +244,8 @@ impl<'r> SignedIn<'r> {
     pub(super) fn caller(&self) -> Result<Caller<'r>, Rejection> {
         let mut principal = self.session.principal(&self.provider.authn).map_err(Rejection::Token)?;
         principal.sign_in.expires = Some(self.login.holds_until(&self.session));
-        Ok(Caller { principal: Arc::new(principal), voucher: Voucher::Login(self.provider), place: None })
+        let voucher = Voucher::Login(self.provider, self.login.generation());
+        Ok(Caller { principal: Arc::new(principal), voucher, place: None })
     }
 }
 
@@ -281,7 +282,8 @@ async fn by_login<'r>(
     let SignedIn { provider, login, session } = signed_in;
     let renewed = login.fresh(&login::asks(shared, provider, headers, now), session).await;
     if let (Err(LoginFault::NotRenewed), Some(key)) = (&renewed, shared.sessions.key_of(&caller.principal)) {
-        // What is open in a session that the provider no longer vouches for ends with it.
+        // What is open in a session that the provider no longer vouches for ends with it. That need not be on disk: after a
+        // restart the session is due as before, and the provider refuses it again before it counts.
         let until = caller.principal.sign_in.expires.unwrap_or(now);
         shared.sessions.end(key, now, until, EndedBy::Provider).await.map_err(|_| Rejection::Overloaded)?;
     }

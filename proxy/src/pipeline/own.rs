@@ -188,7 +188,7 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
 fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: &mut Trail) -> Response<AnswerBody> {
     let parts = &understood.parts;
     let signed_out =
-        runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(_))).map(|(provider, login)| {
+        runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(..))).map(|(provider, login)| {
             let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
             let metadata = provider.metadata.as_deref();
             login.logout(&understood.host, after, metadata, trail.started.unix_seconds())

@@ -66,6 +66,7 @@ pub(super) async fn check<'r>(
         Err(Rejection::Session(_)) if is_public => {
             identified.caller = None;
             trail.actor = None;
+            trail.cookies.clear();
             Ok((identified, None))
         }
         Err(rejection) => {
@@ -206,9 +207,10 @@ pub(super) async fn touch(
         }
     }
     let vouched = match caller.voucher {
-        Voucher::Token(provider) | Voucher::Login(provider) => {
+        Voucher::Token(provider) => {
             Vouched::Token { generation: provider.authn.generation(), leeway_s: provider.authn.leeway_s() }
         }
+        Voucher::Login(_, generation) => Vouched::Login { generation },
         Voucher::AppSession(generation) => Vouched::AppSession { generation },
         Voucher::Certificate => Vouched::Certificate(Arc::clone(connection)),
     };

@@ -76,6 +76,11 @@ pub(crate) enum Vouched {
         /// How far its clock may be from ours, in seconds.
         leeway_s: u64,
     },
+    /// The gate itself, by the login of this number.
+    Login {
+        /// It.
+        generation: u64,
+    },
     /// The application, asked by these settings.
     AppSession {
         /// Their number.

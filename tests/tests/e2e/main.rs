@@ -57,6 +57,7 @@ mod limits;
 mod login;
 mod login_attacks;
 mod login_ends;
+mod login_renewal;
 mod login_sessions;
 mod logout;
 mod manual;

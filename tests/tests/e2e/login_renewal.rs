@@ -1,0 +1,230 @@
+//! Sessions that are renewed: by an old cookie, by a provider that says less or something else, and once they have ended.
+
+use std::time::Duration;
+
+use anteroom::clock::Clock;
+use e2e::app::App;
+use e2e::client::{Answer, Client, Protocol};
+use e2e::gate::{Gate, Setup};
+use e2e::issuer::{ISSUER, Issuer};
+use e2e::op::{Browser, CLIENT, COOKIE, Op};
+use serde_json::json;
+
+const POLICY: &str = "
+apiVersion: anteroom.dev/v1
+kind: Policy
+metadata: { name: clinic }
+roles:
+  provider: { can: { records.read: tenant, rx.sign: tenant } }
+  hasty: { can: { records.read: tenant }, session: { idle: 4m } }
+acts:
+  rx.sign: { mfa: { within: 10m } }
+routes:
+  home: { path: /, methods: { GET: public } }
+  me: { path: /me, methods: { GET: authenticated } }
+  quick: { path: /quick, methods: { GET: authenticated }, session: { idle: 4m } }
+  records: { path: /records, methods: { GET: records.read } }
+  sign: { path: /sign, methods: { GET: rx.sign } }
+";
+const RENEWAL: &str = "__Host-anteroom-renewal";
+
+/// A gate that has sessions renewed every five minutes, with a clock that stands still at the time of the provider.
+fn gate(op: &Op) -> Gate {
+    let mut setup = op.setup(", renew: 5m, scopes: [openid, offline_access]");
+    setup.policy = POLICY.to_owned();
+    setup.more = format!("session: {{ idle: 1h, backchannel_logout: {{ clinic: {{ audience: [{CLIENT}] }} }} }}\n");
+    setup.clock = Clock::manual(Issuer::new().now * 1_000);
+    let gate = op.before(setup, App::plain());
+    op.does().now = gate.clock().now().unix_seconds();
+    person(op, "provider", now(op));
+    gate
+}
+
+/// Who signed in at the provider at this time, in a session of its own.
+fn person(op: &Op, role: &str, auth_time: u64) {
+    let amr = ["pwd", "otp"];
+    op.person(json!({
+        "sub": "ada.example", "sid": "op-1", "org_id": "a", "roles": [role], "amr": amr, "auth_time": auth_time,
+    }));
+}
+
+fn later(op: &Op, gate: &Gate, seconds: u64) {
+    gate.clock().advance(Duration::from_secs(seconds));
+    op.does().now += seconds;
+}
+
+/// The provider's time.
+fn now(op: &Op) -> u64 {
+    op.does().now
+}
+
+fn asked(op: &Op) -> usize {
+    op.does().asked.len()
+}
+
+/// The names of the cookies that an answer gives.
+fn given(answer: &Answer) -> Vec<&str> {
+    let lines = answer.headers.get_all("set-cookie").iter();
+    lines.map(|line| line.to_str().unwrap().split('=').next().unwrap()).collect()
+}
+
+async fn signed_in(gate: &Gate, op: &Op) -> Browser {
+    let mut browser = Browser::new(gate).await;
+    assert_eq!(browser.sign_in(op, "/records").await.status, 200);
+    browser
+}
+
+#[tokio::test]
+async fn an_old_cookie_is_held_to_the_times_of_the_session_as_it_is_now() {
+    let op = Op::start();
+    let gate = gate(&op);
+    let mut browser = signed_in(&gate, &op).await;
+    let old = browser.jar.clone();
+    let mut by_the_old = async |then: u16| {
+        browser.jar = old.clone();
+        let answer = browser.fetch("GET", "/records").await;
+        assert_eq!(answer.status.as_u16(), then, "{answer:?}");
+        answer
+    };
+    later(&op, &gate, 300);
+    assert_eq!(given(&by_the_old(200).await), [COOKIE, RENEWAL]);
+    assert_eq!(asked(&op), 2);
+    later(&op, &gate, 299);
+    assert_eq!(given(&by_the_old(200).await), [COOKIE, RENEWAL], "what came of it is given to whoever was slow");
+    assert_eq!(asked(&op), 2, "not due yet");
+    // Due again: the provider is asked with the token that it gave last, and what it takes back is gone.
+    later(&op, &gate, 1);
+    person(&op, "nobody", now(&op));
+    by_the_old(403).await;
+    assert_eq!((asked(&op), op.does().asked[2].0["grant_type"].as_str()), (3, "refresh_token"));
+    op.does().fails = Some(400);
+    later(&op, &gate, 299);
+    by_the_old(403).await;
+    assert_eq!(asked(&op), 3);
+    later(&op, &gate, 1);
+    assert_eq!(by_the_old(401).await.code(), "TOKEN_EXPIRED");
+    assert_eq!(by_the_old(401).await.code(), "SESSION_ENDED");
+}
+
+#[tokio::test]
+async fn silence_ends_an_old_cookie_as_it_ends_a_new_one() {
+    let op = Op::start();
+    let gate = gate(&op);
+    let mut browser = signed_in(&gate, &op).await;
+    let old = browser.jar.clone();
+    later(&op, &gate, 300);
+    assert_eq!(browser.fetch("GET", "/records").await.status, 200);
+    op.does().fails = Some(503);
+    for (seconds, then) in [(300, 200), (299, 200), (1, 503)] {
+        later(&op, &gate, seconds);
+        browser.jar = old.clone();
+        assert_eq!(browser.fetch("GET", "/records").await.status.as_u16(), then, "after {seconds} more");
+    }
+    // A session's cookie alone is worth what it was made for, and no more.
+    op.does().fails = None;
+    later(&op, &gate, 31);
+    browser.jar = old.clone();
+    assert_eq!(browser.fetch("GET", "/records").await.status, 200);
+    browser.jar = old.clone();
+    browser.jar.remove(RENEWAL);
+    assert_eq!(given(&browser.fetch("GET", "/records").await), [COOKIE]);
+    later(&op, &gate, 300);
+    browser.jar = old;
+    browser.jar.remove(RENEWAL);
+    assert_eq!(browser.fetch("GET", "/records").await.code(), "TOKEN_EXPIRED");
+}
+
+#[tokio::test]
+async fn a_renewal_that_says_less_of_the_sign_in_loses_nothing_of_it() {
+    let op = Op::start();
+    let gate = gate(&op);
+    let mut browser = signed_in(&gate, &op).await;
+    later(&op, &gate, 300);
+    op.lies(json!({ "sid": null, "auth_time": null }));
+    assert_eq!(browser.fetch("GET", "/sign").await.status, 200, "the factors are as old as they are");
+    assert_eq!(asked(&op), 2);
+    // The time of the sign-in is told once: a provider that tells another on renewal makes no factor younger.
+    later(&op, &gate, 331);
+    op.lies(json!({ "auth_time": now(&op) }));
+    assert_eq!(browser.fetch("GET", "/sign").await.code(), "STEP_UP");
+    assert_eq!((browser.fetch("GET", "/records").await.status.as_u16(), asked(&op)), (200, 3));
+    op.lies(json!({}));
+
+    let now = now(&op);
+    let says = json!({ "iss": ISSUER, "aud": CLIENT, "iat": now, "exp": now + 120, "jti": "l-1", "sid": "op-1",
+        "events": { "http://schemas.openid.net/event/backchannel-logout": {} } });
+    let told = format!("logout_token={}", gate.issuer().sign(says.as_object().unwrap()));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let mut provider = Client::open(&gate, Protocol::Http2).await;
+    assert_eq!(provider.post("POST", "/.anteroom/backchannel-logout", &form, told).await.status, 200);
+    assert_eq!(browser.fetch("GET", "/records").await.code(), "SESSION_ENDED");
+    // And the provider repeats that sign-in in vain.
+    let sent = browser.go("/.anteroom/login?to=/me").await;
+    let page = browser.come_back(&op.sign_in(sent.header("location"))).await;
+    assert!(page.text().contains("SESSION_ENDED"), "{}", page.text());
+}
+
+#[tokio::test]
+async fn another_session_or_person_is_no_renewal() {
+    let op = Op::start();
+    let gate = gate(&op);
+    for lie in [json!({ "sid": "op-2" }), json!({ "sub": "eve.example" }), json!({ "sub": null })] {
+        op.lies(json!({}));
+        person(&op, "provider", now(&op));
+        let mut browser = signed_in(&gate, &op).await;
+        later(&op, &gate, 300);
+        op.lies(lie.clone());
+        assert_eq!(browser.fetch("GET", "/records").await.code(), "TOKEN_EXPIRED", "{lie}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_open_ends_with_the_login_that_it_was_opened_by() {
+    type Change = fn(&Gate, &Op);
+    let changes: [(&str, Change); 4] = [
+        ("nothing", |gate, _| gate.files.put("policies/policy.yaml", &format!("{POLICY}\n# no more\n"))),
+        ("the keys", |gate, _| gate.files.put("login.keys", &format!("{}\n", "0b".repeat(32)))),
+        ("the cookie", |gate, op| configure(gate, &op.config(""), &op.config(", cookie: __Host-other"))),
+        ("all of it", |gate, op| configure(gate, &op.config(""), "")),
+    ];
+    for (what, change) in changes {
+        let op = Op::start();
+        let setup = Setup { policy: POLICY.to_owned(), more: "session: {}\n".to_owned(), ..op.setup("") };
+        let gate = op.before(
+            setup,
+            App::start(|exchange| {
+                if exchange.seen.target() == "/me?wait" {
+                    exchange.until_closed();
+                    return e2e::app::After::Close;
+                }
+                exchange.answer("200 OK", "", "ok")
+            }),
+        );
+        let browser = signed_in(&gate, &op).await;
+        let mut other = Browser::new(&gate).await;
+        other.jar = browser.jar.clone();
+        let waits = tokio::spawn(async move { other.fetch("GET", "/me?wait").await.code() });
+        e2e::soon("it to be open", async {
+            while gate.metric("anteroom_streams", &[]) != 1.0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        })
+        .await;
+        change(&gate, &op);
+        gate.running.as_ref().unwrap().reloads().ask();
+        e2e::until("the reload", || (gate.metric("anteroom_reload_total", &[("result", "done")]) >= 1.0).then_some(()));
+        if what == "nothing" {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            assert!(!waits.is_finished());
+            waits.abort();
+        } else {
+            e2e::soon(what, waits).await.unwrap();
+            assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", "policy")]), 1.0, "{what}");
+        }
+    }
+}
+
+fn configure(gate: &Gate, login: &str, by: &str) {
+    let text = std::fs::read_to_string(gate.files.path("config.yaml")).unwrap();
+    gate.files.put("config.yaml", &text.replace(login, by));
+}

@@ -11,7 +11,8 @@ use serde_json::json;
 
 use super::cache::{self, Audience};
 use crate::authn::TokenFault;
-use crate::login::{AGAIN, LOGIN};
+use crate::login::{AGAIN, LOGIN, ReturnPath};
+use crate::outbound::encode_form;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::runtime::AnswerHeaders;
@@ -43,12 +44,12 @@ const HOP_BY_HOP: [&str; 8] = [
 ];
 
 /// What a page says beside the refusal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
     /// No more.
     Nothing,
-    /// Where to sign in, if that may help.
-    SignIn,
+    /// Where to sign in, if that may help, and this page to come back to.
+    SignIn(ReturnPath),
     /// That signing in has not helped several times.
     Loop,
 }
@@ -107,7 +108,7 @@ pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestI
 }
 
 /// Our own answer to a request that ended early: a problem document (RFC 9457), or a page for a browser.
-pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form, offer: Offer) -> Response<AnswerBody> {
+pub(super) fn rejection(rejection: &Rejection, id: RequestId, form: Form, offer: &Offer) -> Response<AnswerBody> {
     let status = rejection.status();
     let says =
         Says { status, text: rejection.public(), code: Some(rejection.code()), id, more: more(rejection, offer) };
@@ -169,24 +170,41 @@ struct Says {
     more: String,
 }
 
-/// What a page says beside a refusal, as HTML: fixed texts alone.
-fn more(rejection: &Rejection, offer: Offer) -> String {
-    let unknown = rejection.status() == StatusCode::UNAUTHORIZED;
+/// What a page says beside a refusal, as HTML: fixed texts, and one link at most.
+fn more(rejection: &Rejection, offer: &Offer) -> String {
     let advice = match rejection {
+        Rejection::Session(_) => Some(ENDED),
         Rejection::Token(TokenFault::Login(fault)) => fault.advice(),
         _ => None,
     };
     let advice = advice.map(|advice| format!("<p>{advice}</p>\n")).unwrap_or_default();
+    if rejection.status() != StatusCode::UNAUTHORIZED {
+        return advice;
+    }
     match offer {
-        // Whose time was up is not let in again by what the provider remembers.
-        Offer::SignIn if matches!(rejection, Rejection::Session(_)) => {
-            format!("{advice}<p><a href=\"{LOGIN}?{AGAIN}\">Sign in again</a></p>\n")
-        }
-        Offer::SignIn if unknown => format!("{advice}<p><a href=\"{LOGIN}\">Sign in</a></p>\n"),
-        Offer::Loop if unknown => format!("{advice}<p>{LOOP}</p>\n"),
-        Offer::Nothing | Offer::SignIn | Offer::Loop => advice,
+        Offer::Nothing => advice,
+        Offer::SignIn(back) => format!("{advice}<p>{}</p>\n", sign_in(rejection, back)),
+        Offer::Loop => format!("{advice}<p>{LOOP}</p>\n"),
     }
 }
+
+/// The link to where people sign in, which leads back to where they were.
+fn sign_in(rejection: &Rejection, back: &ReturnPath) -> String {
+    // Whose time was up is not let in again by what the provider remembers.
+    let (again, text) = match rejection {
+        Rejection::Session(_) => (Some(AGAIN.to_owned()), "Sign in again"),
+        _ => (None, "Sign in"),
+    };
+    // INVARIANT: nothing that is encoded so has a meaning in HTML.
+    let to = (*back != ReturnPath::root()).then(|| encode_form(&[("to", back.as_str())]));
+    let query: Vec<String> = again.into_iter().chain(to).collect();
+    let sign = if query.is_empty() { "" } else { "?" };
+    format!("<a href=\"{LOGIN}{sign}{}\">{text}</a>", query.join("&amp;"))
+}
+
+/// What is told of a session that has ended.
+const ENDED: &str = "You are signed out here: nothing was done for too long, the time of your sign-in was up, or it was ended, \
+    by signing out or by the service that signs people in.";
 
 /// What is told of a loop.
 const LOOP: &str = "You have signed in several times within a minute, and were refused each time. This browser may not keep \
@@ -223,7 +241,7 @@ impl Says {
         problem.to_string()
     }
 
-    /// A page without script, style sheet or image; everything in it is ours, so nothing needs escaping.
+    /// A page without script, style sheet or image; everything in it is ours or encoded, so nothing needs escaping.
     fn page(&self) -> String {
         let Self { status, text, code, id, more } = self;
         let (number, reason) = (status.as_u16(), status.canonical_reason().unwrap_or("Error"));

@@ -4,15 +4,15 @@
 //! gets its 401. Whoever comes back and is refused again and again is told so, and sent no more. What makes a sign-in good
 //! stands in [`crate::login`].
 
-use http::header::{ACCEPT, CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Method, Request, Response, StatusCode, Uri};
 use policy::Denial;
 
 use super::admit::Understood;
 use super::answer::Offer;
 use super::canonical;
-use super::cross_site::Sent;
 use super::identify;
+use super::navigation::{is_framed_elsewhere, is_navigation};
 use super::observe;
 use super::record;
 use super::trail::Trail;
@@ -29,27 +29,6 @@ use crate::telemetry::controls::Control;
 use crate::telemetry::log;
 use crate::upstream::body::AnswerBody;
 
-const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-const BY_SCRIPT: HeaderName = HeaderName::from_static("x-requested-with");
-
-/// Whether a person goes somewhere: a browser that says so, or one too old to say anything that asks for a page.
-fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    if !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(PURPOSE) {
-        return false;
-    }
-    match (Sent::of(headers, &MODE), Sent::of(headers, &DEST), Sent::of(headers, &SITE)) {
-        (Sent::Absent, Sent::Absent, Sent::Absent) => {
-            let asks_for_page = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-            asks_for_page.is_some_and(|accept| accept.contains("text/html")) && !headers.contains_key(BY_SCRIPT)
-        }
-        (Sent::Once("navigate"), Sent::Once("document" | "iframe" | "frame"), _) => true,
-        _ => false,
-    }
-}
-
 /// What is kept of a navigation, in case that it is refused.
 #[derive(Debug)]
 pub(super) struct Came {
@@ -63,7 +42,8 @@ impl Came {
     pub(super) fn of<B>(runtime: &Runtime, request: &Request<B>) -> Option<Self> {
         runtime.login()?;
         let headers = request.headers();
-        if !is_navigation(request.method(), headers) {
+        // A page of another site, which could frame any of ours, makes nobody sign in.
+        if !is_navigation(request.method(), headers) || is_framed_elsewhere(headers) {
             return None;
         }
         let host = canonical::host(request.uri(), request.version(), headers).ok()?;
@@ -90,10 +70,12 @@ pub(super) fn instead(
     came: Option<&Came>,
     rejection: Rejection,
 ) -> (Rejection, Option<Begun>, Offer) {
-    let (Some((provider, login)), Some(came)) = (runtime.login(), came) else {
-        let offer = if runtime.login().is_some() { Offer::SignIn } else { Offer::Nothing };
-        return (rejection, None, offer);
-    };
+    if matches!(rejection, Rejection::Session(_)) {
+        // Renewed or not, what has ended is given to nobody.
+        trail.cookies.clear();
+    }
+    let Some((provider, login)) = runtime.login() else { return (rejection, None, Offer::Nothing) };
+    let Some(came) = came else { return (rejection, None, Offer::SignIn(ReturnPath::root())) };
     let now = trail.started.unix_seconds();
     let looping = Count::of(login.names(), &came.cookies, now).is_some_and(Count::is_loop);
     let ask = match &rejection {
@@ -106,10 +88,10 @@ pub(super) fn instead(
         log::sign_in_loop(trail, rejection.code());
         return (rejection, None, Offer::Loop);
     }
-    let Some(ask) = ask.filter(|_| !came.is_own_page()) else { return (rejection, None, Offer::SignIn) };
+    let Some(ask) = ask.filter(|_| !came.is_own_page()) else { return (rejection, None, Offer::SignIn(came.back())) };
     match login.begin(&came.host, came.back(), &ask, &asks(shared, provider, &came.cookies, now)) {
         Ok(begun) => (Rejection::SignIn(Box::new(rejection)), Some(begun), Offer::Nothing),
-        Err(fault) => (fault.into(), None, Offer::SignIn),
+        Err(fault) => (fault.into(), None, Offer::SignIn(came.back())),
     }
 }
 
@@ -120,7 +102,8 @@ pub(super) fn asks<'a>(shared: &'a Shared, provider: &'a Provider, headers: &'a 
 
 /// The answer that sends a browser to the provider.
 pub(super) fn to_provider(begun: Begun, trail: &mut Trail) -> Response<AnswerBody> {
-    trail.cookies = vec![begun.cookie];
+    // ORDER: beside those of a session that was renewed on this very request: the provider takes what renewed it no more.
+    trail.cookies.push(begun.cookie);
     redirect(begun.location)
 }
 
@@ -146,8 +129,8 @@ pub(super) fn dress(runtime: &Runtime, trail: &mut Trail, answer: &mut Response<
     if trail.counted && answer.status().is_success() {
         trail.cookies.extend(cookies::clear(&login.names().count));
     }
-    for cookie in trail.cookies.drain(..) {
-        answer.headers_mut().append(http::header::SET_COOKIE, cookie);
+    for cookie in &trail.cookies {
+        answer.headers_mut().append(SET_COOKIE, cookie.clone());
     }
 }
 
@@ -159,8 +142,8 @@ pub(super) fn is_page(runtime: &Runtime, path: &str) -> bool {
 /// Serves a page: the beginning of a sign-in, or its end.
 ///
 /// # Errors
-/// `METHOD_NOT_ALLOWED`, `LIMITED`, `OVERLOADED`, `BAD_PATH`; `NO_CREDENTIAL` for what is no navigation; `TOKEN_INVALID` and
-/// `PROVIDER_DOWN` where nobody has signed in; `NOT_RECORDED`.
+/// `METHOD_NOT_ALLOWED`, `LIMITED`, `OVERLOADED`, `BAD_PATH`; `NO_CREDENTIAL` for what is no navigation, and `CROSS_SITE` for
+/// what another site frames; `TOKEN_INVALID` and `PROVIDER_DOWN` where nobody has signed in; `NOT_RECORDED`.
 pub(super) async fn serve(
     shared: &Shared,
     runtime: &Runtime,
@@ -170,6 +153,27 @@ pub(super) async fn serve(
 ) -> Result<Response<AnswerBody>, Rejection> {
     let begins = understood.path == LOGIN;
     trail.template = Some(if begins { LOGIN } else { CALLBACK }.into());
+    admit(shared, runtime, &understood, begins, trail)?;
+    identify::believed(shared, connection, trail.started.unix_seconds())?;
+    let Some((provider, login)) = runtime.login() else { return Err(Rejection::NoRoute) };
+    // ORDER: nobody signs in whose sign-in cannot be recorded.
+    record::reserve(shared, trail)?;
+    let answer = if begins {
+        begin(shared, (provider, login), &understood, trail)?
+    } else {
+        finish(shared, (provider, login), &understood, trail).await?
+    };
+    record::after(answer, trail, shared.clock.now()).await
+}
+
+/// Lets pass who goes to one of the pages, at a pace that people have.
+fn admit(
+    shared: &Shared,
+    runtime: &Runtime,
+    understood: &Understood,
+    begins: bool,
+    trail: &mut Trail,
+) -> Result<(), Rejection> {
     if understood.method != Method::GET {
         return Err(Rejection::MethodNotAllowed("GET".to_owned()));
     }
@@ -180,19 +184,17 @@ pub(super) async fn serve(
     if let Some(full) = full {
         observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
     }
-    identify::believed(shared, connection, trail.started.unix_seconds())?;
-    let Some((provider, login)) = runtime.login() else { return Err(Rejection::NoRoute) };
-    if !is_navigation(&understood.parts.method, &understood.parts.headers) {
+    let headers = &understood.parts.headers;
+    if !is_navigation(&understood.parts.method, headers) {
         return Err(Rejection::Denied(Denial::NoCredential));
     }
-    // ORDER: nobody signs in whose sign-in cannot be recorded.
-    record::reserve(shared, trail)?;
-    let answer = if begins {
-        begin(shared, (provider, login), &understood, trail)?
-    } else {
-        finish(shared, (provider, login), &understood, trail).await?
-    };
-    record::after(answer, trail, shared.clock.now()).await
+    // The way back from the provider may lead through a frame of a page of ours: to a browser all that came from there is of
+    // another site. It counts only where a sign-in was begun.
+    if begins && is_framed_elsewhere(headers) {
+        let framed = Rejection::CrossSite("a page of another site frames the sign-in");
+        observe::ends(shared, runtime, trail, Control::Csrf, framed)?;
+    }
+    Ok(())
 }
 
 fn begin(
@@ -266,6 +268,8 @@ async fn end_last(
     if let Some(key) = shared.sessions.key_of(&principal) {
         let ended = shared.sessions.end(key, now, last.ends, EndedBy::Logout).await;
         ended.map_err(|_| Rejection::Overloaded)?;
+        // ORDER: on disk before the next one begins, as with every end that somebody is told of.
+        shared.sessions.durable().await.map_err(|_| Rejection::NotRecorded)?;
     }
     Ok(())
 }
@@ -279,37 +283,6 @@ impl From<LoginFault> for Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn navigates(method: Method, lines: &[(&'static str, &'static str)]) -> bool {
-        let headers =
-            lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        is_navigation(&method, &headers.collect())
-    }
-
-    #[test]
-    fn only_a_person_who_goes_somewhere_navigates() {
-        let document = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "*/*")];
-        assert!(navigates(Method::GET, &document) && navigates(Method::HEAD, &document));
-        assert!(navigates(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]));
-        assert!(navigates(Method::GET, &[("accept", "text/html,*/*;q=0.8")]));
-        for (method, lines) in [
-            (Method::POST, &document[..]),
-            (Method::GET, &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")]),
-            (Method::GET, &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")]),
-            (Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "object")]),
-            (Method::GET, &[("sec-fetch-mode", "navigate"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-dest", "document"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-site", "none"), ("accept", "text/html")]),
-            (Method::GET, &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]),
-            (Method::GET, &[("accept", "text/html"), ("sec-purpose", "prefetch")]),
-            (Method::GET, &[("accept", "application/json")]),
-            (Method::GET, &[("accept", "text/event-stream")]),
-            (Method::GET, &[]),
-        ] {
-            assert!(!navigates(method.clone(), lines), "{method} {lines:?}");
-        }
-    }
 
     #[test]
     fn only_a_path_of_this_host_can_be_asked_for() {

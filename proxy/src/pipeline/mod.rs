@@ -22,6 +22,7 @@ mod forward;
 mod identify;
 mod login;
 mod mask;
+mod navigation;
 mod observe;
 mod own;
 mod record;
@@ -101,7 +102,7 @@ pub(crate) async fn handle(
             log::refusal(&trail, &rejection);
             let mut answer = match (begun, &rejection) {
                 (Some(begun), Rejection::SignIn(_)) => login::to_provider(begun, &mut trail),
-                _ => answer::rejection(&rejection, trail.id, form, offer),
+                _ => answer::rejection(&rejection, trail.id, form, &offer),
             };
             app_cookies::let_go(&mut trail, answer.headers_mut());
             if answer.status().is_client_error() {

@@ -160,8 +160,9 @@ impl Trail {
         match (self.phi, self.asks, &self.actor) {
             (true, _, _) => Audience::Health,
             (false, true, _) => Audience::Admitted(self.cache.unwrap_or(standard)),
-            (false, false, Some(_)) => Audience::Known,
-            (false, false, None) => Audience::Everyone,
+            // INVARIANT: no cache that others share keeps what a browser is given here.
+            (false, false, None) if self.cookies.is_empty() => Audience::Everyone,
+            (false, false, _) => Audience::Known,
         }
     }
 
@@ -241,5 +242,20 @@ fn recorded_tenant(fact: policy::TenantFact) -> audit::TenantFact {
         policy::TenantFact::Same => audit::TenantFact::Same,
         policy::TenantFact::Other => audit::TenantFact::Other,
         policy::TenantFact::None => audit::TenantFact::None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::request_id::RequestIds;
+
+    #[test]
+    fn what_gives_a_browser_a_cookie_is_for_nobody_else() {
+        let now = Now { unix_ms: 0, monotone: Duration::ZERO };
+        let mut trail = Trail::new(RequestIds::new(1).next(), now, IpAddr::from([192, 0, 2, 1]), "".into());
+        assert_eq!(trail.audience(RouteCache::Private), Audience::Everyone);
+        trail.cookies.push(HeaderValue::from_static("__Host-a=b"));
+        assert_eq!(trail.audience(RouteCache::Private), Audience::Known);
     }
 }

@@ -7,8 +7,8 @@ use e2e::app::App;
 use e2e::client::{Answer, Client, Protocol};
 use e2e::gate::{Gate, Setup};
 use e2e::issuer::{ISSUER, Issuer};
-use e2e::op::{Browser, CLIENT, COOKIE, Op};
-use serde_json::json;
+use e2e::op::{AUTHORIZE, Browser, CLIENT, COOKIE, Op};
+use serde_json::{Value, json};
 
 const POLICY: &str = "
 apiVersion: anteroom.dev/v1
@@ -179,6 +179,61 @@ async fn another_session_or_person_is_no_renewal() {
 }
 
 #[tokio::test]
+async fn whoever_is_sent_to_show_factors_keeps_what_was_renewed_on_the_way() {
+    let op = Op::start();
+    let gate = gate(&op);
+    let mut browser = signed_in(&gate, &op).await;
+    later(&op, &gate, 631);
+    let old = browser.jar[RENEWAL].clone();
+    let sent = browser.go("/sign").await;
+    assert!(sent.header("location").starts_with(AUTHORIZE), "{sent:?}");
+    assert_eq!(given(&sent), [COOKIE, RENEWAL, "__Host-anteroom-attempt-0"]);
+    assert_ne!(browser.jar[RENEWAL], old);
+}
+
+#[tokio::test]
+async fn what_has_ended_is_given_no_cookie() {
+    let op = Op::start();
+    let gate = gate(&op);
+    let mut browser = signed_in(&gate, &op).await;
+    // By the idle time of a route: it is asked for again elsewhere, and given there.
+    later(&op, &gate, 300);
+    let ended = browser.fetch("GET", "/quick").await;
+    assert_eq!((ended.code().as_str(), given(&ended), asked(&op)), ("SESSION_ENDED", vec![], 2));
+    let elsewhere = browser.fetch("GET", "/records").await;
+    assert_eq!((elsewhere.status.as_u16(), given(&elsewhere), asked(&op)), (200, vec![COOKIE, RENEWAL], 2));
+    // By that of a role, on a page that is for everyone.
+    person(&op, "hasty", now(&op));
+    let mut hasty = signed_in(&gate, &op).await;
+    later(&op, &gate, 300);
+    let public = hasty.go("/").await;
+    assert_eq!((public.status.as_u16(), given(&public)), (200, vec![]));
+    assert_eq!(gate.app.last().header("x-user-id"), None);
+}
+
+#[tokio::test]
+async fn the_page_of_an_ended_session_says_so_and_leads_back() {
+    let op = Op::start();
+    let gate = gate(&op);
+    let mut browser = signed_in(&gate, &op).await;
+    op.does().fails = Some(400);
+    later(&op, &gate, 300);
+    assert_eq!(browser.fetch("GET", "/records").await.code(), "TOKEN_EXPIRED");
+    op.does().fails = None;
+    let told = browser.go("/records?a=%22b&c='%3E").await;
+    assert_eq!((told.status.as_u16(), told.header("location")), (401, ""));
+    let link =
+        "<a href=\"/.anteroom/login?prompt=login&amp;to=%2Frecords%3Fa%3D%2522b%26c%3D%27%253E\">Sign in again</a>";
+    assert!(told.text().contains(link), "{}", told.text());
+    assert!(told.text().contains("You are signed out here"), "{}", told.text());
+    assert_eq!(told.text().matches("<a ").count(), 1);
+    person(&op, "provider", now(&op));
+    let sent = browser.go("/.anteroom/login?prompt=login&to=%2Frecords%3Fa%3D%2522b").await;
+    let page = browser.come_back(&op.sign_in(sent.header("location"))).await;
+    assert_eq!((page.status.as_u16(), gate.app.last().target()), (200, "/records?a=%22b"));
+}
+
+#[tokio::test]
 async fn what_is_open_ends_with_the_login_that_it_was_opened_by() {
     type Change = fn(&Gate, &Op);
     let changes: [(&str, Change); 4] = [
@@ -227,4 +282,46 @@ async fn what_is_open_ends_with_the_login_that_it_was_opened_by() {
 fn configure(gate: &Gate, login: &str, by: &str) {
     let text = std::fs::read_to_string(gate.files.path("config.yaml")).unwrap();
     gate.files.put("config.yaml", &text.replace(login, by));
+}
+
+#[tokio::test]
+async fn the_end_of_the_session_of_before_is_on_disk_before_the_next_begins() {
+    let op = Op::start();
+    let setup = Setup { more: "session: { idle: 1h, state: state }\n".to_owned(), ..op.setup("") };
+    let gate = op.gate(setup);
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let sent = browser.go("/.anteroom/login?to=/me").await;
+    let callback = op.sign_in(sent.header("location"));
+    let written = || std::fs::metadata(gate.files.path("state/journal")).unwrap().len();
+    // What was done so far is written after a quarter of a second.
+    tokio::time::sleep(Duration::from_millis(700)).await;
+    let before = written();
+    assert_eq!(browser.go(&callback).await.status, 303);
+    assert!(written() > before, "{before}");
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_makes_nobody_sign_in_within_itself() {
+    let op = Op::start();
+    let gate = op.gate(op.setup(""));
+    let mut browser = Browser::new(&gate).await;
+    let mut by = async |path: &str, dest: &str, site: &str| -> Value {
+        let headers = [
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", dest),
+            ("sec-fetch-site", site),
+            ("accept", "text/html"),
+        ];
+        let answer = browser.ask("GET", path, &headers).await;
+        assert_eq!(given(&answer).is_empty(), answer.status != 303, "{answer:?}");
+        json!([answer.status.as_u16(), gate.files.event(answer.id())["code"]])
+    };
+    for dest in ["iframe", "frame"] {
+        assert_eq!(by("/.anteroom/login", dest, "cross-site").await, json!([403, "CROSS_SITE"]));
+        assert_eq!(by("/me", dest, "cross-site").await, json!([401, "NO_CREDENTIAL"]));
+        assert_eq!(by("/.anteroom/login", dest, "same-origin").await, json!([303, null]));
+    }
+    assert_eq!(by("/.anteroom/login", "document", "cross-site").await, json!([303, null]), "a link elsewhere");
+    assert_eq!(by("/me", "document", "cross-site").await, json!([303, "NO_CREDENTIAL"]));
 }

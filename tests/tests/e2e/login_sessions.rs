@@ -276,7 +276,11 @@ async fn signing_out_ends_the_session_and_goes_by_the_provider() {
     assert_eq!((ended.status.as_u16(), ended.code()), (401, "SESSION_ENDED".to_owned()));
     let told = browser.go("/records").await;
     assert_eq!((told.status.as_u16(), told.header("location")), (401, ""));
-    assert!(told.text().contains("<a href=\"/.anteroom/login?prompt=login\">Sign in again</a>"), "{}", told.text());
+    assert!(
+        told.text().contains("/.anteroom/login?prompt=login&amp;to=%2Frecords\">Sign in again</a>"),
+        "{}",
+        told.text()
+    );
     let sent = browser.go("/.anteroom/login?prompt=login").await;
     assert_eq!(pairs(sent.header("location").split_once('?').unwrap().1)["prompt"], "login");
 }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use policy::{Principal, SignIn};
+use policy::{Factors, Principal, SignIn};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -79,7 +79,9 @@ impl Session {
             expires: Some(self.ends),
             ..principal.sign_in.clone()
         };
-        Ok(Principal { sign_in, ..principal })
+        // And so are its factors: whoever shows others makes another session.
+        let factors = Factors { at: principal.factors.at.map(|at| at.min(self.begun)), ..principal.factors };
+        Ok(Principal { sign_in, factors, ..principal })
     }
 
     /// This session after the provider has vouched for it anew, at `now`, with these claims; `None` where that is no renewal of

@@ -93,6 +93,10 @@ fn a_session_goes_by_the_name_that_the_gate_gave_it() {
     assert_eq!((principal.subject.as_str(), principal.provider.as_str()), ("ada.example", "clinic"));
     assert_eq!(principal.sign_in.session.as_deref(), Some("ours"), "never what the provider or a client says");
     assert_eq!((principal.sign_in.at, principal.sign_in.expires), (Some(90), Some(200)));
+    let mut later = session();
+    later.claims.insert("auth_time".to_owned(), json!(150));
+    let principal = later.principal(&login.settings.id_tokens).unwrap();
+    assert_eq!((principal.sign_in.at, principal.factors.at), (Some(100), Some(100)), "never newer than the session");
 }
 
 #[test]

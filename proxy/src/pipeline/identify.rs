@@ -325,15 +325,14 @@ pub(super) fn credential<'r>(
     runtime: &'r Runtime,
     headers: &HeaderMap,
 ) -> Result<Option<(&'r Provider, &'r Place, String)>, Rejection> {
-    let mut present = Vec::new();
-    for provider in &runtime.providers {
-        if let Some((place, token)) = first_present(provider, headers)? {
-            present.push((provider, place, token));
-        }
+    let mut found: Vec<_> = runtime.providers.iter().filter_map(|provider| first_present(provider, headers)).collect();
+    // ORDER: what was put into a header is judged alone: no cookie makes up for it, and none spoils it, whatever it is.
+    if found.iter().any(|(_, place, _)| matches!(place, Place::Header(_))) {
+        found.retain(|(_, place, _)| matches!(place, Place::Header(_)));
     }
-    // ORDER: what was put into a header is judged alone: no cookie makes up for it, whatever it is.
-    if present.iter().any(|(_, place, _)| matches!(place, Place::Header(_))) {
-        present.retain(|(_, place, _)| matches!(place, Place::Header(_)));
+    let mut present = Vec::new();
+    for (provider, place, token) in found {
+        present.push((provider, place, token?));
     }
     if present.len() < 2 {
         return Ok(present.pop());
@@ -345,18 +344,19 @@ pub(super) fn credential<'r>(
     Ok(Some(present.swap_remove(claimed)))
 }
 
-fn first_present<'r>(provider: &'r Provider, headers: &HeaderMap) -> Result<Option<(&'r Place, String)>, Rejection> {
-    for place in &provider.places {
+/// The first of a provider's places that is present, with the token that stands there, or why none can be read there.
+fn first_present<'r>(
+    provider: &'r Provider,
+    headers: &HeaderMap,
+) -> Option<(&'r Provider, &'r Place, Result<String, Rejection>)> {
+    provider.places.iter().find_map(|place| {
         let token = match place {
-            Place::Header(name) => from_header(headers, name)?,
-            Place::Cookie(name) => token_cookies::plain(headers, name)?,
-            Place::CookieChunks(name) => token_cookies::chunks(headers, name)?,
+            Place::Header(name) => from_header(headers, name),
+            Place::Cookie(name) => token_cookies::plain(headers, name),
+            Place::CookieChunks(name) => token_cookies::chunks(headers, name),
         };
-        if let Some(token) = token {
-            return Ok(Some((place, token)));
-        }
-    }
-    Ok(None)
+        Some((provider, place, token.transpose()?))
+    })
 }
 
 fn from_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Rejection> {

@@ -78,7 +78,7 @@ pub enum TokenFault {
     NotYet,
     /// `iat` lies in the future.
     IssuedLater,
-    /// There are no keys to check with: never fetched, or too old.
+    /// There are no keys to check with: never fetched, too old, or all withdrawn.
     NoKeys,
     /// There is no token, and the connection's certificate proves nobody.
     Certificate(CertificateFault),
@@ -177,8 +177,8 @@ impl TokenFault {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
-                "The provider's keys were never fetched, or the last good ones are older than `last_good`, or the directory of \
-                 subjects does not answer: `anteroom status` shows the error of the last attempt. Or a [sign-in](login.md) could not \
+                "The provider's keys were never fetched, or the last good ones are older than `last_good`, or the provider publishes \
+                 none that can be used, or the directory of subjects does not answer: `anteroom status` shows the error of the last attempt. Or a [sign-in](login.md) could not \
                  ask the provider, or the application gave no answer to `app.session.whoami`: the log says why."
             }
         }
@@ -237,7 +237,9 @@ impl fmt::Display for TokenFault {
             TokenFault::Expired => f.write_str("`exp` has passed"),
             TokenFault::NotYet => f.write_str("`nbf` lies in the future"),
             TokenFault::IssuedLater => f.write_str("`iat` lies in the future"),
-            TokenFault::NoKeys => f.write_str("the provider's keys were never fetched or are too old"),
+            TokenFault::NoKeys => {
+                f.write_str("the provider's keys were never fetched, are too old, or are all withdrawn")
+            }
             TokenFault::Certificate(fault) => fault.fmt(f),
             TokenFault::AppSession(fault) => fault.fmt(f),
             TokenFault::Login(fault) => fault.fmt(f),

@@ -1,7 +1,8 @@
 //! One fetch of a provider's keys, directly or by what its metadata says.
 //!
 //! Decides what counts as keys, and when the metadata has to be asked again. Asks with a condition, so that a provider that
-//! has nothing new says so in a few bytes. Never gives up what is held for a worse answer.
+//! has nothing new says so in a few bytes. Never gives up what is held for an answer that cannot be read; a set of keys that can
+//! be read, and has none that can be used, is no such answer: the provider has withdrawn them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -214,7 +215,16 @@ impl Fetcher {
             let answer = resource.ask(accept, MAX_KEY_SET, pressing, now).await?;
             match &answer.body {
                 None => store.confirmed(now),
-                Some(body) => store.fetched(KeySet::from_jwks(body).map_err(FetchFault::Keys)?, now),
+                Some(body) => {
+                    let keys = KeySet::published(body).map_err(FetchFault::Keys)?;
+                    let withdrawn = keys.is_empty();
+                    store.fetched(keys, now);
+                    if withdrawn {
+                        // The next answer must be a whole one: by "not modified" the keys of before would never come back.
+                        resource.known.clear();
+                        return Err(FetchFault::Keys(KeySetFault::NoneUsable));
+                    }
+                }
             }
             // ORDER: a version is known only once it was used, so that a bad one is never confirmed.
             resource.known = answer.known;

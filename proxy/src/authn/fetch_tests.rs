@@ -55,7 +55,7 @@ async fn bad_answers_are_refused_and_leave_the_keys() {
         (answer("204 No Content", ""), FetchFault::Call(Fault::Status(204))),
         (answer("200 OK", &long), FetchFault::Call(Fault::TooLarge(MAX_KEY_SET))),
         (answer("200 OK", "<html>"), FetchFault::Keys(KeySetFault::Json(crate::authn::JsonFault::Syntax))),
-        (answer("200 OK", r#"{"keys":[]}"#), FetchFault::Keys(KeySetFault::NoneUsable)),
+        (answer("200 OK", r#"{"keys":{}}"#), FetchFault::Keys(KeySetFault::NoKeys)),
         // Nothing was asked under a condition.
         (answer("304 Not Modified", ""), FetchFault::Call(Fault::Redirect(304))),
     ];
@@ -66,6 +66,37 @@ async fn bad_answers_are_refused_and_leave_the_keys() {
         assert_eq!((status.keys, status.state.fetched_at, status.state.failed), (1, Some(NOW), count));
         assert_eq!(status.state.last_error, Some(expected.to_string()));
     }
+}
+
+#[tokio::test]
+async fn a_set_without_a_usable_key_withdraws_them_all() {
+    let maker = Maker::ed25519();
+    let good = answer("200 OK\r\netag: \"1\"", &set(&maker, "e"));
+    let stage = Stage::start(good.clone()).await;
+    let ((store, source), memory) = (direct(&stage), Remembered::new());
+    let mut fetcher = fetcher(source);
+    let token = maker.token("EdDSA", "e", json!({}));
+    for none in [json!([]), json!([Maker::Secret(vec![7; 64]).jwk("s")]), json!([{ "kty": "ML-DSA", "kid": "e" }, 7])] {
+        stage.say(good.clone());
+        assert_eq!(fetcher.fetch(false, NOW).await, Ok(None));
+        assert!(memory.verify(&token, &provider(), &store, NOW).is_ok());
+        stage.say(answer("200 OK\r\netag: \"1\"", &json!({ "keys": none }).to_string()));
+        let withdrawn = FetchFault::Keys(KeySetFault::NoneUsable);
+        assert_eq!(fetcher.fetch(false, NOW + 60).await, Err(withdrawn));
+        assert_eq!(memory.known(&token, &provider(), &store, NOW + 60).unwrap().unwrap_err(), TokenFault::NoKeys);
+        assert_eq!(memory.verify(&token, &provider(), &store, NOW + 60).unwrap_err(), TokenFault::NoKeys);
+        let status = store.status();
+        assert_eq!((status.keys, status.skipped.len()), (0, none.as_array().unwrap().len()));
+        assert_eq!(status.state.last_error, Some(withdrawn.to_string()));
+        // What goes bad then brings nothing back, and the next answer has to be a whole one.
+        stage.say(answer("500 Oops", ""));
+        assert!(fetcher.fetch(false, NOW + 120).await.is_err());
+        assert!(!stage.request().contains("if-none-match"), "{}", stage.request());
+        assert!(store.current(NOW + 120).is_err());
+    }
+    stage.say(good);
+    assert_eq!(fetcher.fetch(false, NOW + 180).await, Ok(None));
+    assert!(memory.verify(&token, &provider(), &store, NOW + 180).is_ok());
 }
 
 #[tokio::test]
@@ -218,7 +249,7 @@ async fn failures_are_retried_and_leave_the_keys() {
 
     stage.say(keys(&maker));
     until(|| store.status().keys == 1).await;
-    for worse in [answer("200 OK", r#"{"keys":[]}"#), answer("200 OK", "nonsense"), answer("503 Busy", "")] {
+    for worse in [answer("200 OK", r#"{"keys":{}}"#), answer("200 OK", "nonsense"), answer("503 Busy", "")] {
         stage.say(worse);
         let asked = stage.asked();
         until(|| stage.asked() >= asked + 3).await;

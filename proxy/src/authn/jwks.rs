@@ -1,12 +1,13 @@
 //! The life of fetched keys: fetched at once, renewed from time to time and on demand, kept while renewal fails.
 //!
-//! Decides when to fetch: as the provider's answers say, within bounds of our own. Never gives up keys for a worse answer, and
-//! one provider's trouble is never another's: each has a task of its own.
+//! Decides when to fetch: as the provider's answers say, within bounds of our own. Never gives up keys for an answer that
+//! cannot be read, and one provider's trouble is never another's: each has a task of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fetch::{FetchFault, Fetcher, Source};
+use super::keys::KeySetFault;
 use super::store::KeyStore;
 
 /// When to fetch.
@@ -114,6 +115,9 @@ fn tell(provider: &str, store: &KeyStore, fetched: &Result<Option<u64>, FetchFau
     match fetched {
         Ok(_) if failures > 0 => tracing::info!(provider, keys, skipped, "keys fetched again"),
         Ok(_) => tracing::debug!(provider, keys, skipped, "keys fetched"),
+        Err(fault @ FetchFault::Keys(KeySetFault::NoneUsable)) => {
+            tracing::warn!(provider, skipped, reason = fault.to_string(), "all keys withdrawn");
+        }
         Err(fault) => tracing::warn!(provider, reason = fault.to_string(), "keys not fetched"),
     }
 }

@@ -91,9 +91,9 @@ impl KeyStore {
     /// The keys to check with at `now` (Unix seconds).
     ///
     /// # Errors
-    /// [`TokenFault::NoKeys`] when there never were any, or the last good ones are too old.
+    /// [`TokenFault::NoKeys`] when there never were any, the last good ones are too old, or the provider has withdrawn them all.
     pub fn current(&self, now: u64) -> Result<Arc<KeySet>, TokenFault> {
-        self.keys.current(now).ok_or(TokenFault::NoKeys)
+        self.keys.current(now).filter(|keys| !keys.is_empty()).ok_or(TokenFault::NoKeys)
     }
 
     /// Puts fetched keys in place of the old ones.

@@ -60,6 +60,8 @@ pub enum TokenFault {
     UnknownKey,
     /// No `kid`, and more than one key fits.
     AmbiguousKey,
+    /// No `kid`, and the one key that fits has not signed it.
+    UnnamedKey,
     /// The signature is not the key's.
     Signature,
     /// `iss` is not the provider's, exactly.
@@ -125,6 +127,7 @@ impl TokenFault {
             | TokenFault::Type
             | TokenFault::UnknownKey
             | TokenFault::AmbiguousKey
+            | TokenFault::UnnamedKey
             | TokenFault::Signature
             | TokenFault::Issuer
             | TokenFault::Audience
@@ -198,6 +201,11 @@ impl TokenFault {
         self.to_string()
     }
 
+    /// Whether it may be another key that is meant, one that the provider has published since: worth a fetch.
+    pub(crate) fn may_be_for_a_newer_key(self) -> bool {
+        matches!(self, TokenFault::UnknownKey | TokenFault::AmbiguousKey | TokenFault::UnnamedKey)
+    }
+
     /// Whether the very same text can never be accepted by the same provider, whatever the time and the keys.
     pub(crate) fn is_malformed(self) -> bool {
         matches!(
@@ -229,6 +237,7 @@ impl fmt::Display for TokenFault {
             TokenFault::Type => f.write_str("`typ` is not the one of an access token"),
             TokenFault::UnknownKey => f.write_str("no key of the provider has this `kid` and fits"),
             TokenFault::AmbiguousKey => f.write_str("no `kid`, and several keys fit"),
+            TokenFault::UnnamedKey => f.write_str("no `kid`, and the signature is not that of the one key that fits"),
             TokenFault::Signature => f.write_str("the signature does not verify"),
             TokenFault::Issuer => f.write_str("`iss` is not the provider's issuer"),
             TokenFault::Audience => f.write_str("`aud` names none of the provider's audiences"),

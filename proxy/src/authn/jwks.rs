@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::fetch::{FetchFault, Fetcher, Source};
 use super::keys::KeySetFault;
 use super::store::KeyStore;
+use crate::clock::Now;
 
 /// When to fetch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,13 +70,13 @@ pub struct Renewal {
     pub pace: Pace,
 }
 
-/// Keeps a provider's keys, and the metadata that names them, fresh until `shutdown` ends. `now` tells the time in Unix seconds, `random` gives any
-/// number (for the spread of attempts only).
+/// Keeps a provider's keys, and the metadata that names them, fresh until `shutdown` ends. `now` tells the time, `random`
+/// gives any number (for the spread of attempts only).
 ///
 /// One task for each: so there is at most one fetch at a time.
 pub async fn keep_fresh(
     renewal: Renewal,
-    now: impl Fn() -> u64,
+    now: impl Fn() -> Now,
     mut random: impl FnMut() -> u64,
     shutdown: impl Future<Output = ()>,
 ) {

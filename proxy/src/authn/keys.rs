@@ -176,6 +176,11 @@ impl KeySet {
         }
     }
 
+    /// Whether it is a shared secret.
+    pub(super) fn is_secret(&self) -> bool {
+        self.shared
+    }
+
     /// Whether the key is (still) in the set.
     pub(super) fn holds(&self, id: KeyId) -> bool {
         self.keys.iter().any(|key| key.id == id)

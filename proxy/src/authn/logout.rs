@@ -10,6 +10,7 @@ use super::fault::TokenFault;
 use super::jwt;
 use super::provider::Provider;
 use super::store::KeyStore;
+use crate::clock::Now;
 
 /// The member of `events` that makes a token one.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -27,16 +28,15 @@ pub struct LoggedOut {
     pub at: u64,
 }
 
-/// Judges a logout token at `now` (Unix seconds) by a provider's settings for such tokens.
+/// Judges a logout token at `now` by a provider's settings for such tokens.
 ///
 /// # Errors
 /// As with any token of the provider; and where it is none for logging out.
-pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: u64) -> Result<LoggedOut, TokenFault> {
-    let keys = store.current(now)?;
+pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: Now) -> Result<LoggedOut, TokenFault> {
+    let keys = store.current(now.monotone)?;
+    let now = now.unix_seconds();
     let verified = jwt::judge(token, judge, &keys, now).map_err(|refused| {
-        if refused.fault == TokenFault::UnknownKey {
-            store.lacks(jwt::unverified_kid(token).as_deref(), now);
-        }
+        store.refused(token, refused.fault, now);
         refused.fault
     })?;
     let claims = verified.claims();
@@ -70,7 +70,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
-    use crate::authn::signing::{Maker, NOW, set_of, settings};
+    use crate::authn::signing::{Maker, NOW, at, set_of, settings};
 
     fn judged(changes: Value, typ: Option<&str>) -> Result<LoggedOut, TokenFault> {
         let maker = Maker::ed25519();
@@ -93,7 +93,7 @@ mod tests {
             header["typ"] = typ.into();
         }
         let token = maker.token_of(&header.to_string(), &Value::Object(claims).to_string());
-        logged_out(&token, &judge, &store, NOW)
+        logged_out(&token, &judge, &store, at(NOW))
     }
 
     #[test]

@@ -45,7 +45,6 @@ pub use json::JsonFault;
 pub(crate) use json::object as json_object;
 pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, keep_fresh};
-pub(crate) use jwt::unverified_kid;
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
 pub use last_good::State;

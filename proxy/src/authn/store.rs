@@ -12,8 +12,10 @@ use tokio::time::timeout;
 
 use super::demand::Demand;
 use super::fault::TokenFault;
+use super::jwt;
 use super::keys::{KeySet, Skipped};
 use super::last_good::{LastGood, State};
+use crate::clock::Now;
 
 /// The most requests that wait for one provider's keys at a time.
 pub const MAX_WAITING: usize = 64;
@@ -88,21 +90,29 @@ impl KeyStore {
         self.keys.keep_for(keep);
     }
 
-    /// The keys to check with at `now` (Unix seconds).
+    /// The keys to check with at `now` (monotone).
     ///
     /// # Errors
     /// [`TokenFault::NoKeys`] when there never were any, the last good ones are too old, or the provider has withdrawn them all.
-    pub fn current(&self, now: u64) -> Result<Arc<KeySet>, TokenFault> {
+    pub fn current(&self, now: Duration) -> Result<Arc<KeySet>, TokenFault> {
         self.keys.current(now).filter(|keys| !keys.is_empty()).ok_or(TokenFault::NoKeys)
     }
 
+    /// The keys, however old: for a command that has fetched them just now, and ends.
+    ///
+    /// # Errors
+    /// [`TokenFault::NoKeys`] when there are none.
+    pub fn just_fetched(&self) -> Result<Arc<KeySet>, TokenFault> {
+        self.keys.held().value.clone().filter(|keys| !keys.is_empty()).ok_or(TokenFault::NoKeys)
+    }
+
     /// Puts fetched keys in place of the old ones.
-    pub(super) fn fetched(&self, keys: KeySet, now: u64) {
+    pub(super) fn fetched(&self, keys: KeySet, now: Now) {
         self.keys.fetched(keys, now);
     }
 
     /// Notes that the provider still has the same keys.
-    pub(super) fn confirmed(&self, now: u64) {
+    pub(super) fn confirmed(&self, now: Now) {
         self.keys.confirmed(now);
     }
 
@@ -111,14 +121,27 @@ impl KeyStore {
         self.keys.failed(reason);
     }
 
+    /// Says that a token was refused by these keys, at `now` (Unix seconds): where it may be for a newer one, that is looked for.
+    pub(crate) fn refused(&self, token: &str, fault: TokenFault, now: u64) {
+        if fault.may_be_for_a_newer_key() {
+            self.lacks(jwt::unverified_kid(token).as_deref(), now);
+        }
+    }
+
     /// Says that a token named a key that is not here, at `now` (Unix seconds). Few of these lead to a fetch.
-    pub(crate) fn lacks(&self, kid: Option<&str>, now: u64) {
+    fn lacks(&self, kid: Option<&str>, now: u64) {
         let Some(fetching) = &self.fetching else { return };
         // A panic while it was held can have left nothing half done that matters: at worst a fetch more or less.
         let asks = fetching.demand.lock().unwrap_or_else(PoisonError::into_inner).asks(kid, now);
         if asks {
             fetching.wishes.send_modify(|wishes| wishes.made = wishes.made.saturating_add(1));
         }
+    }
+
+    /// Whether somebody would like a fetch.
+    #[cfg(test)]
+    pub(super) fn is_wanted(&self) -> bool {
+        self.fetching.as_ref().is_some_and(|fetching| fetching.wishes.borrow().are_open())
     }
 
     /// Waits for a wish; for ever, where nobody fetches.
@@ -186,16 +209,16 @@ impl Drop for Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::signing::{Maker, NOW, set_of};
+    use crate::authn::signing::{Maker, NOW, at, set_of};
 
     const DAY: Duration = Duration::from_secs(86_400);
 
     #[test]
     fn no_keys_yet_is_nobody_in() {
         let store = KeyStore::awaiting(DAY);
-        assert_eq!(store.current(NOW).err(), Some(TokenFault::NoKeys));
+        assert_eq!(store.current(at(NOW).monotone).err(), Some(TokenFault::NoKeys));
         store.failed("the host cannot be reached");
-        assert_eq!(store.current(NOW).err(), Some(TokenFault::NoKeys));
+        assert_eq!(store.current(at(NOW).monotone).err(), Some(TokenFault::NoKeys));
         assert_eq!(TokenFault::NoKeys.code(), "PROVIDER_DOWN");
         assert_eq!(TokenFault::NoKeys.challenge(), None);
         let status = store.status();
@@ -206,10 +229,10 @@ mod tests {
     #[test]
     fn keys_are_replaced_and_confirmed() {
         let store = KeyStore::awaiting(DAY);
-        store.fetched(set_of(&[Maker::ed25519().jwk("e")]), NOW);
-        store.confirmed(NOW + 86_400);
-        assert!(store.current(NOW + 2 * 86_400).is_ok());
-        assert_eq!(store.current(NOW + 2 * 86_400 + 1).err(), Some(TokenFault::NoKeys));
+        store.fetched(set_of(&[Maker::ed25519().jwk("e")]), at(NOW));
+        store.confirmed(at(NOW + 86_400));
+        assert!(store.current(at(NOW + 2 * 86_400).monotone).is_ok());
+        assert_eq!(store.current(at(NOW + 2 * 86_400 + 1).monotone).err(), Some(TokenFault::NoKeys));
         let status = store.status();
         assert_eq!((status.keys, status.fetched, status.state.generation), (1, true, 1));
         assert!(!KeyStore::fixed(set_of(&[Maker::ed25519().jwk("e")])).status().fetched);

@@ -53,7 +53,7 @@ fn settings() -> LoginSettings {
 }
 
 fn asks<'a>(logins: &'a Logins, store: &'a Arc<KeyStore>, headers: &'a HeaderMap) -> Asks<'a> {
-    Asks { logins, store, metadata: None, headers, now: 7 }
+    Asks { logins, store, metadata: None, headers, now: Now { unix_ms: 7_000, monotone: Duration::ZERO } }
 }
 
 fn session() -> Session {
@@ -65,7 +65,7 @@ fn session() -> Session {
 #[test]
 fn signing_out_takes_all_back_and_goes_by_the_provider() {
     let login = Login::new(settings());
-    let out = login.logout("clinic.example:8443", "/bye", None, 0);
+    let out = login.logout("clinic.example:8443", "/bye", None, Duration::ZERO);
     assert_eq!(
         out.location,
         "https://issuer.example/end?client_id=web&post_logout_redirect_uri=https%3A%2F%2Fclinic.example%3A8443%2Fbye"
@@ -74,7 +74,7 @@ fn signing_out_takes_all_back_and_goes_by_the_provider() {
     assert!(out.cookies.iter().all(|line| line.to_str().unwrap().ends_with("; Max-Age=0")));
     let mut alone = settings();
     alone.endpoints.end_session = None;
-    assert_eq!(Login::new(alone).logout("clinic.example", "/bye", None, 0).location, "/bye");
+    assert_eq!(Login::new(alone).logout("clinic.example", "/bye", None, Duration::ZERO).location, "/bye");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use super::record;
 use super::reports::whole;
 use super::trail::Trail;
 use crate::authn::{self, LoggedOut, TokenFault};
+use crate::clock::Now;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::sessions::ends::End;
@@ -51,7 +52,7 @@ pub(super) async fn serve(
     let text = whole(body).await.ok_or(Rejection::TooLarge(Oversize::Body))?;
     let token = field(&text, "logout_token").ok_or(Rejection::LogoutToken(TokenFault::Parts))?;
     let now = trail.started.unix_seconds();
-    let (issuer, told) = judge(runtime, &token, now).map_err(Rejection::LogoutToken)?;
+    let (issuer, told) = judge(runtime, &token, trail.started).map_err(Rejection::LogoutToken)?;
     trail.actor = told.subject.as_ref().map(|subject| audit::Actor {
         iss: issuer.clone(),
         sub: subject.clone(),
@@ -69,7 +70,7 @@ pub(super) async fn serve(
 }
 
 /// Whom the token is about, and at which issuer.
-fn judge(runtime: &Runtime, token: &str, now: u64) -> Result<(String, LoggedOut), TokenFault> {
+fn judge(runtime: &Runtime, token: &str, now: Now) -> Result<(String, LoggedOut), TokenFault> {
     // The claim only picks the judge, who then checks it.
     let issuer = authn::unverified_issuer(token).ok_or(TokenFault::Issuer)?;
     let judge = runtime.sessions.told_by.iter().find(|one| one.issuer() == issuer).ok_or(TokenFault::Issuer)?;

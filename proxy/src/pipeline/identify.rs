@@ -160,7 +160,7 @@ async fn prove<'r>(
             None => by_certificate(runtime, shown),
         };
     };
-    let now = trail.started.unix_seconds();
+    let now = trail.started;
     let judged = match shared.tokens.known(&token, &provider.authn, &provider.keys, now) {
         Some(known) => known,
         None => {
@@ -172,7 +172,7 @@ async fn prove<'r>(
             match judge() {
                 // A provider may sign with a key in the moment that it publishes it: the fetch that this token has caused, or
                 // another one, may bring it. Nothing else waits, few do at a time, and once.
-                Err(TokenFault::UnknownKey) if provider.keys.settled().await => judge(),
+                Err(fault) if fault.may_be_for_a_newer_key() && provider.keys.settled().await => judge(),
                 judged => judged,
             }
         }
@@ -279,7 +279,7 @@ async fn by_login<'r>(
         return Ok(caller);
     }
     let SignedIn { provider, login, session } = signed_in;
-    let renewed = login.fresh(&login::asks(shared, provider, headers, now), session).await;
+    let renewed = login.fresh(&login::asks(shared, provider, headers, trail.started), session).await;
     if let (Err(LoginFault::NotRenewed), Some(key)) = (&renewed, shared.sessions.key_of(&caller.principal)) {
         // What is open in a session that the provider no longer vouches for ends with it.
         let until = caller.principal.sign_in.expires.unwrap_or(now);

@@ -191,7 +191,7 @@ fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: 
         runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(_))).map(|(provider, login)| {
             let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
             let metadata = provider.metadata.as_deref();
-            login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
+            login.logout(&understood.host, after, metadata, trail.started.monotone)
         });
     let mut answer = Response::new(AnswerBody::Whole(None));
     let by_page = is_form_of_a_page(parts);

@@ -24,7 +24,7 @@ fn at(url: &str) -> String {
 }
 
 /// A gate whose provider's keys are at a server, which publishes those of its issuer.
-async fn fetching(clock: Clock) -> (Gate, Arc<KeyServer>) {
+pub(crate) async fn fetching(clock: Clock) -> (Gate, Arc<KeyServer>) {
     let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     (start(files, app, &at(&server.url(KEYS)), clock), server)
@@ -56,7 +56,7 @@ fn written(app: &App) -> String {
     e2e::gate::config(&setup(), app.address)
 }
 
-async fn ready(gate: &Gate) {
+pub(crate) async fn ready(gate: &Gate) {
     eventually("the keys", || gate.shared().unready().is_empty().then_some(())).await;
 }
 
@@ -67,7 +67,7 @@ fn set_of(keys: &[&DevKey]) -> Value {
 }
 
 /// An issuer of the same name with a key of its own.
-fn next(of: &Issuer) -> Issuer {
+pub(crate) fn next(of: &Issuer) -> Issuer {
     Issuer { now: of.now, ..Issuer::new() }
 }
 
@@ -77,7 +77,7 @@ fn again(key: &DevKey) -> DevKey {
 }
 
 /// What status tells of the provider.
-fn told(gate: &Gate) -> Value {
+pub(crate) fn told(gate: &Gate) -> Value {
     let said = e2e::process::run(gate.files.root(), &["status", "--control", "control.sock"]);
     let status: Value = serde_json::from_str(&said.out).unwrap();
     status["providers"]["clinic"].clone()
@@ -245,30 +245,6 @@ async fn last_good_keys_hold_for_as_long_as_is_said_and_no_longer() {
     assert_eq!(gate.shared().unready(), ["keys"]);
     assert_eq!((&told(&gate)["usable"], &told(&gate)["keys"]), (&json!(false), &json!(1)));
     assert_eq!(gate.metric("anteroom_provider_keys", &[("provider", "clinic")]), 0.0);
-}
-
-#[tokio::test]
-async fn a_provider_that_publishes_no_key_has_withdrawn_them_all() {
-    let now = Issuer::new().now;
-    let (gate, server) = fetching(Clock::manual(now * 1_000)).await;
-    ready(&gate).await;
-    let mut client = Client::open(&gate, Protocol::Http2).await;
-    let old = gate.issuer().ada();
-    assert_eq!(client.get("/me", &old).await.status, 200);
-    server.publish(json!({ "keys": [] }));
-    // A token of any unknown key makes the gate look.
-    let stranger = client.get("/me", &next(gate.issuer()).ada()).await;
-    assert_eq!((stranger.status.as_u16(), stranger.code().as_str()), (503, "PROVIDER_DOWN"));
-    assert_eq!(client.get("/me", &old).await.code(), "PROVIDER_DOWN", "what was believed a moment ago");
-    assert_eq!(gate.shared().unready(), ["keys"]);
-    assert_eq!((&told(&gate)["usable"], &told(&gate)["keys"]), (&json!(false), &json!(0)));
-    assert_eq!(told(&gate)["error"], "the key set has no key that can be used");
-    assert_eq!(gate.metric("anteroom_provider_keys", &[("provider", "clinic")]), 0.0);
-    assert_eq!(client.ask("GET", "/open/x", &[]).await.status, 200);
-    // It was a mistake, or there is a new one: nobody needs to do anything.
-    server.publish(gate.issuer().key.key_set());
-    ready(&gate).await;
-    assert_eq!(client.get("/me", &old).await.status, 200);
 }
 
 #[tokio::test]

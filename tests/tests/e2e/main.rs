@@ -52,6 +52,7 @@ mod inject_manifests;
 mod injector;
 mod injector_certificate;
 mod injector_command;
+mod key_sets;
 mod keys;
 mod limits;
 mod login;

@@ -58,6 +58,7 @@ mod limits;
 mod login;
 mod login_attacks;
 mod login_ends;
+mod login_hangs;
 mod login_sessions;
 mod logout;
 mod manual;

@@ -219,6 +219,7 @@ async fn keys_are_fetched_at_once_and_on_demand_but_not_on_every_demand() {
     assert!(memory.verify(&first.token("EdDSA", "e", json!({})), &provider(), &store, at(NOW)).is_ok());
 
     stage.say(answer("200 OK", &set(&second, "f")));
+    let granted = store.granted();
     let rotated = second.token("EdDSA", "f", json!({}));
     assert_eq!(memory.verify(&rotated, &provider(), &store, at(NOW)).unwrap_err(), TokenFault::UnknownKey);
     for index in 0..10_000 {
@@ -226,7 +227,7 @@ async fn keys_are_fetched_at_once_and_on_demand_but_not_on_every_demand() {
         assert_eq!(memory.verify(&token, &provider(), &store, at(NOW)).unwrap_err(), TokenFault::UnknownKey);
     }
     // Whoever waits for that fetch finds the new key, and the old one gone.
-    assert!(store.settled().await);
+    assert!(store.settled(granted).await);
     assert!(memory.verify(&rotated, &provider(), &store, at(NOW)).is_ok());
     assert!(memory.verify(&first.token("EdDSA", "e", json!({})), &provider(), &store, at(NOW)).is_err());
     assert_eq!(stage.asked(), 2, "one at first, and one for 10,001 tokens with unknown keys");

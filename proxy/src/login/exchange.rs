@@ -188,10 +188,11 @@ impl Login {
     pub(super) async fn believed(&self, token: &str, store: &KeyStore, now: Now) -> Result<Verified, TokenFault> {
         let keys = || store.current(now.monotone);
         let judge = || authn::verify(token, &self.settings.id_tokens, &*keys()?, now.unix_seconds());
+        let granted = store.granted();
         match judge() {
             Err(fault) if fault.may_be_for_a_newer_key() => {
                 store.refused(token, fault, now.unix_seconds());
-                if store.settled().await { judge() } else { Err(fault) }
+                if store.settled(granted).await { judge() } else { Err(fault) }
             }
             judged => judged,
         }

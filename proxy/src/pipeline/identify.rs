@@ -170,10 +170,11 @@ async fn prove<'r>(
                 observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
             }
             let judge = || shared.tokens.verify(&token, &provider.authn, &provider.keys, now);
+            let granted = provider.keys.granted();
             match judge() {
                 // A provider may sign with a key in the moment that it publishes it: the fetch that this token has caused, or
                 // another one, may bring it. Nothing else waits, few do at a time, and once.
-                Err(fault) if fault.may_be_for_a_newer_key() && provider.keys.settled().await => judge(),
+                Err(fault) if fault.may_be_for_a_newer_key() && provider.keys.settled(granted).await => judge(),
                 judged => judged,
             }
         }

@@ -66,7 +66,11 @@ async fn a_token_endpoint_that_hangs_holds_up_its_own_sign_ins_alone_and_for_ten
         assert!(took < CALL + BUSY, "{took:?}");
         assert_eq!((answer.status.as_u16(), answer.header("location")), (503, ""), "{answer:?}");
         assert!(answer.text().contains("<code>PROVIDER_DOWN</code>"), "{}", answer.text());
-        assert!(answer.text().contains("<a href=\"/.anteroom/login\">Try again</a>"), "a way to try again: {}", answer.text());
+        assert!(
+            answer.text().contains("<a href=\"/.anteroom/login\">Try again</a>"),
+            "a way to try again: {}",
+            answer.text()
+        );
         assert!(!browser.jar.contains_key(COOKIE));
         assert_eq!(gate.files.event(answer.id())["code"], "PROVIDER_DOWN");
         told.push(browser);

@@ -82,6 +82,9 @@ fn clients(profile: &Profile) -> String {
     match profile.clients {
         KnownClients::Untold => "its tokens do not say".to_owned(),
         KnownClients::Told(_) => format!("anybody; where written, {} is looked at", claims.join(" or ")),
+        KnownClients::OfOthers(_) => {
+            format!("nobody but your own pages; a program of others, named by {}, has to be listed", claims.join(" or "))
+        }
         KnownClients::Demanded(_, hint) => format!("*to be written* ({}): {hint}", claims.join(" or ")),
     }
 }

@@ -24,7 +24,7 @@ pub struct RawProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Spanned<Vec<String>>>,
     /// Who may have asked for a token: its `azp`, `client_id`, `cid` or `appid`, as the preset says. Left out: anybody,
-    /// where the preset does not demand a list.
+    /// where the preset does not demand a list; at Supabase, your own pages alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Spanned<Vec<String>>>,
     /// Which of its tokens count, where the preset can tell. Left out: access tokens.

@@ -60,12 +60,14 @@ fn clients(raw: &RawProvider, faults: &mut Faulty<'_>) {
             let message = format!("tokens of {} do not say who asked for them", raw.preset.profile().title);
             faults.at(written.span, "provider", message, "take `clients` out");
         }
-        (Some(written), KnownClients::Told(_) | KnownClients::Demanded(..)) => names(written, "clients", faults),
+        (Some(written), KnownClients::Told(_) | KnownClients::OfOthers(_) | KnownClients::Demanded(..)) => {
+            names(written, "clients", faults);
+        }
         (None, KnownClients::Demanded(_, hint)) => {
             let message = "`clients` is missing; without it a token that another program asked for would pass";
             faults.at(raw.issuer.span, "provider", message, hint);
         }
-        (None, KnownClients::Untold | KnownClients::Told(_)) => {}
+        (None, KnownClients::Untold | KnownClients::Told(_) | KnownClients::OfOthers(_)) => {}
     }
 }
 

@@ -61,7 +61,7 @@ fn rows(preset: Preset, profile: &Profile) -> Vec<(&'static str, String)> {
         ("types", listed(profile.types.iter().map(|one| (*one).to_owned()).collect())),
         ("token", token.join(", ")),
         ("claims.tenant", path(profile.tenant)),
-        ("claims.roles", profile.roles.map_or_else(|| "nobody has any".to_owned(), code)),
+        ("claims.roles", roles(profile)),
         ("claims.session", session),
         ("factors", rule(profile.factors).to_owned()),
         ("acr.mfa", if two.is_empty() { "none".to_owned() } else { two }),
@@ -74,6 +74,16 @@ fn audience(profile: &Profile, issuer: &str) -> String {
         KnownAudience::Written(what) => format!("*to be written*: {what}"),
         KnownAudience::OfIssuer(known) => known(issuer).map_or_else(String::new, code),
         KnownAudience::OfClient => "its tokens name none: `clients` take its place".to_owned(),
+    }
+}
+
+fn roles(profile: &Profile) -> String {
+    match (profile.roles, profile.picked) {
+        (Some(roles), Some(picked)) => {
+            format!("{} where `tenant` is fixed; with {}, which people pick, *to be written*", code(roles), code(picked))
+        }
+        (Some(roles), None) => code(roles),
+        (None, _) => "nobody has any".to_owned(),
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("org_id"),
+    picked: None,
     tenant_hint: "",
     roles: Some("permissions"),
     session: Some("sid"),

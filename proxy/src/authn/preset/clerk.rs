@@ -29,6 +29,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: |_| Some(KnownCookie::Plain("__session".to_owned())),
     siblings: Some("__session"),
     tenant: Some("/o/id"),
+    picked: None,
     tenant_hint: "",
     roles: Some("/o/rol"),
     session: Some("sid"),

@@ -27,6 +27,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "add `claims: { bindings: \"cognito:groups\" }` for groups named `clinic-a:provider`, or `tenant: clinic-a` \
                   where the pool is of one clinic",
     roles: Some("cognito:groups"),

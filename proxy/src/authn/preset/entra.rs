@@ -25,6 +25,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("tid"),
+    picked: None,
     tenant_hint: "",
     roles: Some("roles"),
     session: Some("sid"),

@@ -28,6 +28,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("/firebase/tenant"),
+    picked: None,
     tenant_hint: "",
     roles: Some("roles"),
     session: None,

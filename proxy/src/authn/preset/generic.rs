@@ -19,6 +19,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "add `claims: { tenant: org_id }`, or `tenant: clinic-a` where the issuer serves one clinic",
     roles: None,
     session: Some("sid"),

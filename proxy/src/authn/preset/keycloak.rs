@@ -3,7 +3,8 @@
 //! Traps: `aud` is `account` for every program of the realm, so it tells nothing: the API needs a mapper of its own, and `azp`
 //! is checked. What kind of token it is stands in the claim `typ` (`Bearer`, `ID`, `Refresh`, `Offline`), not in the header.
 //! `acr` is `0` where the level has expired and only the cookie was used again; a person can change the `acr_values` that a
-//! page asks for, so only what came back counts. `organization` is a list of names, or an object whose names they are.
+//! page asks for, so only what came back counts. `organization` is a list of names, or an object whose names they are; a
+//! person of several picks one by the scope `organization:NAME`, and has all roles of the realm beside each of them.
 
 use super::issuer;
 use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
@@ -28,6 +29,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("organization"),
+    picked: Some("organization"),
     tenant_hint: "",
     roles: Some("/realm_access/roles"),
     session: Some("sid"),

@@ -144,6 +144,9 @@ pub struct Profile {
     pub siblings: Option<&'static str>,
     /// Where the tenant stands.
     pub tenant: Option<&'static str>,
+    /// The claim of a tenant that people pick themselves, of all that they belong to, when they ask for a token: roles that
+    /// stand elsewhere in it are not those of this tenant.
+    pub picked: Option<&'static str>,
     /// What to write where that is not known.
     pub tenant_hint: &'static str,
     /// Where the roles stand.

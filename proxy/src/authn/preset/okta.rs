@@ -26,6 +26,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "add a claim to the authorization server at Okta and name it: `claims: { tenant: clinic }`; or \
                   `tenant: clinic-a` where the server is of one clinic",
     roles: Some("groups"),

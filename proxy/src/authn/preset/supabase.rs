@@ -28,6 +28,7 @@ pub(super) const PROFILE: Profile = Profile {
     cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "name the place in `app_metadata`: `claims: { tenant: /app_metadata/clinic }`, or `bindings: \
                   /app_metadata/clinics` where it is a map from clinics to roles",
     roles: Some("/app_metadata/roles"),

@@ -64,7 +64,24 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
         }
         Some(_) | None => {}
     }
+    // What was filled in tells nothing here: roles beside such a tenant are only ever written.
+    if is_picked(raw) && !raw.claims.contains_key("roles") && !bound_elsewhere {
+        let at = raw.claims.get("tenant").map_or(raw.issuer.span, |tenant| tenant.span);
+        let message = format!("people of {} pick this tenant, and nothing says which roles they hold in it", profile.title);
+        let hint = "write `claims: { bindings: groups }` for groups named `clinic-a:provider`, keep roles in a `directory`, or \
+                    write `roles` where everybody holds the same ones wherever they belong";
+        faults.at(at, "claim", message, hint);
+    }
     (faults.found.len() == before).then_some(map)
+}
+
+/// Whether the tenant is one that people pick when they ask for a token.
+pub(super) fn is_picked(raw: &RawProvider) -> bool {
+    let profile = raw.preset.profile();
+    let written = raw.claims.get("tenant").map(|tenant| tenant.value.as_str());
+    let path = written.or(profile.tenant).and_then(ClaimPath::parse);
+    let by_claim = raw.tenant.is_none() && !raw.claims.contains_key("bindings");
+    by_claim && path.is_some_and(|path| profile.picked == Some(path.top().as_str()))
 }
 
 /// Identity is the issuer and a subject that stays.

@@ -35,7 +35,10 @@ fn naming_a_provider_is_nearly_enough() {
     for keys in [
         AUTH0.to_owned(),
         CLERK.to_owned(),
-        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\ntenant: clinic-a"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\nclaims: {{ bindings: groups }}"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\nclaims: {{ roles: /realm_access/roles }}"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\nclaims: {{ tenant: clinic }}"),
         format!("{OKTA}\nclaims: {{ tenant: clinic }}"),
         ENTRA.to_owned(),
         format!("{COGNITO}\ntenant: clinic-a"),
@@ -56,6 +59,14 @@ fn what_a_preset_cannot_know_has_to_be_written() {
         (format!("{KEYCLOAK}\naudience: [clinic-api]"), "list the realm's clients"),
         (format!("{KEYCLOAK}\nclients: [web]"), "the audience that a mapper of the realm"),
         (format!("{KEYCLOAK}\nclients: [web]\naudience: [account]"), "every token of the realm has the audience"),
+        (
+            format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]"),
+            "people of Keycloak pick this tenant, and nothing says which roles",
+        ),
+        (
+            format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]\nclaims: {{ tenant: /organization/0 }}"),
+            "claims: { bindings: groups }",
+        ),
         (
             format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]\nacr: {{ mfa: [\"0\"] }}"),
             "`0` of Keycloak proves no second factor",

@@ -6,7 +6,7 @@
 //! is for the program that asked, and never for an API.
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, nothing};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, nothing};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 
@@ -31,6 +31,7 @@ pub(super) const PROFILE: Profile = Profile {
     own_words: &["user_metadata"],
     factors: FactorRule::Standard,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[TokenKind::Access],
     kind,

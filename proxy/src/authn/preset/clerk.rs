@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -37,6 +37,7 @@ pub(super) const PROFILE: Profile = Profile {
     own_words: &["unsafe_metadata"],
     factors: FactorRule::Clerk,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[],
     kind: one_kind,

@@ -7,7 +7,7 @@
 //! are the person's own words.
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 
@@ -36,6 +36,7 @@ pub(super) const PROFILE: Profile = Profile {
     own_words: &[],
     factors: FactorRule::Standard,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[TokenKind::Access, TokenKind::Id],
     kind,

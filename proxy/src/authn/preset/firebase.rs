@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, no_cookie, one_kind};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, no_cookie, one_kind};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -36,6 +36,7 @@ pub(super) const PROFILE: Profile = Profile {
     own_words: &[],
     factors: FactorRule::Firebase,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[],
     kind: one_kind,

@@ -7,7 +7,7 @@
 //! person of several picks one by the scope `organization:NAME`, and has all roles of the realm beside each of them.
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
 use crate::authn::factors::FactorRule;
 
 pub(super) const PROFILE: Profile = Profile {
@@ -37,6 +37,7 @@ pub(super) const PROFILE: Profile = Profile {
     own_words: &[],
     factors: FactorRule::Standard,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &["0"],
     kinds: &[TokenKind::Access, TokenKind::Id],
     kind,

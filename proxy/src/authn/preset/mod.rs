@@ -116,6 +116,25 @@ impl KnownClients {
     }
 }
 
+/// How a provider is asked for an authentication context.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    /// By `acr_values` (OpenID Connect Core 1.0, 3.1.2.1; RFC 9470).
+    ByValue,
+    /// By the claim `acrs`, which the token is to have: Entra knows no other way. Holds where its directory signs people in, by
+    /// the issuer.
+    ByClaim(fn(&str) -> Option<SignInPlace<'_>>),
+}
+
+/// Where a directory of Entra signs people in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignInPlace<'i> {
+    /// The directory's id.
+    pub realm: &'i str,
+    /// The address that clients begin at.
+    pub address: String,
+}
+
 /// What is known of all providers of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
@@ -161,6 +180,8 @@ pub struct Profile {
     pub factors: FactorRule,
     /// Values of its `acr` that prove two factors.
     pub two_factors: &'static [&'static str],
+    /// How it is asked for a context.
+    pub asked: Asked,
     /// Values of `acr` that look as if they did, and prove nothing.
     pub empty_contexts: &'static [&'static str],
     /// The kinds of tokens that it tells apart; empty: it has one kind only.

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -35,6 +35,7 @@ pub(super) const PROFILE: Profile = Profile {
     own_words: &[],
     factors: FactorRule::Standard,
     two_factors: &["urn:okta:loa:2fa:any"],
+    asked: Asked::ByValue,
     empty_contexts: &["urn:okta:loa:2fa:any:ifpossible", "urn:okta:loa:1fa:any", "urn:okta:loa:1fa:pwd"],
     kinds: &[TokenKind::Access],
     kind,

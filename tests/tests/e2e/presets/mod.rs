@@ -13,6 +13,7 @@ mod firebase;
 mod keycloak;
 mod okta;
 mod requests;
+mod step_up;
 mod supabase;
 
 use anteroom::authn;

@@ -67,7 +67,7 @@ pub struct RawProvider {
     /// these when it sends a caller to sign in again (RFC 9470).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<RawContexts>,
-    /// How far the issuer's clock may be from ours: at most `5m`. Left out: the preset's.
+    /// How far the issuer's clock may be from ours: at most `1m`. Left out: the preset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leeway: Option<Spanned<Period>>,
     /// Whether people may come whom Supabase or Firebase signed in anonymously.

@@ -44,6 +44,7 @@ fn naming_a_provider_is_nearly_enough() {
         format!("{COGNITO}\ntenant: clinic-a"),
         FIREBASE.to_owned(),
         format!("{SUPABASE}\nclaims: {{ tenant: /app_metadata/clinic }}"),
+        format!("{AUTH0}\nleeway: 60s"),
     ] {
         assert_eq!(faults(&files(&keys).path("config.yaml")), "", "{keys}");
     }

@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str =
+pub(super) const KEYS: &str =
     "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\nclients: [web]";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE", "sub": "ada", "client_id": "web",
         "token_use": "access", "auth_time": NOW - 60, "origin_jti": "o1", "event_id": "e1", "jti": "j1",

@@ -6,12 +6,12 @@ use super::{NOW, Proved, Proves, Refused, Row};
 
 const DIRECTORY: &str = "11111111-2222-3333-4444-555555555555";
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";
-const KEYS: &str = "preset: entra
+pub(super) const KEYS: &str = "preset: entra
 issuer: https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0
 audience: [aaaaaaaa-0000-0000-0000-000000000001]
 acr: { mfa: [c1], phishing_resistant: [c2] }";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": format!("https://login.microsoftonline.com/{DIRECTORY}/v2.0"), "aud": "aaaaaaaa-0000-0000-0000-000000000001",
         "sub": "ada", "oid": "o1", "tid": DIRECTORY, "ver": "2.0", "azp": "web", "azpacr": "0", "scp": "records",

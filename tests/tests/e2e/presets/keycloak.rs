@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: keycloak
+pub(super) const KEYS: &str = "preset: keycloak
 issuer: https://id.clinic.example/realms/clinic
 audience: [clinic-api]
 clients: [clinic-web]
 claims: { roles: /realm_access/roles }
 acr: { mfa: [\"2\", gold], phishing_resistant: [\"3\"] }";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://id.clinic.example/realms/clinic", "aud": ["clinic-api", "account"], "sub": "ada", "typ": "Bearer",
         "azp": "clinic-web", "sid": "s1", "auth_time": NOW - 60, "acr": "1", "organization": ["clinic-a"],

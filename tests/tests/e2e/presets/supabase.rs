@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: supabase
+pub(super) const KEYS: &str = "preset: supabase
 issuer: https://abcdefghij.supabase.co/auth/v1
 claims: { tenant: /app_metadata/clinic }";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://abcdefghij.supabase.co/auth/v1", "aud": "authenticated", "sub": "ada", "role": "authenticated",
         "aal": "aal2", "session_id": "s1", "is_anonymous": false,

@@ -9,9 +9,9 @@ use super::Faulty;
 use super::raw::RawProvider;
 use crate::authn::{ClaimMap, ClaimPath, SessionSource, TenantSource};
 
-/// Names that a provider gives to somebody else one day, or lets people choose.
-const CHANGING: [&str; 8] =
-    ["email", "emails", "upn", "preferred_username", "unique_name", "nickname", "phone_number", "name"];
+/// Words for what a provider gives to somebody else one day, or lets people choose, beside all that end in `name`
+/// (`preferred_username`, `unique_name`) or are of mail and telephones.
+const CHANGING: [&str; 5] = ["alias", "handle", "login", "loginhint", "upn"];
 /// The most tenants that a provider may list.
 const MOST_TENANTS: usize = 1_024;
 
@@ -86,9 +86,8 @@ pub(super) fn is_picked(raw: &RawProvider) -> bool {
 
 /// Identity is the issuer and a subject that stays.
 fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) -> ClaimPath {
-    let last = path.steps().pop().unwrap_or_default();
-    if CHANGING.contains(&last.as_str()) {
-        let message = format!("`{last}` can be somebody else's one day, so it identifies nobody");
+    if let Some(step) = path.steps().into_iter().find(|step| is_changing(step)) {
+        let message = format!("`{step}` can be somebody else's one day, so it identifies nobody");
         faults.at(
             written.span,
             "claim",
@@ -97,6 +96,15 @@ fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) 
         );
     }
     path
+}
+
+/// Whether a step on the way to a claim says that what stands there changes hands: a name, or the end of an address as names
+/// that must not collide are written (`https://clinic.example/email`, `cognito:username`).
+fn is_changing(step: &str) -> bool {
+    let last = step.rsplit(['/', ':', '#']).find(|part| !part.is_empty()).unwrap_or_default();
+    let word: String = last.chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase()).collect();
+    let is_of = |part: &str| word.contains(part);
+    word.ends_with("name") || is_of("mail") || is_of("phone") || CHANGING.contains(&word.as_str())
 }
 
 fn one_tenant(raw: &RawProvider, claim: Option<ClaimPath>, faults: &mut Faulty<'_>) -> Option<TenantSource> {

@@ -178,3 +178,48 @@ types: [at+jwt]";
     let each = effective(&format!("{COGNITO}\nclaims: {{ bindings: \"cognito:groups\" }}"));
     assert!(!each.contains("roles:"), "{each}");
 }
+
+#[test]
+fn nobody_is_identified_by_what_passes_to_somebody_else() {
+    let subject = |path: &str| {
+        let keys = format!("{GENERIC}\naudience: [a]\ntenant: a\nclaims: {{ subject: \"{path}\" }}");
+        faults(&files(&keys).path("config.yaml"))
+    };
+    for path in [
+        "email",
+        "Email",
+        "mail",
+        "emails",
+        "e-mail",
+        "emailAddress",
+        "user_email",
+        "verified_primary_email",
+        "/emails/0",
+        "/firebase/identities/email/0",
+        "/firebase/identities/phone/0",
+        "https://clinic.example/email",
+        "https://clinic.example/claims#email",
+        "/https:~1~1clinic.example~1email",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
+        "username",
+        "cognito:username",
+        "preferred_username",
+        "/o/username",
+        "/profile/login",
+        "login_hint",
+        "upn",
+        "userPrincipalName",
+        "onprem_sam_account_name",
+        "unique_name",
+        "name",
+        "nickname",
+        "phone_number",
+    ] {
+        let shown = subject(path);
+        assert!(shown.contains("can be somebody else's one day"), "{path}\n{shown}");
+    }
+    for path in ["sub", "oid", "uid", "/app_metadata/person", "https://clinic.example/id", "https://mail.example/sub"] {
+        assert_eq!(subject(path), "", "{path}");
+    }
+}

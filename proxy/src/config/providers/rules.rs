@@ -19,6 +19,12 @@ pub(super) fn check(raw: &RawProvider, faults: &mut Faulty<'_>) {
     }
     audience(raw, faults);
     clients(raw, faults);
+    let algorithms = raw.algorithms.as_ref().filter(|list| list.value.is_empty()).map(|list| ("algorithms", list.span));
+    let types = raw.types.as_ref().filter(|list| list.value.is_empty()).map(|list| ("types", list.span));
+    for (key, span) in algorithms.into_iter().chain(types) {
+        let message = format!("`{key}` lists nothing, so nobody could ever sign in");
+        faults.at(span, "provider", message, "list at least one, or leave it out for what the preset fills in");
+    }
     if let Some(kinds) = &raw.kinds {
         if profile.kinds.is_empty() {
             let message = format!("nothing tells kinds of tokens of `{}` apart", raw.preset.name());

@@ -101,6 +101,28 @@ fn entra_proves_no_role_by_groups_that_stand_elsewhere() {
 }
 
 #[test]
+fn entra_proves_no_binding_by_groups_that_stand_elsewhere() {
+    let nobody = || Proved { tenant: None, roles: vec![], ..believed() };
+    Row::new(&format!("{KEYS}\nclaims: {{ bindings: groups }}"), good()).holds(vec![
+        (
+            "groups that fit",
+            json!({ "groups": ["clinic-a:provider"] }),
+            Proves(Proved { tenant: Some("clinic-a"), roles: vec!["provider"], ..believed() }),
+        ),
+        (
+            "too many, and some all the same",
+            json!({ "groups": ["clinic-a:provider"], "_claim_names": { "groups": "src1" } }),
+            Proves(nobody()),
+        ),
+        (
+            "too many, said by a word",
+            json!({ "groups": ["clinic-a:provider"], "hasgroups": true }),
+            Proves(nobody()),
+        ),
+    ]);
+}
+
+#[test]
 fn entra_of_version_1_says_methods() {
     let keys = "preset: entra\nissuer: https://sts.windows.net/11111111-2222-3333-4444-555555555555/\naudience: [\"api://clinic\"]";
     let good = json!({

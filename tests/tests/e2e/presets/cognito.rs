@@ -96,3 +96,24 @@ fn cognito_shows_factors_in_id_tokens() {
         ("an access token in its place", json!({ "token_use": "access", "client_id": "web" }), Refused("access token")),
     ]);
 }
+
+#[test]
+fn cognito_has_two_issuers_and_a_provider_is_one_of_them() {
+    let (old, new) = ("https://cognito-idp.", "https://issuer-cognito-idp.");
+    let keys = format!("{}\nclaims: {{ bindings: \"cognito:groups\" }}", KEYS.replace(old, new));
+    let of = |start: &str| json!({ "iss": format!("{start}eu-west-1.amazonaws.com/eu-west-1_aB3dE") });
+    Row::new(&keys, good()).holds(vec![
+        ("the newer issuer", of(new), Proves(believed())),
+        ("the older one of the same pool", of(old), Refused("`iss`")),
+        (
+            "another pool",
+            json!({ "iss": "https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_other" }),
+            Refused("`iss`"),
+        ),
+        (
+            "another region",
+            json!({ "iss": "https://issuer-cognito-idp.us-east-1.amazonaws.com/eu-west-1_aB3dE" }),
+            Refused("`iss`"),
+        ),
+    ]);
+}

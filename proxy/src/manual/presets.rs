@@ -80,7 +80,11 @@ fn audience(profile: &Profile, issuer: &str) -> String {
 fn roles(profile: &Profile) -> String {
     match (profile.roles, profile.picked) {
         (Some(roles), Some(picked)) => {
-            format!("{} where `tenant` is fixed; with {}, which people pick, *to be written*", code(roles), code(picked))
+            format!(
+                "{} where `tenant` is fixed; with {}, which people pick, *to be written*",
+                code(roles),
+                code(picked)
+            )
         }
         (Some(roles), None) => code(roles),
         (None, _) => "nobody has any".to_owned(),
@@ -93,7 +97,10 @@ fn clients(profile: &Profile) -> String {
         KnownClients::Untold => "its tokens do not say".to_owned(),
         KnownClients::Told(_) => format!("anybody; where written, {} is looked at", claims.join(" or ")),
         KnownClients::OfOthers(_) => {
-            format!("nobody but your own pages; a program of others, named by {}, has to be listed", claims.join(" or "))
+            format!(
+                "nobody but your own pages; a program of others, named by {}, has to be listed",
+                claims.join(" or ")
+            )
         }
         KnownClients::Demanded(_, hint) => format!("*to be written* ({}): {hint}", claims.join(" or ")),
     }

@@ -29,6 +29,7 @@ pub(super) const PROFILE: Profile = Profile {
     session: Some("sid"),
     credential: "jti",
     own_words: &["user_metadata"],
+    writable: &[],
     factors: FactorRule::Standard,
     two_factors: &[],
     asked: Asked::ByValue,

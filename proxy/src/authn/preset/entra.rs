@@ -7,7 +7,9 @@
 //! nobody has roles by it. `upn`, `email` and `preferred_username` can be given to somebody else and decide nothing.
 
 use super::issuer::{self, is_guid};
-use super::{Asked, Claims, KnownAudience, KnownClients, Profile, SignInPlace, TokenKind, any, no_cookie, nothing, text};
+use super::{
+    Asked, Claims, KnownAudience, KnownClients, Profile, SignInPlace, TokenKind, any, no_cookie, nothing, text,
+};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -31,6 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
     session: Some("sid"),
     credential: "uti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Entra,
     two_factors: &[],
     asked: Asked::ByClaim(sign_in),

@@ -34,6 +34,7 @@ pub(super) const PROFILE: Profile = Profile {
     session: None,
     credential: "jti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Firebase,
     two_factors: &[],
     asked: Asked::ByValue,

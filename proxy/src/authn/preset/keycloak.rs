@@ -35,6 +35,7 @@ pub(super) const PROFILE: Profile = Profile {
     session: Some("sid"),
     credential: "jti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Standard,
     two_factors: &[],
     asked: Asked::ByValue,

@@ -176,6 +176,9 @@ pub struct Profile {
     pub credential: &'static str,
     /// What people can write about themselves: no claim below it may decide anything.
     pub own_words: &'static [&'static str],
+    /// What they can write as well, unless whoever runs the provider forbids it, which no token shows: names of claims, and how
+    /// they begin where a name ends in a colon.
+    pub writable: &'static [&'static str],
     /// How it shows factors.
     pub factors: FactorRule,
     /// Values of its `acr` that prove two factors.

@@ -33,6 +33,7 @@ pub(super) const PROFILE: Profile = Profile {
     session: Some("sid"),
     credential: "jti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Standard,
     two_factors: &["urn:okta:loa:2fa:any"],
     asked: Asked::ByValue,

@@ -35,6 +35,7 @@ pub(super) const PROFILE: Profile = Profile {
     session: Some("session_id"),
     credential: "jti",
     own_words: &["user_metadata", "raw_user_meta_data"],
+    writable: &[],
     factors: FactorRule::Supabase,
     two_factors: &[],
     asked: Asked::ByValue,

@@ -23,7 +23,7 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
         ..ClaimMap::default()
     };
     let mut tenant = None;
-    let before = faults.found.len();
+    let before = faults.count();
     for (name, written) in &raw.claims {
         let Some(path) = ClaimPath::parse(&written.value) else {
             let hint = "write a name at the top of the token, or a JSON Pointer such as `/realm_access/roles`";
@@ -34,6 +34,12 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
             let message = format!("`{own}` is what people write about themselves at {}", profile.title);
             let hint = "take it from a place that only you can write, such as `app_metadata`";
             faults.at(written.span, "claim", message, hint);
+        }
+        if let Some(step) = path.steps().iter().find(|step| profile.writable.iter().any(|known| is_named(step, known)))
+        {
+            let message = format!("`{step}` is an attribute, which {} may let people write themselves", profile.title);
+            let hint = "let no app client of the pool write it, or go by another claim, such as `cognito:groups`";
+            faults.warn(written.span, "claim", message, hint);
         }
         match name.as_str() {
             "tenant" => tenant = Some(path),
@@ -67,12 +73,13 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
     // What was filled in tells nothing here: roles beside such a tenant are only ever written.
     if is_picked(raw) && !raw.claims.contains_key("roles") && !bound_elsewhere {
         let at = raw.claims.get("tenant").map_or(raw.issuer.span, |tenant| tenant.span);
-        let message = format!("people of {} pick this tenant, and nothing says which roles they hold in it", profile.title);
+        let message =
+            format!("people of {} pick this tenant, and nothing says which roles they hold in it", profile.title);
         let hint = "write `claims: { bindings: groups }` for groups named `clinic-a:provider`, keep roles in a `directory`, or \
                     write `roles` where everybody holds the same ones wherever they belong";
         faults.at(at, "claim", message, hint);
     }
-    (faults.found.len() == before).then_some(map)
+    (faults.count() == before).then_some(map)
 }
 
 /// Whether the tenant is one that people pick when they ask for a token.
@@ -96,6 +103,11 @@ fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) 
         );
     }
     path
+}
+
+/// Whether a claim has this name, or begins like this where it ends in a colon.
+fn is_named(claim: &str, known: &str) -> bool {
+    if known.ends_with(':') { claim.starts_with(known) } else { claim == known }
 }
 
 /// Whether a step on the way to a claim says that what stands there changes hands: a name, or the end of an address as names

@@ -34,7 +34,8 @@ struct Preset {
 }
 
 fn presets() -> [Preset; 9] {
-    let preset = |name, keys: &str, good, algorithms, types| Preset { name, keys: keys.to_owned(), good, algorithms, types };
+    let preset =
+        |name, keys: &str, good, algorithms, types| Preset { name, keys: keys.to_owned(), good, algorithms, types };
     let cognito = format!("{}\ntenant: clinic-a", cognito::KEYS);
     let generic = format!("{}\ntenant: clinic-a", bindings::KEYS);
     [
@@ -68,7 +69,8 @@ impl Keys {
 
     /// As they are published; the RSA key says which algorithm it is for, or nothing.
     fn published(&self, of_rsa: Option<&str>) -> KeySet {
-        let (rsa, ec, ed) = (self.rsa.public_key().as_ref(), self.ec.public_key().as_ref(), self.ed.public_key().as_ref());
+        let (rsa, ec, ed) =
+            (self.rsa.public_key().as_ref(), self.ec.public_key().as_ref(), self.ed.public_key().as_ref());
         // RSAPublicKey (RFC 8017): nine bytes of framing and sign, then the modulus.
         let mut rsa = json!({ "kty": "RSA", "kid": "rsa", "n": b64(&rsa[9..265]), "e": "AQAB" });
         if let Some(algorithm) = of_rsa {
@@ -107,8 +109,12 @@ impl Keys {
         let ec: PublicKeyX509Der<'_> = self.ec.public_key().as_der().unwrap();
         let both = [("rsa", rsa), ("ec", ec)].into_iter();
         both.flat_map(|(kid, der)| {
-            let lines: Vec<String> =
-                STANDARD.encode(der.as_ref()).as_bytes().chunks(64).map(|line| String::from_utf8_lossy(line).into()).collect();
+            let lines: Vec<String> = STANDARD
+                .encode(der.as_ref())
+                .as_bytes()
+                .chunks(64)
+                .map(|line| String::from_utf8_lossy(line).into())
+                .collect();
             let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", lines.join("\n"));
             let bare = pem.trim_end().as_bytes().to_vec();
             [(kid, der.as_ref().to_vec()), (kid, pem.into_bytes()), (kid, bare)]

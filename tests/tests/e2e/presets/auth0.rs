@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-pub(super) const KEYS: &str = "preset: auth0\nissuer: https://clinic.eu.auth0.com/\naudience: [https://api.clinic.example]";
+pub(super) const KEYS: &str =
+    "preset: auth0\nissuer: https://clinic.eu.auth0.com/\naudience: [https://api.clinic.example]";
 
 pub(super) fn good() -> Value {
     json!({

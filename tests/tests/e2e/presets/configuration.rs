@@ -226,3 +226,26 @@ fn nobody_is_identified_by_what_passes_to_somebody_else() {
         assert_eq!(subject(path), "", "{path}");
     }
 }
+
+#[test]
+fn attributes_that_people_may_write_are_warned_of() {
+    let warnings = |claims: &str| {
+        let files = files(&format!("{COGNITO}\nkinds: [id]\nclaims: {claims}"));
+        let plan = anteroom::config::prepare(&files.path("config.yaml")).unwrap();
+        policy::render(&plan.warnings, &plan.sources, false)
+    };
+    for claims in [
+        "{ tenant: \"custom:clinic\" }",
+        "{ bindings: \"custom:clinics\" }",
+        "{ bindings: \"cognito:groups\", npi: \"custom:npi\" }",
+        "{ tenant: profile }",
+        "{ tenant: /address/region }",
+    ] {
+        let shown = warnings(claims);
+        assert!(shown.starts_with("warning") && shown.contains("may let people write themselves"), "{claims}\n{shown}");
+    }
+    assert_eq!(warnings("{ bindings: \"cognito:groups\" }"), "");
+    // What is wrong beside it is told as ever.
+    let files = files(&format!("{COGNITO}\nclaims: {{ tenant: \"custom:clinic\" }}\nalgorithms: [RS256, HS256]"));
+    assert!(faults(&files.path("config.yaml")).contains("mixes shared secrets"));
+}

@@ -114,11 +114,7 @@ fn entra_proves_no_binding_by_groups_that_stand_elsewhere() {
             json!({ "groups": ["clinic-a:provider"], "_claim_names": { "groups": "src1" } }),
             Proves(nobody()),
         ),
-        (
-            "too many, said by a word",
-            json!({ "groups": ["clinic-a:provider"], "hasgroups": true }),
-            Proves(nobody()),
-        ),
+        ("too many, said by a word", json!({ "groups": ["clinic-a:provider"], "hasgroups": true }), Proves(nobody())),
     ]);
 }
 

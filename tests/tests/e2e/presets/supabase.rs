@@ -122,7 +122,11 @@ fn supabase_is_believed_for_what_it_says() {
         ("an ID token for another program", json!({ "aud": "client-1" }), Refused("`aud`")),
         ("another project", json!({ "iss": "https://other.supabase.co/auth/v1" }), Refused("`iss`")),
         ("bound to a key", json!({ "cnf": {} }), Refused("`cnf`")),
-        ("a program of others, for the person", json!({ "client_id": "9a8b7c6d", "scope": "openid" }), Refused("`clients`")),
+        (
+            "a program of others, for the person",
+            json!({ "client_id": "9a8b7c6d", "scope": "openid" }),
+            Refused("`clients`"),
+        ),
         ("a program of no name", json!({ "client_id": "" }), Refused("`clients`")),
         ("a program of another form", json!({ "client_id": ["9a8b7c6d"] }), Refused("`clients`")),
     ]);

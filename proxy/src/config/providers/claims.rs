@@ -71,10 +71,12 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
         Some(_) | None => {}
     }
     // What was filled in tells nothing here: roles beside such a tenant are only ever written.
-    if is_picked(raw) && !raw.claims.contains_key("roles") && !bound_elsewhere {
+    if let Some(picked) = profile.picked.filter(|_| is_picked(raw))
+        && !raw.claims.contains_key("roles")
+        && !bound_elsewhere
+    {
         let at = raw.claims.get("tenant").map_or(raw.issuer.span, |tenant| tenant.span);
-        let message =
-            format!("people of {} pick this tenant, and nothing says which roles they hold in it", profile.title);
+        let message = format!("people pick `{picked}` themselves, and nothing says which roles they hold in it");
         let hint = "write `claims: { bindings: groups }` for groups named `clinic-a:provider`, keep roles in a `directory`, or \
                     write `roles` where everybody holds the same ones wherever they belong";
         faults.at(at, "claim", message, hint);

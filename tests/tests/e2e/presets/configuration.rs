@@ -62,7 +62,7 @@ fn what_a_preset_cannot_know_has_to_be_written() {
         (format!("{KEYCLOAK}\nclients: [web]\naudience: [account]"), "every token of the realm has the audience"),
         (
             format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]"),
-            "people of Keycloak pick this tenant, and nothing says which roles",
+            "people pick `organization` themselves, and nothing says which roles",
         ),
         (
             format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]\nclaims: {{ tenant: /organization/0 }}"),

@@ -27,12 +27,11 @@ routes:
   void: { path: /void, methods: { GET: rx.void } }
 ";
 
+const ACR: &str = "acr: { mfa: [c1, c3], phishing_resistant: [c2] }";
+
 /// The keys of Entra as the provider `row`, beside the one of all tests.
 fn entra(more: &str) -> String {
-    let keys = format!(
-        "preset: entra\nissuer: {}\naudience: [{API}]\nacr: {{ mfa: [c1, c3], phishing_resistant: [c2] }}\n{OURS}\n{more}",
-        issuer()
-    );
+    let keys = format!("preset: entra\nissuer: {}\naudience: [{API}]\n{OURS}\n{more}", issuer());
     let lines: Vec<String> = keys.lines().map(|line| format!("    {line}")).collect();
     format!("claims: {{ tenant: org_id, roles: roles }}\n  row:\n{}", lines.join("\n"))
 }
@@ -49,16 +48,19 @@ fn person(now: u64, contexts: &[&str]) -> Value {
     })
 }
 
+/// An access token of a person who has met these contexts.
+fn token(gate: &Gate, contexts: &[&str]) -> String {
+    let now = gate.issuer().now;
+    let mut claims: Map<String, Value> = person(now, contexts).as_object().unwrap().clone();
+    let more = json!({ "aud": API, "azp": "web", "azpacr": "0", "scp": "records", "iat": now, "exp": now + 600 });
+    claims.extend(more.as_object().unwrap().clone());
+    gate.issuer().sign(&claims)
+}
+
 #[tokio::test]
 async fn what_falls_short_gets_the_claims_challenge() {
-    let gate = Gate::start(Setup { policy: POLICY.to_owned(), provider: entra(""), ..Setup::default() }, App::plain());
-    let now = gate.issuer().now;
-    let token = |contexts: &[&str]| {
-        let mut claims: Map<String, Value> = person(now, contexts).as_object().unwrap().clone();
-        let more = json!({ "aud": API, "azp": "web", "azpacr": "0", "scp": "records", "iat": now, "exp": now + 600 });
-        claims.extend(more.as_object().unwrap().clone());
-        gate.issuer().sign(&claims)
-    };
+    let gate = Gate::start(Setup { policy: POLICY.to_owned(), provider: entra(ACR), ..Setup::default() }, App::plain());
+    let token = |contexts: &[&str]| token(&gate, contexts);
     for protocol in BOTH {
         let mut client = Client::open(&gate, protocol).await;
         for (path, short, context, age) in [
@@ -83,11 +85,22 @@ async fn what_falls_short_gets_the_claims_challenge() {
 }
 
 #[tokio::test]
+async fn where_no_context_is_listed_there_is_none_to_demand() {
+    let gate = Gate::start(Setup { policy: POLICY.to_owned(), provider: entra(""), ..Setup::default() }, App::plain());
+    let mut client = Client::open(&gate, BOTH[0]).await;
+    let answer = client.get("/sign", &token(&gate, &["c1"])).await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "STEP_UP"), "{answer:?}");
+    let challenge = answer.header("www-authenticate");
+    assert!(challenge.starts_with("Bearer error=\"insufficient_user_authentication\""), "{challenge}");
+    assert!(!challenge.contains("claims="), "{challenge}");
+}
+
+#[tokio::test]
 async fn a_sign_in_asks_by_the_claim() {
     let op = Op::start();
     let mut setup = op.setup("");
     setup.policy = POLICY.to_owned();
-    setup.provider = entra(&op.config(""));
+    setup.provider = entra(&format!("{ACR}\n{}", op.config("")));
     let gate = op.before(setup, App::plain());
     let now = op.does().now;
     // The provider of the tests, as the directory.

@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use super::claims;
 use super::fault::TokenFault;
 use super::jwt;
 use super::provider::Provider;
@@ -39,28 +40,30 @@ pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: u
         }
         refused.fault
     })?;
-    let claims = verified.claims();
-    let is_event = claims
+    let told = verified.claims();
+    let is_event = told
         .get("events")
         .and_then(Value::as_object)
         .is_some_and(|events| events.get(EVENT).is_some_and(Value::is_object));
     if !is_event {
         return Err(TokenFault::Claim("events"));
     }
-    if claims.contains_key("nonce") {
+    if told.contains_key("nonce") {
         return Err(TokenFault::Claim("nonce"));
     }
-    let name = |claim: &'static str| match claims.get(claim) {
+    let name = |claim: &'static str| match told.get(claim) {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST => Ok(Some(text.clone())),
         Some(_) => Err(TokenFault::Claim(claim)),
     };
     let (session, subject) = (name("sid")?, name("sub")?);
+    // Where subjects go by another claim, `sub` is nobody's name here.
+    let subject = if judge.names_sub() { subject } else { judge.claims().subject.find(told).and_then(claims::name) };
     if session.is_none() && subject.is_none() {
         return Err(TokenFault::Claim("sid"));
     }
     name("jti")?.ok_or(TokenFault::Claim("jti"))?;
-    let at = claims.get("iat").and_then(Value::as_u64).ok_or(TokenFault::Claim("iat"))?;
+    let at = told.get("iat").and_then(Value::as_u64).ok_or(TokenFault::Claim("iat"))?;
     // As the provider's clock has it: its times of sign-in are of the same clock.
     Ok(LoggedOut { session, subject, at })
 }

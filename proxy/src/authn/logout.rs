@@ -73,11 +73,17 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
+    use crate::authn::claim_map::ClaimPath;
+    use crate::authn::provider::ProviderSettings;
     use crate::authn::signing::{Maker, NOW, set_of, settings};
 
     fn judged(changes: Value, typ: Option<&str>) -> Result<LoggedOut, TokenFault> {
+        judged_by(settings(), changes, typ)
+    }
+
+    fn judged_by(settings: ProviderSettings, changes: Value, typ: Option<&str>) -> Result<LoggedOut, TokenFault> {
         let maker = Maker::ed25519();
-        let provider = Provider::new(settings()).unwrap();
+        let provider = Provider::new(settings).unwrap();
         let judge = provider.for_logout(vec!["client-7".to_owned()]).unwrap();
         let store = KeyStore::fixed(set_of(&[maker.jwk("e")]));
         let mut claims = json!({
@@ -113,6 +119,18 @@ mod tests {
             NOW + 20,
             "as the provider's clock has it, within its leeway"
         );
+    }
+
+    #[test]
+    fn a_subject_goes_by_the_claim_that_it_goes_by_in_other_tokens() {
+        let told = |changes: Value| {
+            let mut settings = settings();
+            settings.claims.subject = ClaimPath::at_the_top("oid");
+            judged_by(settings, changes, None)
+        };
+        assert_eq!(told(json!({})).unwrap().subject, None, "`sub` is nobody's name there");
+        assert_eq!(told(json!({ "oid": "ada.example", "sub": "x" })).unwrap().subject.as_deref(), Some("ada.example"));
+        assert_eq!(told(json!({ "sid": null })), Err(TokenFault::Claim("sid")));
     }
 
     #[test]

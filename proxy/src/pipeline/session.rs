@@ -12,6 +12,7 @@ use http::{HeaderName, Method};
 use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
+use super::canonical;
 use super::identify::Identified;
 use super::record::Recorded;
 use super::trail::Trail;
@@ -226,8 +227,7 @@ fn kept(headers: &HeaderMap, reads: &[HeaderName]) -> HeaderMap {
         return kept;
     }
     for (name, value) in headers {
-        let folded = super::canonical::folded(name.as_str());
-        if reads.iter().any(|read| super::canonical::folded(read.as_str()) == folded) {
+        if reads.iter().any(|read| canonical::fold_alike(read.as_str(), name.as_str())) {
             kept.append(name.clone(), value.clone());
         }
     }

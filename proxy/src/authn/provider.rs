@@ -7,7 +7,7 @@ use std::fmt;
 use policy::{TenantId, Vouched};
 
 use super::algorithm::Algorithm;
-use super::claim_map::ClaimMap;
+use super::claim_map::{ClaimMap, ClaimPath, SessionSource};
 use super::factors::FactorRule;
 use super::preset::{KnownAudience, Preset, TokenKind};
 
@@ -265,6 +265,24 @@ impl Provider {
         let judge = Self::new(ProviderSettings { audience, types, ..settings.clone() })?;
         // What keeps tokens of other kinds away that are shown for access would keep this one away too.
         Ok(Self { is_shown: false, ..judge })
+    }
+
+    /// Whether its tokens name a session as its logout tokens do, by `sid` (OpenID Connect Back-Channel Logout, 2.4).
+    pub(crate) fn names_sid(&self) -> bool {
+        self.claims().session == SessionSource::Claim(ClaimPath::at_the_top("sid"))
+    }
+
+    /// Whether its tokens name a subject as its logout tokens do, by `sub`.
+    pub(crate) fn names_sub(&self) -> bool {
+        self.claims().subject == ClaimPath::at_the_top("sub")
+    }
+
+    /// Whether every token of a person tells when that person signed in, whatever is configured at the provider.
+    pub(crate) fn tells_sign_in(&self) -> bool {
+        match self.factor_rule() {
+            FactorRule::Clerk | FactorRule::Supabase | FactorRule::Firebase => true,
+            FactorRule::Standard | FactorRule::Entra | FactorRule::None => false,
+        }
     }
 
     pub(crate) fn leeway_s(&self) -> u64 {

@@ -157,6 +157,8 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
     let (sessions, principal) = (&shared.sessions, &caller.principal);
     // The sign-in that ends may be told by a clock that is ahead of ours.
     let now = life::believable(principal.sign_in.at, principal.factors.leeway_s, now).map_or(now, |at| at.max(now));
+    // And the session may have begun before our own clock was set back.
+    let now = principal.sign_in.begun.map_or(now, |begun| begun.max(now));
     let expires = principal.sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     match (sessions.key_of(principal), &principal.sign_in.credential) {
         (Some(key), _) => {

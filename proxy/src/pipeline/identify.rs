@@ -19,7 +19,7 @@ use super::observe;
 use super::session;
 use super::token_cookies;
 use super::trail::Trail;
-use crate::app_session::Asking;
+use crate::app_session::{AppSessionFault, Asking};
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
 use crate::login::{Login, LoginFault, Renewed, Session, cookies};
@@ -71,6 +71,10 @@ pub(super) async fn caller<'r>(
         // A missing credential is no error here: its denial is the policy's, so that observing can let it pass.
         Demand::Authenticated | Demand::Act(_) => {
             trail.clears = matches!(proved, Err(Rejection::Session(_))) && session::is_navigation(&admitted.parts);
+            if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Repeated)))) {
+                let asked = (&admitted.parts.headers, admitted.host.as_str(), admitted.parts.uri.path());
+                app_cookies::untangled(shared, runtime, asked, trail);
+            }
             proved?
         }
     };

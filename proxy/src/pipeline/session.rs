@@ -111,6 +111,22 @@ pub(super) async fn has_ended(
     }
 }
 
+/// Whether the session of a caller was ended or revoked before, rather than having come to its end by itself.
+///
+/// # Errors
+/// `OVERLOADED` where the store does not answer.
+pub(super) async fn was_ended(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    now: u64,
+) -> Result<bool, Rejection> {
+    match judge(shared, runtime, principal, runtime.sessions.terms, false, now).await {
+        Err(Rejection::Session(fault)) => Ok(matches!(fault, Fault::Ended | Fault::Revoked)),
+        judged => judged.map(|_| false),
+    }
+}
+
 async fn judge(
     shared: &Shared,
     runtime: &Runtime,

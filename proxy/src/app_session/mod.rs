@@ -252,7 +252,7 @@ impl AppSessions {
 
     /// Whom the application knew by this session when it was asked lately, if anybody.
     pub(crate) fn recalled(&self, whoami: &Whoami, session: &Session, now: Duration) -> Option<Arc<Principal>> {
-        self.0.memory.recall(session.mark, now, whoami.remember).flatten()
+        self.0.memory.recall(session.mark, now, whoami.remember)?.0
     }
 
     /// Whom the application knows by this session, if it is anybody.
@@ -264,7 +264,7 @@ impl AppSessions {
         asking: &Asking<'_>,
         session: Session,
     ) -> Result<Option<Arc<Principal>>, AppSessionFault> {
-        calls::who(&self.0, asking, session).await
+        calls::who(&self.0, asking, session).await.map(|(who, _)| who)
     }
 
     /// Takes note of what the application's answer does to the session of a request that held `carried`, begun at `asked`.

@@ -4,21 +4,27 @@
 //! who is a member in another cannot be taken for an admin there. It does not say which of them a request is about: that
 //! is [`tenant`](crate::tenant)'s.
 
+use crate::roles::is_role_name;
 use crate::tenant::TenantId;
 use std::sync::Arc;
 
-/// A tenant, with the roles that the caller holds in it.
+/// A tenant, with the roles that the caller holds in it. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Binding {
     tenant: TenantId,
-    roles: Vec<String>,
+    roles: Arc<[String]>,
+    named: Arc<[String]>,
 }
 
 impl Binding {
     /// These roles, as the provider spells them, in this tenant. Names that no policy knows grant nothing.
     #[must_use]
     pub fn new(tenant: TenantId, roles: Vec<String>) -> Self {
-        Self { tenant, roles }
+        let named: Vec<String> = roles.iter().filter(|role| is_role_name(role)).cloned().collect();
+        let is_all = named.len() == roles.len();
+        let roles: Arc<[String]> = roles.into();
+        let named = if is_all { Arc::clone(&roles) } else { named.into() };
+        Self { tenant, roles, named }
     }
 
     /// The tenant.
@@ -31,6 +37,17 @@ impl Binding {
     #[must_use]
     pub fn roles(&self) -> &[String] {
         &self.roles
+    }
+
+    /// The same, to keep.
+    #[must_use]
+    pub fn roles_shared(&self) -> Arc<[String]> {
+        Arc::clone(&self.roles)
+    }
+
+    /// Those of them that a policy could write: no comma, no control character.
+    pub(crate) fn named_shared(&self) -> Arc<[String]> {
+        Arc::clone(&self.named)
     }
 
     pub(crate) fn holds(&self, role: &str) -> bool {

@@ -11,9 +11,10 @@ use crate::expr::Env;
 use crate::facts::{Facts, Patient, patient};
 use crate::principal::Principal;
 use crate::raw::Mode;
-use crate::roles::{Act, Scope, is_role_name};
+use crate::roles::{Act, Scope};
 use crate::route::{Demand, Match};
 use crate::tenant::{self, Inactive, TenantId};
+use std::sync::Arc;
 
 /// Proof that a request was decided and may go on. Whoever forwards a request consumes one.
 ///
@@ -48,12 +49,12 @@ impl Passage {
 pub struct Identity {
     tenant: TenantId,
     subject: String,
-    roles: Vec<String>,
+    roles: Arc<[String]>,
 }
 
 impl Identity {
     fn of(principal: &Principal, active: &Binding) -> Self {
-        let roles = active.roles().iter().filter(|role| is_role_name(role)).cloned().collect();
+        let roles = active.named_shared();
         Self { tenant: active.tenant().clone(), subject: principal.subject.clone(), roles }
     }
 
@@ -157,7 +158,7 @@ impl Proved {
 
     fn acts_by(&mut self, binding: &Binding) {
         self.basis.tenant = Some(binding.tenant().clone());
-        self.basis.roles = binding.roles().to_vec();
+        self.basis.roles = binding.roles_shared();
     }
 }
 

@@ -37,7 +37,7 @@ pub struct Basis {
     /// The tenant that the caller acts for.
     pub tenant: Option<TenantId>,
     /// The roles that the caller holds in it.
-    pub roles: Vec<String>,
+    pub roles: Arc<[String]>,
     /// How the request's tenant stands to the caller's.
     pub tenant_fact: TenantFact,
     /// The patient that the route's place names, as the request spells it.

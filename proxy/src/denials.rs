@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use audit::{Actor, AuditSlot, Counted, Draft, Kind, NotRecorded, Record};
+use audit::{AuditSlot, Counted, Draft, Kind, NotRecorded, Record};
 
 use crate::clock::Now;
 use crate::made_of::MadeOf;
@@ -90,7 +90,7 @@ pub(crate) struct Refused<'a> {
     /// Its reason code.
     pub(crate) code: &'static str,
     /// Who asked, where that is known.
-    pub(crate) actor: Option<&'a Actor>,
+    pub(crate) actor: Option<[&'a str; 2]>,
     /// From where.
     pub(crate) peer: IpAddr,
     /// The digest of the policies that judged it.
@@ -208,7 +208,7 @@ fn place(record: &Record, who: Who) -> Result<AuditSlot, NotRecorded> {
 impl Who {
     fn of(refused: &Refused<'_>) -> Self {
         let Some(actor) = refused.actor else { return Who::Network(network(refused.peer).0) };
-        Who::Actor(MadeOf::all([&actor.iss, &actor.sub]))
+        Who::Actor(MadeOf::all(actor))
     }
 }
 

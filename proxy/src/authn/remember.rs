@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use policy::Principal;
 
@@ -43,7 +44,10 @@ struct Entry {
 
 impl Default for Remembered {
     fn default() -> Self {
-        Self { verified: Cache::new(MAX_VERIFIED), refused: Cache::new(MAX_REFUSED) }
+        // Of those that only a provider can make, the one that was used last is the one that comes next. Of those that anybody
+        // can make, a flood must not push out the one that comes again and again.
+        let verified = Cache::builder().max_capacity(MAX_VERIFIED).eviction_policy(EvictionPolicy::lru()).build();
+        Self { verified, refused: Cache::new(MAX_REFUSED) }
     }
 }
 

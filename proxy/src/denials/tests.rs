@@ -35,14 +35,14 @@ impl Flood {
         Self { _home: home, record, ids, clock, denials: Denials::default(), policy: "sha256:0".into() }
     }
 
-    fn refuse_as(&self, code: &'static str, peer: &str, actor: Option<&Actor>) -> Result<Noted, NotRecorded> {
+    fn refuse_as(&self, code: &'static str, peer: &str, actor: Option<&audit::Actor>) -> Result<Noted, NotRecorded> {
         let peer = peer.parse().unwrap();
         let draft = || Draft { code: Some(code.into()), actor: actor.cloned(), ..draft(peer) };
         let noted = self.denials.note(
             &self.record,
             &self.ids,
             self.clock.now(),
-            &Refused { code, actor, peer, policy: &self.policy },
+            &Refused { code, actor: actor.map(|one| [one.iss.as_str(), &one.sub]), peer, policy: &self.policy },
             draft,
         )?;
         Ok(match noted {
@@ -100,7 +100,7 @@ fn draft(peer: IpAddr) -> Draft {
     }
 }
 
-fn actor(subject: &str) -> Actor {
+fn actor(subject: &str) -> audit::Actor {
     serde_json::from_value(serde_json::json!({ "iss": "https://i.example", "sub": subject, "roles": [] })).unwrap()
 }
 

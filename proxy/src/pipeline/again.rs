@@ -51,13 +51,13 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
 
 /// Why a stream has to end; `None`: it goes on.
 async fn verdict(shared: &Shared, runtime: &Arc<Runtime>, stream: &Stream, now: u64) -> Option<Cut> {
-    let judged = stream.judged.load_full();
+    let judged = stream.judged();
     let terms = if Arc::ptr_eq(&judged.by, runtime) {
         judged.terms
     } else {
         match decide(shared, runtime, stream, now).await {
             Ok(terms) => {
-                stream.judged.store(Arc::new(Judged { by: Arc::clone(runtime), terms }));
+                stream.judge(Judged { by: Arc::clone(runtime), terms });
                 terms
             }
             Err(why) => return Some(why),

@@ -10,7 +10,7 @@ use super::admit::Understood;
 use super::canonical::form_decoded;
 use super::record;
 use super::reports::whole;
-use super::trail::Trail;
+use super::trail::{Known, Trail};
 use crate::authn::{self, LoggedOut, TokenFault};
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
@@ -52,13 +52,7 @@ pub(super) async fn serve(
     let token = field(&text, "logout_token").ok_or(Rejection::LogoutToken(TokenFault::Parts))?;
     let now = trail.started.unix_seconds();
     let (issuer, told) = judge(runtime, &token, now).map_err(Rejection::LogoutToken)?;
-    trail.actor = told.subject.as_ref().map(|subject| audit::Actor {
-        iss: issuer.clone(),
-        sub: subject.clone(),
-        roles: Vec::new(),
-        client: None,
-        factors: None,
-    });
+    trail.actor = told.subject.as_ref().map(|subject| Known::Told(issuer.clone(), subject.clone()));
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
     let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == issuer);

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Bindings, Demand, Principal};
+use policy::{Binding, Bindings, Demand, Principal};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -48,7 +48,7 @@ pub(super) async fn caller<'r>(
     };
     // The roles in the token count for nothing, so they are not what the record says of the caller.
     if let Some(actor) = &mut trail.actor {
-        actor.roles = principal.bindings.only().map(|only| only.roles().to_vec()).unwrap_or_default();
+        actor.holds(&principal.bindings.only().map(Binding::roles_shared).unwrap_or_default());
     }
     match (down, admitted.found.demand()) {
         (Some(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),

@@ -287,6 +287,12 @@ pub fn folded(name: &str) -> String {
         .collect()
 }
 
+/// Whether two header names are one to the loosest readers: [`folded`], they are the same.
+pub fn fold_alike(one: &str, other: &str) -> bool {
+    let folds = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    one.len() == other.len() && one.bytes().map(folds).eq(other.bytes().map(folds))
+}
+
 /// Whether a header name is its own [`folded`] form, so that no reader takes it for another one.
 pub fn is_folded(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')

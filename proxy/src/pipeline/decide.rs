@@ -135,8 +135,7 @@ pub(super) struct Request<'a> {
 impl RequestFacts for Request<'_> {
     fn header(&self, name: &str) -> Occurs<'_> {
         // Any spelling that an application could read as this header counts as an occurrence of it.
-        let folded = canonical::folded(name);
-        let mut values = self.headers.iter().filter(|(key, _)| canonical::folded(key.as_str()) == folded);
+        let mut values = self.headers.iter().filter(|(key, _)| canonical::fold_alike(key.as_str(), name));
         match (values.next(), values.next()) {
             (None, _) => Occurs::Absent,
             (Some((_, value)), None) => {

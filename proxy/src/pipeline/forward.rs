@@ -279,23 +279,27 @@ fn set_identity(
     trail: &Trail,
 ) -> Result<(), Rejection> {
     let names = &runtime.identity;
-    headers.insert(names.request.clone(), text(&trail.id.to_string())?);
+    headers.insert(names.request.clone(), owned(trail.id.to_string())?);
     let Some(identity) = identity else { return Ok(()) };
     headers.insert(names.tenant.clone(), text(identity.tenant().as_str())?);
     // A subject is any text without control characters; beyond ASCII it stands in UTF-8.
     let subject = HeaderValue::from_bytes(identity.subject().as_bytes());
     headers
         .insert(names.subject.clone(), subject.map_err(|_| Rejection::BadHeader("a value that no header can hold"))?);
-    headers.insert(names.roles.clone(), text(&identity.roles().join(","))?);
+    headers.insert(names.roles.clone(), owned(identity.roles().join(","))?);
     Ok(())
 }
 
 fn set_forwarding(headers: &mut HeaderMap, host: &str, trail: &Trail) -> Result<(), Rejection> {
     headers.insert(HOST, text(host)?);
-    headers.insert(HeaderName::from_static("x-forwarded-for"), text(&trail.peer.to_canonical().to_string())?);
+    headers.insert(HeaderName::from_static("x-forwarded-for"), owned(trail.peer.to_canonical().to_string())?);
     headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("https"));
     headers.insert(HeaderName::from_static("x-forwarded-host"), text(host)?);
     Ok(())
+}
+
+fn owned(value: String) -> Result<HeaderValue, Rejection> {
+    HeaderValue::try_from(value).map_err(|_| Rejection::BadHeader("a value that no header can hold"))
 }
 
 fn text(value: &str) -> Result<HeaderValue, Rejection> {

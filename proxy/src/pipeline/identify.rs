@@ -5,6 +5,7 @@
 //! connection counts where no token is present at all: a token is of this request, a certificate of all on its connection.
 //! Between the two stands the application's own session, where the configuration says how to ask whose it is.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use certs::{ClientFault, ClientTrust};
@@ -19,7 +20,7 @@ use super::navigation::is_navigation;
 use super::observe;
 use super::session;
 use super::token_cookies;
-use super::trail::Trail;
+use super::trail::{Known, Trail};
 use crate::app_session::{AppSessionFault, Asking};
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
@@ -80,7 +81,7 @@ pub(super) async fn caller<'r>(
             proved?
         }
     };
-    trail.actor = caller.as_ref().map(|caller| actor(&caller.principal, trail.started.unix_seconds()));
+    trail.actor = caller.as_ref().map(|caller| Known::caller(&caller.principal));
     Ok(Identified { admitted, caller })
 }
 
@@ -307,30 +308,20 @@ pub(super) fn is_in_header(runtime: &Runtime, headers: &HeaderMap) -> bool {
     })
 }
 
-pub(super) fn actor(principal: &Principal, now: u64) -> audit::Actor {
-    let factors = &principal.factors;
-    let known = !factors.methods.is_empty() || factors.at.is_some();
-    audit::Actor {
-        iss: principal.issuer.clone(),
-        sub: principal.subject.clone(),
-        // Which of several tenants is meant is not known yet; the decision says it.
-        roles: principal.bindings.only().map(|only| only.roles().to_vec()).unwrap_or_default(),
-        client: principal.client.clone(),
-        factors: known.then(|| audit::Factors {
-            methods: factors.methods.clone(),
-            age_s: factors.at.map(|at| now.saturating_sub(at)),
-        }),
-    }
-}
+/// A token with the provider that judges it and where it stood.
+type Credential<'r, 'h> = (&'r Provider, &'r Place, Cow<'h, str>);
 
 /// The credential that counts, and the provider that judges it.
 ///
 /// With several providers present, the one whose issuer the token claims judges it: that claim only picks the judge, who
 /// then checks it.
-pub(super) fn credential<'r>(
+pub(super) fn credential<'r, 'h>(
     runtime: &'r Runtime,
-    headers: &HeaderMap,
-) -> Result<Option<(&'r Provider, &'r Place, String)>, Rejection> {
+    headers: &'h HeaderMap,
+) -> Result<Option<Credential<'r, 'h>>, Rejection> {
+    if let [only] = &*runtime.providers {
+        return Ok(first_present(only, headers)?.map(|(place, token)| (only, place, token)));
+    }
     let mut present = Vec::new();
     for provider in &runtime.providers {
         if let Some((place, token)) = first_present(provider, headers)? {
@@ -351,12 +342,15 @@ pub(super) fn credential<'r>(
     Ok(Some(present.swap_remove(claimed)))
 }
 
-fn first_present<'r>(provider: &'r Provider, headers: &HeaderMap) -> Result<Option<(&'r Place, String)>, Rejection> {
+fn first_present<'r, 'h>(
+    provider: &'r Provider,
+    headers: &'h HeaderMap,
+) -> Result<Option<(&'r Place, Cow<'h, str>)>, Rejection> {
     for place in &provider.places {
         let token = match place {
-            Place::Header(name) => from_header(headers, name)?,
-            Place::Cookie(name) => token_cookies::plain(headers, name)?,
-            Place::CookieChunks(name) => token_cookies::chunks(headers, name)?,
+            Place::Header(name) => from_header(headers, name)?.map(Cow::Borrowed),
+            Place::Cookie(name) => token_cookies::plain(headers, name)?.map(Cow::Borrowed),
+            Place::CookieChunks(name) => token_cookies::chunks(headers, name)?.map(Cow::Owned),
         };
         if let Some(token) = token {
             return Ok(Some((place, token)));
@@ -365,7 +359,7 @@ fn first_present<'r>(provider: &'r Provider, headers: &HeaderMap) -> Result<Opti
     Ok(None)
 }
 
-fn from_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>, Rejection> {
+fn from_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Rejection> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let malformed = Rejection::Token(TokenFault::Parts);
@@ -375,11 +369,9 @@ fn from_header(headers: &HeaderMap, name: &HeaderName) -> Result<Option<String>,
     let Ok(text) = value.to_str() else { return Err(malformed) };
     match (text.split_once(' '), *name == AUTHORIZATION) {
         // Spaces may follow the scheme (RFC 9110, 11.4), and nothing else that a reader could take for one.
-        (Some((scheme, token)), _) if scheme.eq_ignore_ascii_case("bearer") => {
-            Ok(Some(token.trim_start_matches(' ').to_owned()))
-        }
+        (Some((scheme, token)), _) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim_start_matches(' '))),
         // Another scheme is a credential too, and one that proves nobody here.
         (_, true) => Err(malformed),
-        (_, false) => Ok(Some(text.to_owned())),
+        (_, false) => Ok(Some(text)),
     }
 }

@@ -4,6 +4,8 @@
 //! gets its 401. Whoever comes back and is refused again and again is told so, and sent no more. What makes a sign-in good
 //! stands in [`crate::login`].
 
+use std::sync::Arc;
+
 use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Uri};
 use policy::Denial;
@@ -15,7 +17,7 @@ use super::identify;
 use super::navigation::is_navigation;
 use super::observe;
 use super::record;
-use super::trail::Trail;
+use super::trail::{Known, Trail};
 use crate::authn::TokenFault;
 use crate::login::{
     AGAIN, Answer, Ask, Asks, Begun, CALLBACK, Count, Finished, LOGIN, Login, LoginFault, ReturnPath, cookies,
@@ -222,7 +224,7 @@ async fn finish(
     let Some(_room) = shared.logins.room() else { return Err(Rejection::Overloaded) };
     match login.finish(&asks, &understood.host, &answer).await.map_err(Rejection::Token)? {
         Finished::Signed(signed) => {
-            trail.actor = Some(identify::actor(&signed.principal, now));
+            trail.actor = Some(Known::caller(&Arc::new(signed.principal)));
             end_last(shared, (provider, login), headers, now).await?;
             trail.cookies = signed.cookies;
             back_to(&signed.back)

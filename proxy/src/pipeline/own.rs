@@ -23,7 +23,7 @@ use super::observe;
 use super::record;
 use super::reports;
 use super::session;
-use super::trail::Trail;
+use super::trail::{Known, Trail};
 use crate::cookie_pairs;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime, Voucher, is_of_family};
@@ -90,7 +90,7 @@ async fn left(
     let caller = identify::known(shared, runtime, pool, connection, sent, trail).await?;
     let caller = caller.ok_or(Rejection::Denied(Denial::NoCredential))?;
     let now = trail.started.unix_seconds();
-    trail.actor = Some(identify::actor(&caller.principal, now));
+    trail.actor = Some(Known::caller(&caller.principal));
     let background = shared.background.get().cloned().unwrap_or_else(Handle::current);
     let principal = match bind::speaking(runtime, &caller.principal) {
         Some(directory) => {
@@ -143,7 +143,7 @@ async fn logout(
     app_cookies::cleared(shared, runtime, &parts.headers, trail);
     app_cookies::untangled(shared, runtime, (&parts.headers, &understood.host, parts.uri.path()), trail);
     let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
-    trail.actor = Some(identify::actor(&caller.principal, trail.started.unix_seconds()));
+    trail.actor = Some(Known::caller(&caller.principal));
     trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;

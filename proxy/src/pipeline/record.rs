@@ -5,7 +5,7 @@
 use http::Response;
 
 use super::decide::Permitted;
-use super::trail::Trail;
+use super::trail::{Known, Trail};
 use crate::clock::Now;
 use crate::denials::{Noted, Refused};
 use crate::rejection::Rejection;
@@ -69,7 +69,7 @@ pub(super) async fn refusal(shared: &Shared, trail: &mut Trail, rejection: &Reje
         // It was permitted before: that is recorded for itself, whatever came of it.
         Some(slot) => slot,
         None => {
-            let (actor, policy) = (trail.actor.as_ref(), &trail.policy);
+            let (actor, policy) = (trail.actor.as_ref().map(Known::name), &trail.policy);
             let refused = Refused { code: rejection.code(), actor, peer: trail.peer, policy };
             match shared.denials.note(&shared.record, &shared.ids, now, &refused, || draft(trail)) {
                 Ok(Noted::Single(slot)) => slot,

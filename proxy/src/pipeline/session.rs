@@ -11,6 +11,7 @@ use http::header::{ACCEPT, HeaderMap, HeaderValue};
 use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
+use super::canonical;
 use super::identify::Identified;
 use super::navigation::is_navigation;
 use super::record::Recorded;
@@ -246,8 +247,7 @@ fn kept(headers: &HeaderMap, reads: &[HeaderName]) -> HeaderMap {
         return kept;
     }
     for (name, value) in headers {
-        let folded = super::canonical::folded(name.as_str());
-        if reads.iter().any(|read| super::canonical::folded(read.as_str()) == folded) {
+        if reads.iter().any(|read| canonical::fold_alike(read.as_str(), name.as_str())) {
             kept.append(name.clone(), value.clone());
         }
     }

@@ -7,9 +7,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Actor, AppError, AuditSlot, Draft, Facts, Kind, Mode};
+use audit::{Actor, AppError, AuditSlot, Draft, Factors, Facts, Kind, Mode};
 use http::HeaderValue;
-use policy::{Basis, Denial, Match, RouteCache};
+use policy::{Basis, Binding, Denial, Match, Principal, RouteCache};
 
 use super::cache::Audience;
 use crate::clock::Now;
@@ -48,7 +48,7 @@ pub(crate) struct Trail {
     /// Whether the rule wants no record (`audit: none`).
     pub(crate) unrecorded: bool,
     /// Who is asking.
-    pub(crate) actor: Option<Actor>,
+    pub(crate) actor: Option<Known>,
     /// The tenant that the request acts in.
     pub(crate) tenant: Option<String>,
     /// The pseudonym of the patient that the request names.
@@ -87,6 +87,48 @@ pub(crate) struct Trail {
     pub(crate) policy: Arc<str>,
     /// The place in the record that was made for this request and is not yet filled.
     pub(crate) slot: Option<AuditSlot>,
+}
+
+/// Who is asking; the record gets it in words of its own.
+#[derive(Clone, Debug)]
+pub(crate) enum Known {
+    /// A caller, with the roles held in the tenant that the request acts in.
+    Caller(Arc<Principal>, Arc<[String]>),
+    /// Whom a provider speaks of: issuer and subject.
+    Told(String, String),
+}
+
+impl Known {
+    /// A caller. Which of several tenants is meant is not known yet; the decision says it.
+    pub(crate) fn caller(who: &Arc<Principal>) -> Self {
+        Self::Caller(Arc::clone(who), who.bindings.only().map(Binding::roles_shared).unwrap_or_default())
+    }
+
+    /// The caller holds these roles, and no others.
+    pub(crate) fn holds(&mut self, held: &Arc<[String]>) {
+        if let Known::Caller(_, roles) = self {
+            *roles = Arc::clone(held);
+        }
+    }
+
+    /// Issuer and subject.
+    pub(crate) fn name(&self) -> [&str; 2] {
+        match self {
+            Known::Caller(who, _) => [&who.issuer, &who.subject],
+            Known::Told(issuer, subject) => [issuer, subject],
+        }
+    }
+
+    fn recorded(&self, now: u64) -> Actor {
+        let [iss, sub] = self.name().map(str::to_owned);
+        let Known::Caller(who, roles) = self else {
+            return Actor { iss, sub, roles: Vec::new(), client: None, factors: None };
+        };
+        let (methods, at) = (&who.factors.methods, who.factors.at);
+        let known = !methods.is_empty() || at.is_some();
+        let factors = known.then(|| Factors { methods: methods.clone(), age_s: at.map(|at| now.saturating_sub(at)) });
+        Actor { iss, sub, roles: roles.to_vec(), client: who.client.clone(), factors }
+    }
 }
 
 impl Trail {
@@ -148,7 +190,7 @@ impl Trail {
     /// Notes what the decision rested on. `pseudonym` turns the patient's identifier into what the record may hold.
     pub(crate) fn decided(&mut self, basis: &Basis, pseudonym: impl FnOnce(&str) -> Option<String>) {
         if let Some(actor) = &mut self.actor {
-            actor.roles.clone_from(&basis.roles);
+            actor.holds(&basis.roles);
         }
         self.tenant = basis.tenant.as_ref().map(|tenant| tenant.as_str().to_owned());
         self.patient = basis.patient.as_deref().and_then(pseudonym);
@@ -217,7 +259,7 @@ impl Trail {
             kind: Kind::Answer,
             request: self.id.to_string(),
             trace: self.trace.as_ref().map(|trace| trace.id.to_string()),
-            actor: self.actor.clone(),
+            actor: self.actor.as_ref().map(|actor| actor.recorded(self.started.unix_seconds())),
             tenant: self.tenant.clone(),
             patient: self.patient.clone(),
             rule: self.rule.clone(),

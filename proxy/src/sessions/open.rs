@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use arc_swap::ArcSwap;
 use http::{HeaderMap, Method};
 use policy::{Principal, SessionTerms};
 
@@ -107,13 +106,13 @@ pub(crate) struct Stream {
     pub(crate) others: OnceLock<Vec<Key>>,
     pub(crate) asked: Asked,
     /// What is demanded of its session, by the policy that it was judged by last.
-    pub(crate) judged: ArcSwap<Judged>,
+    judged: Mutex<Judged>,
     why: AtomicU8,
     waker: Mutex<Option<Waker>>,
 }
 
 /// A judgement of a stream.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Judged {
     /// By which policy and configuration.
     pub(crate) by: Arc<Runtime>,
@@ -136,7 +135,7 @@ impl Stream {
             session,
             others: OnceLock::new(),
             asked,
-            judged: ArcSwap::from_pointee(judged),
+            judged: Mutex::new(judged),
             why: AtomicU8::new(0),
             waker: Mutex::default(),
         }
@@ -152,6 +151,16 @@ impl Stream {
             waker.wake();
         }
         true
+    }
+
+    /// The judgement that counts.
+    pub(crate) fn judged(&self) -> Judged {
+        self.judged.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Notes a new one.
+    pub(crate) fn judge(&self, judged: Judged) {
+        *self.judged.lock().unwrap_or_else(PoisonError::into_inner) = judged;
     }
 
     fn why(&self) -> Option<Cut> {

@@ -6,7 +6,7 @@
 use http::Method;
 use http::header::HeaderMap;
 
-use super::{folded, form_decoded, is_spelling_of, loose_pairs};
+use super::{fold_alike, form_decoded, is_spelling_of, loose_pairs};
 use crate::rejection::Rejection;
 use crate::runtime::MethodOverride;
 
@@ -45,7 +45,7 @@ pub(crate) fn effective(
 
 /// The one header that overrides, if there is one.
 fn overrides(headers: &HeaderMap, allowed: bool) -> Result<Option<&str>, Rejection> {
-    let mut found = headers.iter().filter(|(name, _)| HEADERS.contains(&folded(name.as_str()).as_str()));
+    let mut found = headers.iter().filter(|(name, _)| HEADERS.iter().any(|one| fold_alike(one, name.as_str())));
     let Some((name, value)) = found.next() else { return Ok(None) };
     if !allowed || name.as_str() != HEADER || found.next().is_some() {
         return Err(Rejection::BadHeader("method override in a header"));

@@ -105,6 +105,10 @@ fn the_port_is_cut_from_names_and_addresses() {
 #[test]
 fn a_folded_name_is_what_cgi_makes_of_it() {
     assert_eq!(folded("X_Tenant.Id"), "x-tenant-id");
+    let names = ["X_Tenant.Id", "x-tenant-id", "x-tenant-ids", "xtenant-id", "é_a", "--_a", ""];
+    for (one, other) in names.iter().flat_map(|one| names.iter().map(move |other| (*one, *other))) {
+        assert_eq!(fold_alike(one, other), folded(one) == folded(other) && one.len() == other.len(), "{one} {other}");
+    }
 }
 
 fn head(pairs: &[(&'static str, &'static str)]) -> HeaderMap {

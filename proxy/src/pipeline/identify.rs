@@ -16,11 +16,12 @@ use policy::{Demand, Denial, Principal};
 use super::admit::Admitted;
 use super::app_cookies;
 use super::login;
+use super::navigation::is_navigation;
 use super::observe;
 use super::session;
 use super::token_cookies;
 use super::trail::{Known, Trail};
-use crate::app_session::Asking;
+use crate::app_session::{AppSessionFault, Asking};
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
 use crate::login::{Login, LoginFault, Renewed, Session, cookies};
@@ -71,7 +72,12 @@ pub(super) async fn caller<'r>(
         Demand::Public => proved.unwrap_or_default(),
         // A missing credential is no error here: its denial is the policy's, so that observing can let it pass.
         Demand::Authenticated | Demand::Act(_) => {
-            trail.clears = matches!(proved, Err(Rejection::Session(_))) && session::is_navigation(&admitted.parts);
+            let (method, headers) = (&admitted.parts.method, &admitted.parts.headers);
+            trail.clears = matches!(proved, Err(Rejection::Session(_))) && is_navigation(method, headers);
+            if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Repeated)))) {
+                let asked = (headers, admitted.host.as_str(), admitted.parts.uri.path());
+                app_cookies::untangled(shared, runtime, asked, trail);
+            }
             proved?
         }
     };

@@ -22,6 +22,7 @@ mod forward;
 mod identify;
 mod login;
 mod mask;
+mod navigation;
 mod observe;
 mod own;
 mod record;

@@ -4,14 +4,13 @@
 //! take for it, and is not, is never passed on.
 
 use http::HeaderMap;
-use http::header::{COOKIE, HeaderValue};
+use http::header::HeaderValue;
 
 use super::Scope;
 use crate::clock::http_date;
+use crate::cookie_pairs::{self, NoText};
 use crate::pipeline::rename::is_look_alike;
-use crate::rejection::Rejection;
-
-const NO_TEXT: Rejection = Rejection::BadHeader("`Cookie` is not text");
+use crate::set_cookie::SetCookie;
 
 /// What a request holds under one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,19 +23,15 @@ pub(crate) enum Held {
     Repeated,
 }
 
-/// What stands in `headers` under `name`. HTTP/2 may send the cookies in several pieces (RFC 9113, section 8.2.3).
+/// What stands in `headers` under `name`.
 pub(crate) fn held(headers: &HeaderMap, name: &str) -> Held {
-    let mut found = Held::Absent;
-    for line in headers.get_all(COOKIE) {
-        let Ok(line) = str::from_utf8(line.as_bytes()) else { return Held::Repeated };
-        for value in line.split(';').filter_map(|pair| value_of(pair, name)) {
-            found = match found {
-                Held::Absent => Held::Once(value.to_owned()),
-                Held::Once(_) | Held::Repeated => return Held::Repeated,
-            };
-        }
+    let Ok(pairs) = cookie_pairs::pairs(headers) else { return Held::Repeated };
+    let mut found = pairs.filter_map(|pair| pair.value_of(name));
+    match (found.next(), found.next()) {
+        (None, _) => Held::Absent,
+        (Some(value), None) => Held::Once(value.to_owned()),
+        (Some(_), Some(_)) => Held::Repeated,
     }
-    found
 }
 
 /// A value without what readers take off: blanks, quotes, percent-escapes. Two that are one here may still be two to the
@@ -62,49 +57,21 @@ pub(super) fn plain(value: &str) -> Vec<u8> {
     plain
 }
 
-/// The values of all pairs of exactly this name, as far as they are text.
+/// The values of all pairs of exactly this name; of what is no text, none.
 pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| str::from_utf8(line.as_bytes()).ok());
-    lines.flat_map(|line| line.split(';')).filter_map(move |pair| value_of(pair, name))
-}
-
-/// The value of a pair of exactly this name.
-fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
-    let (key, value) = pair.trim().split_once('=')?;
-    (key == name).then_some(value)
+    cookie_pairs::pairs(headers).into_iter().flatten().filter_map(move |pair| pair.value_of(name))
 }
 
 /// Takes out of a request every cookie that a reader could take for one of `names` and is not written like it, and those
 /// of `names` for which `goes` says so.
 ///
 /// # Errors
-/// `BAD_HEADER` where `Cookie` is no text.
-pub(crate) fn sift(headers: &mut HeaderMap, names: &[String], goes: impl Fn(&str) -> bool) -> Result<(), Rejection> {
-    let stays = |pair: &&str| match names.iter().find(|name| value_of(pair, name).is_some()) {
+/// Where `Cookie` is no text.
+pub(crate) fn sift(headers: &mut HeaderMap, names: &[String], goes: impl Fn(&str) -> bool) -> Result<(), NoText> {
+    cookie_pairs::retain(headers, |pair| match names.iter().find(|name| pair.value_of(name).is_some()) {
         Some(name) => !goes(name),
         None => !names.iter().any(|name| is_look_alike(pair, name)),
-    };
-    let mut lines = Vec::new();
-    let mut gone = false;
-    for line in headers.get_all(COOKIE) {
-        let all: Vec<&str> = pairs(str::from_utf8(line.as_bytes()).map_err(|_| NO_TEXT)?).collect();
-        let kept: Vec<&str> = all.iter().copied().filter(stays).collect();
-        gone |= kept.len() < all.len();
-        if !kept.is_empty() {
-            lines.push(HeaderValue::try_from(kept.join("; ")).map_err(|_| NO_TEXT)?);
-        }
-    }
-    if gone {
-        headers.remove(COOKIE);
-        for line in lines {
-            headers.append(COOKIE, line);
-        }
-    }
-    Ok(())
-}
-
-fn pairs(line: &str) -> impl Iterator<Item = &str> {
-    line.split(';').map(str::trim).filter(|pair| !pair.is_empty())
+    })
 }
 
 /// Whether an answer makes the browser let go of all cookies (`Clear-Site-Data`), as some applications sign people out.
@@ -125,42 +92,67 @@ pub(super) struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    /// At `now`, in Unix seconds; `None` for what no browser sends back as a cookie with a name, or no gate takes in a request.
-    pub(super) fn read(line: &'a HeaderValue, now: u64) -> Option<Self> {
-        let line = str::from_utf8(line.as_bytes()).ok()?;
-        let mut parts = line.split(';');
-        let (name, value) = parts.next()?.split_once('=')?;
-        let (name, value) = (name.trim(), value.trim());
-        let mut set = Self { name, value, taken_back: matches!(value, "" | "\"\""), scope: Scope::default() };
-        let (mut lasts, mut over) = (false, false);
-        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
-            let (key, value) = (key.trim(), value.trim());
-            if key.eq_ignore_ascii_case("max-age") {
-                let ended = value.parse().is_ok_and(|seconds: i64| seconds <= 0);
-                set.taken_back |= ended;
-                lasts |= !ended;
-            } else if key.eq_ignore_ascii_case("expires") {
+    /// Of an answer to a request for `path`, at `now` in Unix seconds; `None` for what no browser sends back as a cookie with a
+    /// name, or no gate takes in a request.
+    pub(super) fn read(line: &'a HeaderValue, path: &str, now: u64) -> Option<Self> {
+        let line = SetCookie::read(line);
+        let (name, value) = (text(line.name?)?, text(line.value)?);
+        let mut scope = Scope { path: kept(directory(path)), domain: None };
+        // Of an attribute that stands twice the last counts, and one that cannot be read stands nowhere.
+        let (mut lasts, mut ends) = (None, None);
+        for attribute in line.attributes() {
+            let said = |name| attribute.value_of(name).map(|value| text(value).unwrap_or_default());
+            if let Some(seconds) = said("max-age") {
+                lasts = is_positive(seconds).or(lasts);
+            }
+            if let Some(date) = said("expires") {
                 // Many write it with hyphens between, as the first cookies did.
-                over |= http_date(&value.replace('-', " ")).is_some_and(|end| end <= now);
-            } else if key.eq_ignore_ascii_case("path") {
-                set.scope.path = Some(value).filter(|path| path.starts_with('/') && is_short(path)).map(Box::from);
-            } else if key.eq_ignore_ascii_case("domain") {
-                set.scope.domain = Some(value).filter(|domain| is_short(domain)).map(Box::from);
+                ends = http_date(&date.replace('-', " ")).or(ends);
+            }
+            if let Some(said) = said("path") {
+                scope.path = kept(if said.starts_with('/') { said } else { directory(path) });
+            }
+            if let Some(said) = said("domain") {
+                scope.domain = kept(said);
             }
         }
         // `Max-Age` counts before `Expires`.
-        set.taken_back |= over && !lasts;
-        Some(set)
+        let over = lasts.map_or(ends.is_some_and(|end| end <= now), |lasts| !lasts);
+        Some(Self { name, value, taken_back: over || matches!(value, "" | "\"\""), scope })
     }
 }
 
-/// Whether an attribute is one that is worth keeping, so that the table of bindings stays small.
-fn is_short(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+fn text(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes).ok()
+}
+
+/// Whether so many seconds are more than none; `None` for what is no number, which browsers pass over.
+fn is_positive(seconds: &str) -> Option<bool> {
+    let digits = seconds.strip_prefix('-').unwrap_or(seconds);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(digits.len() == seconds.len() && digits.bytes().any(|byte| byte != b'0'))
+}
+
+/// Where a cookie lives that says no path: beside what was asked for (RFC 6265, section 5.1.4).
+fn directory(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((directory, _)) if directory.starts_with('/') => directory,
+        Some(_) | None => "/",
+    }
+}
+
+/// An attribute, where it is one that is worth keeping, so that the table of bindings stays small, and can be said again.
+fn kept(text: &str) -> Option<Box<str>> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b';';
+    ((1..=128).contains(&text.len()) && text.bytes().all(is_plain)).then(|| text.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn request(lines: &[&'static str]) -> HeaderMap {
@@ -209,10 +201,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_without_a_path_lives_beside_what_was_asked_for() {
+        for (asked, lives) in
+            [("/", "/"), ("/x", "/"), ("/x/", "/x"), ("/a/b/c", "/a/b"), ("/a//b", "/a/"), ("*", "/"), ("", "/")]
+        {
+            assert_eq!(directory(asked), lives, "{asked}");
+        }
+        assert_eq!((kept("/a;b"), kept(&format!("/{}", "a".repeat(128)))), (None, None));
+    }
+
+    #[test]
     fn a_line_is_read_as_browsers_read_it() {
         let read = |line: &'static str| {
             let line = HeaderValue::from_static(line);
-            Set::read(&line, 1_795_000_000).map(|set| {
+            Set::read(&line, "/clinic/desk", 1_795_000_000).map(|set| {
                 let scope = (set.scope.path.map(String::from), set.scope.domain.map(String::from));
                 (set.name.to_owned(), set.value.to_owned(), set.taken_back, scope)
             })
@@ -220,23 +222,39 @@ mod tests {
         let some = |name: &str, value: &str, back, path: Option<&str>, domain: Option<&str>| {
             Some((name.to_owned(), value.to_owned(), back, (path.map(str::to_owned), domain.map(str::to_owned))))
         };
+        let here = Some("/clinic");
         for (line, expected) in [
             ("sid=a=b; Path=/app; HttpOnly", some("sid", "a=b", false, Some("/app"), None)),
             (
                 " sid = \"a\" ; domain=.clinic.example;path=x",
-                some("sid", "\"a\"", false, None, Some(".clinic.example")),
+                some("sid", "\"a\"", false, here, Some(".clinic.example")),
             ),
+            ("sid=a; Path=/app; path", some("sid", "a", false, here, None)),
             ("sid=; Path=/", some("sid", "", true, Some("/"), None)),
             (
                 "sid=\"\"; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/",
                 some("sid", "\"\"", true, Some("/"), None),
             ),
-            ("sid=deleted; MAX-AGE=-1", some("sid", "deleted", true, None, None)),
-            ("sid=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT", some("sid", "deleted", true, None, None)),
-            ("sid=a; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=9", some("sid", "a", false, None, None)),
-            ("sid=a; Expires=Fri, 31 Dec 2100 00:00:00 GMT", some("sid", "a", false, None, None)),
-            ("sid=a; Max-Age=1209600", some("sid", "a", false, None, None)),
-            ("sid=a; Max-Age=soon", some("sid", "a", false, None, None)),
+            ("sid=deleted; MAX-AGE=-1", some("sid", "deleted", true, here, None)),
+            ("sid=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT", some("sid", "deleted", true, here, None)),
+            ("sid=a; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=9", some("sid", "a", false, here, None)),
+            ("sid=a; Expires=Fri, 31 Dec 2100 00:00:00 GMT", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=1209600", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=99999999999999999999999", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=-99999999999999999999999", some("sid", "a", true, here, None)),
+            ("sid=a; Max-Age=00", some("sid", "a", true, here, None)),
+            // What browsers cannot read they pass over.
+            ("sid=a; Max-Age=soon", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=soon; Expires=Thu, 01 Jan 1970 00:00:01 GMT", some("sid", "a", true, here, None)),
+            ("sid=a; Max-Age=+9; Expires=Thu, 01 Jan 1970 00:00:01 GMT", some("sid", "a", true, here, None)),
+            ("sid=a; Max-Age=0; Max-Age=-", some("sid", "a", true, here, None)),
+            // Of two the last counts.
+            ("sid=a; Max-Age=0; Max-Age=9", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=9; Max-Age=0", some("sid", "a", true, here, None)),
+            (
+                "sid=a; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Expires=Fri, 31 Dec 2100 00:00:00 GMT",
+                some("sid", "a", false, here, None),
+            ),
             ("sid", None),
         ] {
             assert_eq!(read(line), expected, "{line}");

@@ -16,6 +16,7 @@ mod cookies;
 mod ended;
 mod fault;
 mod memory;
+mod shares;
 mod whoami;
 
 use std::sync::{Arc, LazyLock};
@@ -58,18 +59,28 @@ pub struct AppSession {
 impl AppSession {
     /// What a request holds under each of the names.
     pub(crate) fn carried(&self, headers: &HeaderMap) -> Carried {
-        Carried(self.cookies.iter().map(|name| (name.clone(), held(headers, name))).collect())
+        let cookies = self.cookies.iter().map(|name| (name.clone(), held(headers, name))).collect();
+        Carried { cookies, path: "/".into() }
     }
 }
 
 /// The session cookies of one request, by their names.
 #[derive(Debug)]
-pub(crate) struct Carried(Vec<(String, Held)>);
+pub(crate) struct Carried {
+    cookies: Vec<(String, Held)>,
+    /// What was asked for.
+    path: Box<str>,
+}
 
 impl Carried {
+    /// With the path of the request, as the browser knows it.
+    pub(crate) fn to(self, path: &str) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
     /// Each name with what stands under it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Held)> {
-        self.0.iter().map(|(name, held)| (name.as_str(), held))
+        self.cookies.iter().map(|(name, held)| (name.as_str(), held))
     }
 
     /// What is sent to ask whose they are; `None` where there is none.
@@ -191,10 +202,10 @@ impl AppSessions {
         self.0.ended.holds(self.0.of_cookie(name, value))
     }
 
-    /// Ends the session of a cookie: it is nobody's any more, and passes nowhere. `now` is monotone time.
-    pub(crate) fn end(&self, name: &str, value: &str, now: Duration) {
+    /// Ends the session of a cookie for the caller `by`: it is nobody's any more, and passes nowhere. `now` is monotone time.
+    pub(crate) fn end(&self, name: &str, value: &str, by: Mark, now: Duration) {
         let cookie = self.0.of_cookie(name, value);
-        self.0.ended.end(cookie, now);
+        self.0.ended.end(cookie, by, now);
         self.0.bindings.forget(cookie);
         self.0.memory.forget([cookie]);
     }
@@ -202,14 +213,14 @@ impl AppSessions {
     /// What of `carried` has not ended, and whether anything has.
     pub(crate) fn living(&self, carried: Carried) -> (Carried, bool) {
         let mut ended = false;
-        let each = carried.0.into_iter().map(|(name, held)| match held {
+        let each = carried.cookies.into_iter().map(|(name, held)| match held {
             Held::Once(value) if self.has_ended(&name, &value) => {
                 ended = true;
                 (name, Held::Absent)
             }
             Held::Absent | Held::Once(_) | Held::Repeated => (name, held),
         });
-        let living = Carried(each.collect());
+        let living = Carried { cookies: each.collect(), path: carried.path };
         (living, ended)
     }
 
@@ -241,7 +252,7 @@ impl AppSessions {
 
     /// Whom the application knew by this session when it was asked lately, if anybody.
     pub(crate) fn recalled(&self, whoami: &Whoami, session: &Session, now: Duration) -> Option<Arc<Principal>> {
-        self.0.memory.recall(session.mark, now, whoami.remember).flatten()
+        self.0.memory.recall(session.mark, now, whoami.remember)?.0
     }
 
     /// Whom the application knows by this session, if it is anybody.
@@ -253,7 +264,7 @@ impl AppSessions {
         asking: &Asking<'_>,
         session: Session,
     ) -> Result<Option<Arc<Principal>>, AppSessionFault> {
-        calls::who(&self.0, asking, session).await
+        calls::who(&self.0, asking, session).await.map(|(who, _)| who)
     }
 
     /// Takes note of what the application's answer does to the session of a request that held `carried`, begun at `asked`.
@@ -284,7 +295,8 @@ impl AppSessions {
             }
         }
         let now = asked.unix_seconds();
-        for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| cookies::Set::read(line, now)) {
+        let read = |line| cookies::Set::read(line, &carried.path, now);
+        for line in headers.get_all(SET_COOKIE).iter().filter_map(read) {
             if carried.iter().any(|(name, _)| name == line.name) {
                 signed_out |= line.taken_back && carried.once().any(|(name, _)| name == line.name);
                 self.set(carried, owner, line, asked.monotone);

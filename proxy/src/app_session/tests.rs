@@ -27,6 +27,12 @@ pub(super) fn someone(subject: &str) -> Arc<Principal> {
     })
 }
 
+pub(super) fn mark(number: u32) -> Mark {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Mark(bytes)
+}
+
 /// When everything is asked.
 const AT: Now = Now { unix_ms: 1_795_000_000_000, monotone: Duration::from_secs(9) };
 
@@ -111,7 +117,7 @@ fn what_was_ended_here_stays_so_until_the_application_sets_it_for_a_later_reques
     let ada = sessions.owner(&someone("ada"));
     let none = with_cookie("a=b");
     sessions.answered(&none, Some(ada), true, &setting("sid=1"), AT);
-    sessions.end("sid", "1", AT.monotone);
+    sessions.end("sid", "1", ada, AT.monotone);
     assert!(sessions.has_ended("sid", "1") && !sessions.has_ended("sid", "2") && !sessions.has_ended("remember", "1"));
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Unknown);
     let (living, ended) = sessions.living(with_cookie("sid=1; remember=1"));

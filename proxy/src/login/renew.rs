@@ -19,6 +19,7 @@ use super::fault::LoginFault;
 use super::session::{self, Session};
 use super::{Asks, Login, cookies, exchange};
 use crate::authn::{KeyStore, TokenFault};
+use crate::clock::Now;
 use crate::made_of::MadeOf;
 use crate::outbound::Endpoint;
 
@@ -121,7 +122,8 @@ impl Login {
     /// # Errors
     /// [`LoginFault::NotRenewed`], [`LoginFault::Stale`].
     pub async fn fresh(self: &Arc<Self>, asks: &Asks<'_>, shown: Session) -> Result<Renewed, LoginFault> {
-        let Asks { logins, headers, now, .. } = *asks;
+        let Asks { logins, headers, .. } = *asks;
+        let now = asks.now.unix_seconds();
         if !self.is_due(&shown, now) {
             return Ok(Renewed { session: shown, cookies: Vec::new() });
         }
@@ -157,7 +159,7 @@ impl Login {
         mut renewals: OwnedMutexGuard<Renewals>,
     ) -> Result<Known, LoginFault> {
         let now = asks.now;
-        if renewals.failed_at.is_some_and(|at| now.saturating_sub(at) < PAUSE) {
+        if renewals.failed_at.is_some_and(|at| now.unix_seconds().saturating_sub(at) < PAUSE) {
             return Err(LoginFault::Down("it failed a moment ago"));
         }
         let Known { session, token } = known;
@@ -167,7 +169,7 @@ impl Login {
         let asking = tokio::spawn(async move {
             let outcome = login.renew(session, (&at, token), &store, now).await;
             match &outcome {
-                Err(LoginFault::Down(_)) => renewals.failed_at = Some(now),
+                Err(LoginFault::Down(_)) => renewals.failed_at = Some(now.unix_seconds()),
                 outcome => renewals.last = Some(outcome.clone()),
             }
             outcome
@@ -180,7 +182,7 @@ impl Login {
         session: Session,
         (at, token): (&Endpoint, RefreshToken),
         store: &KeyStore,
-        now: u64,
+        now: Now,
     ) -> Result<Known, LoginFault> {
         let grant = [("grant_type", "refresh_token"), ("refresh_token", token.0.as_str())];
         let tokens = match self.tokens(at, &grant).await {
@@ -189,7 +191,7 @@ impl Login {
         };
         let session = match &tokens.id_token {
             // Not every provider sends one again; what it said then still holds.
-            None => Session { renewed: now, ..session },
+            None => Session { renewed: now.unix_seconds(), ..session },
             Some(id_token) => {
                 let verified = self.believed(id_token, store, now).await.map_err(|fault| match fault {
                     TokenFault::NoKeys => LoginFault::Down("its keys are not known"),
@@ -198,7 +200,7 @@ impl Login {
                 exchange::check(verified.claims(), &tokens, &self.settings.client_id)
                     .map_err(|_| LoginFault::NotRenewed)?;
                 let claims = session::kept(verified.claims(), &self.settings.mapped);
-                session.renewed(claims, &self.settings.id_tokens, now).ok_or(LoginFault::NotRenewed)?
+                session.renewed(claims, &self.settings.id_tokens, now.unix_seconds()).ok_or(LoginFault::NotRenewed)?
             }
         };
         Ok(Known { session, token: Some(tokens.refresh_token.unwrap_or(token)) })

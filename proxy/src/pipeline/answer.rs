@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::cache::{self, Audience};
 use crate::authn::TokenFault;
-use crate::login::{AGAIN, LOGIN, ReturnPath};
+use crate::login::{AGAIN, LOGIN, LoginFault, ReturnPath};
 use crate::outbound::encode_form;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
@@ -178,28 +178,32 @@ fn more(rejection: &Rejection, offer: &Offer) -> String {
         _ => None,
     };
     let advice = advice.map(|advice| format!("<p>{advice}</p>\n")).unwrap_or_default();
-    if rejection.status() != StatusCode::UNAUTHORIZED {
-        return advice;
-    }
+    let unknown = rejection.status() == StatusCode::UNAUTHORIZED;
     match offer {
-        Offer::Nothing => advice,
-        Offer::SignIn(back) => format!("{advice}<p>{}</p>\n", sign_in(rejection, back)),
-        Offer::Loop => format!("{advice}<p>{LOOP}</p>\n"),
+        Offer::SignIn(back) => {
+            let link = sign_in(rejection, back).map(|link| format!("<p>{link}</p>\n")).unwrap_or_default();
+            advice + &link
+        }
+        Offer::Loop if unknown => format!("{advice}<p>{LOOP}</p>\n"),
+        Offer::Nothing | Offer::Loop => advice,
     }
 }
 
-/// The link to where people sign in, which leads back to where they were.
-fn sign_in(rejection: &Rejection, back: &ReturnPath) -> String {
-    // Whose time was up is not let in again by what the provider remembers.
+/// The link to where people sign in, which leads back to where they were; `None` where that would not help.
+fn sign_in(rejection: &Rejection, back: &ReturnPath) -> Option<String> {
     let (again, text) = match rejection {
+        // Whose time was up is not let in again by what the provider remembers.
         Rejection::Session(_) => (Some(AGAIN.to_owned()), "Sign in again"),
-        _ => (None, "Sign in"),
+        // To load the page again would not help: what the provider sent the browser back with counts once.
+        Rejection::Token(TokenFault::Login(LoginFault::Down(_))) => (None, "Try again"),
+        _ if rejection.status() == StatusCode::UNAUTHORIZED => (None, "Sign in"),
+        _ => return None,
     };
     // INVARIANT: nothing that is encoded so has a meaning in HTML.
     let to = (*back != ReturnPath::root()).then(|| encode_form(&[("to", back.as_str())]));
     let query: Vec<String> = again.into_iter().chain(to).collect();
     let sign = if query.is_empty() { "" } else { "?" };
-    format!("<a href=\"{LOGIN}{sign}{}\">{text}</a>", query.join("&amp;"))
+    Some(format!("<a href=\"{LOGIN}{sign}{}\">{text}</a>", query.join("&amp;")))
 }
 
 /// What is told of a session that has ended.

@@ -14,9 +14,15 @@ const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
 const BY_SCRIPT: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// Whether a person goes somewhere: a browser that says so, or one too old to say anything that asks for a page.
+/// Whether a person goes to a page.
 pub(super) fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    if !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(PURPOSE) {
+    matches!(*method, Method::GET | Method::HEAD) && is_by_person(headers)
+}
+
+/// Whether a person goes somewhere, be it by a form, and is to see a page: a browser that says so, or one too old to say
+/// anything that asks for a page. What is fetched ahead nobody may ever see.
+pub(super) fn is_by_person(headers: &HeaderMap) -> bool {
+    if headers.contains_key(PURPOSE) {
         return false;
     }
     match (Sent::of(headers, &MODE), Sent::of(headers, &DEST), Sent::of(headers, &SITE)) {
@@ -55,8 +61,10 @@ mod tests {
         assert!(navigates(Method::GET, &document) && navigates(Method::HEAD, &document));
         assert!(navigates(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]));
         assert!(navigates(Method::GET, &[("accept", "text/html,*/*;q=0.8")]));
+        let ahead = [document[0], document[1], ("sec-purpose", "prefetch;prerender")];
         for (method, lines) in [
             (Method::POST, &document[..]),
+            (Method::GET, &ahead),
             (Method::GET, &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")]),
             (Method::GET, &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")]),
             (Method::GET, &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")]),
@@ -72,6 +80,7 @@ mod tests {
         ] {
             assert!(!navigates(method.clone(), lines), "{method} {lines:?}");
         }
+        assert!(is_by_person(&headers(&document)), "a form is sent by a person too");
     }
 
     #[test]

@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
-use http::request::Parts;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Method, Response, StatusCode};
 use policy::Denial;
 use serde_json::json;
@@ -19,11 +18,13 @@ use super::backchannel::{self, BACKCHANNEL};
 use super::bind;
 use super::cross_site;
 use super::identify::{self, Caller};
+use super::navigation::is_by_person;
 use super::observe;
 use super::record;
 use super::reports;
 use super::session;
 use super::trail::{Known, Trail};
+use crate::cookie_pairs;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime, Voucher, is_of_family};
 use crate::server::Connection;
@@ -140,14 +141,17 @@ async fn logout(
     }
     trail.clears = true;
     app_cookies::cleared(shared, runtime, &parts.headers, trail);
-    let owner = app_cookies::owner(shared, caller);
+    app_cookies::untangled(shared, runtime, (&parts.headers, &understood.host, parts.uri.path()), trail);
     let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
     trail.actor = Some(Known::caller(&caller.principal));
     trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
+    // A credential that was logged out already ends what is its own, and nothing that merely comes with it: else it could be
+    // used again and again, to have ended cookies forgotten.
+    let again = session::was_ended(shared, runtime, &caller.principal, trail.started.unix_seconds()).await?;
     end(shared, &caller, trail.started.unix_seconds()).await?;
-    app_cookies::logged_out(shared, runtime, &parts.headers, owner, shared.clock.now().monotone);
+    app_cookies::logged_out(shared, runtime, &parts.headers, (&caller, again), shared.clock.now().monotone);
     let answer = gone(runtime, understood, &caller, trail);
     record::after(answer, trail, shared.clock.now()).await
 }
@@ -157,6 +161,8 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
     let (sessions, principal) = (&shared.sessions, &caller.principal);
     // The sign-in that ends may be told by a clock that is ahead of ours.
     let now = life::believable(principal.sign_in.at, principal.factors.leeway_s, now).map_or(now, |at| at.max(now));
+    // And the session may have begun before our own clock was set back.
+    let now = principal.sign_in.begun.map_or(now, |begun| begun.max(now));
     let expires = principal.sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     match (sessions.key_of(principal), &principal.sign_in.credential) {
         (Some(key), _) => {
@@ -191,10 +197,10 @@ fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: 
         runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(..))).map(|(provider, login)| {
             let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
             let metadata = provider.metadata.as_deref();
-            login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
+            login.logout(&understood.host, after, metadata, trail.started.monotone)
         });
     let mut answer = Response::new(AnswerBody::Whole(None));
-    let by_page = is_form_of_a_page(parts);
+    let by_page = is_by_person(&parts.headers);
     *answer.status_mut() = if by_page { StatusCode::SEE_OTHER } else { StatusCode::NO_CONTENT };
     let headers = answer.headers_mut();
     let elsewhere = match &signed_out {
@@ -227,22 +233,8 @@ fn token_cookies(runtime: &Runtime, headers: &HeaderMap) -> Vec<String> {
         let is_piece = |one: &str| name.strip_prefix(one).is_some_and(|rest| rest.starts_with('.'));
         named.iter().any(|one| is_of_family(name, one) || is_piece(one))
     };
-    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let names =
-        lines.flat_map(|line| line.split(';')).filter_map(|pair| Some(pair.trim().split_once('=')?.0.to_owned()));
-    let mut names: Vec<String> = names.filter(|name| is_one(name)).collect();
+    let pairs = cookie_pairs::pairs(headers).into_iter().flatten().filter(|pair| pair.value().is_some());
+    let mut names: Vec<String> = pairs.map(|pair| pair.name().to_owned()).filter(|name| is_one(name)).collect();
     names.dedup();
     names
-}
-
-/// Whether a person pressed a button of a page, who is then to see a page.
-fn is_form_of_a_page(parts: &Parts) -> bool {
-    let text = |name: &'static str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    match text("sec-fetch-mode") {
-        Some(mode) => mode == "navigate",
-        None => {
-            text("accept").is_some_and(|accept| accept.contains("text/html"))
-                && !parts.headers.contains_key("x-requested-with")
-        }
-    }
 }

@@ -6,28 +6,25 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
-use http::request::Parts;
-use http::{HeaderName, Method};
 use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
 use super::canonical;
 use super::identify::Identified;
+use super::navigation::is_navigation;
 use super::record::Recorded;
 use super::trail::Trail;
 use crate::rejection::Rejection;
 use crate::runtime::{Runtime, Voucher};
 use crate::server::Connection;
 use crate::sessions::key::Key;
-use crate::sessions::life::{self, Fault, FirstSeen, Left, Life, Sight, UNENDING_S};
+use crate::sessions::life::{self, Fault, FirstSeen, Left, Sight, UNENDING_S};
 use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
 use crate::shared::Shared;
 
 pub(super) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// What is known of a caller's session.
 #[derive(Debug)]
@@ -71,7 +68,8 @@ pub(super) async fn check<'r>(
             Ok((identified, None))
         }
         Err(rejection) => {
-            trail.clears = matches!(rejection, Rejection::Session(_)) && is_navigation(&admitted.parts);
+            trail.clears = matches!(rejection, Rejection::Session(_))
+                && is_navigation(&admitted.parts.method, &admitted.parts.headers);
             Err(rejection)
         }
     }
@@ -113,6 +111,22 @@ pub(super) async fn has_ended(
     }
 }
 
+/// Whether the session of a caller was ended or revoked before, rather than having come to its end by itself.
+///
+/// # Errors
+/// `OVERLOADED` where the store does not answer.
+pub(super) async fn was_ended(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    now: u64,
+) -> Result<bool, Rejection> {
+    match judge(shared, runtime, principal, runtime.sessions.terms, false, now).await {
+        Err(Rejection::Session(fault)) => Ok(matches!(fault, Fault::Ended | Fault::Revoked)),
+        judged => judged.map(|_| false),
+    }
+}
+
 async fn judge(
     shared: &Shared,
     runtime: &Runtime,
@@ -124,25 +138,17 @@ async fn judge(
     let (sessions, sign_in) = (&shared.sessions, &principal.sign_in);
     let at = life::believable(sign_in.at, principal.factors.leeway_s, now);
     let expires = sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
-    let sight = Sight { at, now, expires, active, first_seen: runtime.sessions.first_seen };
+    let begun = sign_in.begun;
+    let sight = Sight { at, begun, now, expires, active, first_seen: runtime.sessions.first_seen };
     let key = sessions.key_of(principal);
     if sessions.has_revoked() {
         let keys = key.into_iter().chain(sessions.others_of(principal));
-        if sessions.is_revoked(keys, at, now) {
-            return Err(Rejection::Session(Fault::Revoked));
-        }
+        sessions.stands(keys, (at, begun), now).map_err(Rejection::Session)?;
     }
     let left = match key {
         Some(key) => {
             let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
-            let life = match (known.life, known.floor) {
-                (Some(life), _) => life.renewed(sight),
-                (None, Some(floor)) if at.is_none_or(|at| at <= floor) => {
-                    return Err(Rejection::Session(Fault::Forgotten));
-                }
-                (None, _) => Life::new(sight),
-            };
-            life.judge(terms, now).map_err(Rejection::Session)?
+            known.seen(sight).and_then(|life| life.judge(terms, now)).map_err(Rejection::Session)?
         }
         None => nameless(terms, at, now).map_err(Rejection::Session)?,
     };
@@ -150,11 +156,14 @@ async fn judge(
     // what is known of the provider's own session says whether that revives what has ended.
     if let Some(key) = sessions.key_at_provider(principal) {
         let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
-        if let Some(life) = known.life {
-            life.renewed(sight).judge(terms, now).map_err(Rejection::Session)?;
-        }
+        known.seen(at_provider(sight)).and_then(|life| life.judge(terms, now)).map_err(Rejection::Session)?;
     }
     Ok(Standing { key, terms, sight, left })
+}
+
+/// What a request shows of the provider's own session: that one is as old as its sign-in, and may be silent here.
+fn at_provider(sight: Sight) -> Sight {
+    Sight { begun: None, first_seen: FirstSeen::Now, ..sight }
 }
 
 /// A credential that names no session: how long nothing was done cannot be known, and its age only by its sign-in.
@@ -203,8 +212,7 @@ pub(super) async fn touch(
         })?;
         trail.session_left = left.least();
         if let Some(key) = shared.sessions.key_at_provider(&caller.principal) {
-            let sight = Sight { first_seen: FirstSeen::Now, ..sight };
-            shared.sessions.store().touch(key, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+            shared.sessions.store().touch(key, at_provider(sight)).get().await.map_err(|_| Rejection::Overloaded)?;
         }
     }
     let vouched = match caller.voucher {
@@ -255,55 +263,9 @@ pub(super) fn dress(headers: &mut HeaderMap, runtime: &Runtime, trail: &Trail) {
     }
 }
 
-/// Whether a person goes to a page, rather than a script asking for something.
-pub(super) fn is_navigation(parts: &Parts) -> bool {
-    let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return false;
-    }
-    match (text(&SEC_FETCH_MODE), text(&SEC_FETCH_DEST)) {
-        (Some(mode), dest) => {
-            mode == "navigate" && dest.is_some_and(|dest| matches!(dest, "document" | "iframe" | "frame"))
-        }
-        (None, Some(_)) => false,
-        (None, None) => {
-            text(&ACCEPT).is_some_and(|accept| accept.contains("text/html"))
-                && !parts.headers.contains_key(X_REQUESTED_WITH)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn navigates(method: Method, headers: &[(&'static str, &'static str)]) -> bool {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.method = method;
-        for (name, value) in headers {
-            parts.headers.append(*name, HeaderValue::from_static(value));
-        }
-        is_navigation(&parts)
-    }
-
-    #[test]
-    fn a_person_goes_to_a_page_and_a_script_asks_for_something() {
-        let page = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
-        assert!(navigates(Method::GET, &page) && navigates(Method::HEAD, &page));
-        assert!(navigates(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]));
-        assert!(navigates(Method::GET, &[("accept", "text/html,*/*;q=0.8")]), "an older browser");
-        for (method, headers) in [
-            (Method::POST, &page[..]),
-            (Method::GET, &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "object")]),
-            (Method::GET, &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")]),
-            (Method::GET, &[("accept", "application/json")]),
-            (Method::GET, &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]),
-            (Method::GET, &[]),
-        ] {
-            assert!(!navigates(method.clone(), headers), "{method} {headers:?}");
-        }
-    }
 
     #[test]
     fn a_credential_without_a_session_has_an_age_at_most() {

@@ -6,11 +6,12 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use policy::Principal;
 use tokio::sync::{Semaphore, watch};
 
-use super::memory::Turn;
+use super::memory::{Asked, Turn};
 use super::{AppSessionFault, Asking, Inner, Mark, whoami};
 
 /// The most questions at once, over all workers. Those who wait for one are requests, which have a limit of their own.
@@ -35,8 +36,8 @@ pub(crate) struct Session {
     pub(super) sent: String,
 }
 
-/// What was said, and to a question of which turn.
-type Said = (Turn, Result<Option<Arc<Principal>>, AppSessionFault>);
+/// What was said, and to a question of which turn and time.
+type Said = ((Turn, Duration), Result<Option<Arc<Principal>>, AppSessionFault>);
 
 /// The questions.
 #[derive(Debug)]
@@ -51,21 +52,17 @@ impl Default for Calls {
     }
 }
 
-/// Whose `session` is: from memory, from a question that is under way, or by asking.
-pub(super) async fn who(
-    inner: &Arc<Inner>,
-    asking: &Asking<'_>,
-    session: Session,
-) -> Result<Option<Arc<Principal>>, AppSessionFault> {
+/// Whose `session` is, and when that was asked (monotone): from memory, from a question that is under way, or by asking.
+pub(super) async fn who(inner: &Arc<Inner>, asking: &Asking<'_>, session: Session) -> Result<Asked, AppSessionFault> {
     for _ in 0..TRIES {
         if let Some(known) = inner.memory.recall(session.mark, asking.now, asking.whoami.remember) {
             return Ok(known);
         }
         let mut saying = ask(inner, asking, &session)?;
         let said = saying.wait_for(Option::is_some).await.map_err(|_| BROKEN_OFF)?.clone();
-        let (turn, said) = said.ok_or(BROKEN_OFF)?;
+        let ((turn, at), said) = said.ok_or(BROKEN_OFF)?;
         if inner.memory.holds(&session.parts, turn) {
-            return said;
+            return said.map(|who| (who, at));
         }
     }
     Err(CHANGING)
@@ -100,7 +97,7 @@ fn ask(
         drop(under_way);
         drop(room);
         // Nobody may be left who waits for it.
-        say.send_replace(Some((turn, said)));
+        say.send_replace(Some(((turn, at), said)));
     });
     Ok(saying)
 }

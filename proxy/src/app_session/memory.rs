@@ -29,6 +29,9 @@ const CHANGES: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Turn(u64);
 
+/// Whose a session is, and when the application was asked (monotone).
+pub(super) type Asked = (Option<Arc<Principal>>, Duration);
+
 /// What the application said.
 #[derive(Clone, Debug)]
 struct Word {
@@ -80,14 +83,14 @@ impl Memory {
         turn >= changes.floor && parts.iter().all(|part| changes.last.get(part).is_none_or(|last| *last <= turn))
     }
 
-    /// Whose a session is, where that was said less than `longest` before `now` (monotone); `None`: not known.
-    pub(super) fn recall(&self, mark: Mark, now: Duration, longest: Duration) -> Option<Option<Arc<Principal>>> {
+    /// Whose a session is, and when that was asked, where that is less than `longest` before `now` (monotone); `None`: not known.
+    pub(super) fn recall(&self, mark: Mark, now: Duration, longest: Duration) -> Option<Asked> {
         let fresh = |word: &Word, longest| now.saturating_sub(word.at) < longest && self.holds(&word.parts, word.turn);
         if let Some(word) = self.somebody.get(&mark).filter(|word| fresh(word, longest)) {
-            return Some(word.who);
+            return Some((word.who, word.at));
         }
         let word = self.nobody.get(&mark)?;
-        fresh(&word, longest.min(NOBODY)).then_some(None)
+        fresh(&word, longest.min(NOBODY)).then_some((None, word.at))
     }
 
     /// Remembers what was said of a session to a question of `turn`, asked at `at` (monotone).

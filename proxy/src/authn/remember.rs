@@ -57,7 +57,7 @@ impl Remembered {
         Self::default()
     }
 
-    /// Who sent this token, at `now` (Unix seconds), as far as that costs no signature check; `None`: ask
+    /// Who sent this token and which key has signed it, at `now` (Unix seconds), as far as that costs no signature check; `None`: ask
     /// [`Remembered::verify`].
     pub fn known(
         &self,
@@ -65,7 +65,7 @@ impl Remembered {
         provider: &Provider,
         store: &KeyStore,
         now: u64,
-    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+    ) -> Option<Result<(Arc<Principal>, KeyId), TokenFault>> {
         let keys = match store.current(now) {
             Ok(keys) => keys,
             Err(fault) => return Some(Err(fault)),
@@ -76,7 +76,7 @@ impl Remembered {
         self.recall(&mark(token, provider), provider, &keys, now)
     }
 
-    /// Who sent this token, at `now` (Unix seconds), by a fresh look, which is then remembered. Asks for fresh keys when
+    /// Who sent this token and which key has signed it, at `now` (Unix seconds), by a fresh look, which is then remembered. Asks for fresh keys when
     /// the token names one that is not known.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Remembered {
         provider: &Provider,
         store: &KeyStore,
         now: u64,
-    ) -> Result<Arc<Principal>, TokenFault> {
+    ) -> Result<(Arc<Principal>, KeyId), TokenFault> {
         let keys = store.current(now)?;
         let judged = judge(token, provider, &keys, now);
         match &judged {
@@ -102,7 +102,7 @@ impl Remembered {
             }
             Err(_) => {}
         }
-        judged.map(|entry| entry.principal).map_err(|refused| refused.fault)
+        judged.map(|entry| (entry.principal, entry.key)).map_err(|refused| refused.fault)
     }
 
     /// What memory says; `None` where the token has to be judged (again).
@@ -112,7 +112,7 @@ impl Remembered {
         provider: &Provider,
         keys: &KeySet,
         now: u64,
-    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+    ) -> Option<Result<(Arc<Principal>, KeyId), TokenFault>> {
         if let Some(entry) = self.verified.get(mark) {
             // ORDER: the key before the time, so that a token of a withdrawn key is no longer told why.
             if !keys.holds(entry.key) {
@@ -123,7 +123,7 @@ impl Remembered {
             if valid == Err(TokenFault::Expired) {
                 self.verified.invalidate(mark);
             }
-            return Some(valid.map(|()| entry.principal));
+            return Some(valid.map(|()| (entry.principal, entry.key)));
         }
         let refused = self.refused.get(mark)?;
         let holds = refused.under.is_none_or(|key| keys.holds(key));

@@ -207,10 +207,21 @@ pub(super) async fn touch(
         }
     }
     let vouched = match caller.voucher {
-        Voucher::Token(provider) | Voucher::Login(provider) => {
-            Vouched::Token { generation: provider.authn.generation(), leeway_s: provider.authn.leeway_s() }
+        Voucher::Token(provider) | Voucher::Login(provider) => Vouched::Token {
+            generation: provider.authn.generation(),
+            leeway_s: provider.authn.leeway_s(),
+            key: caller.grounds.key,
+        },
+        Voucher::AppSession(generation) => {
+            let settings = runtime.app_session.as_ref();
+            let vouching = settings.and_then(|settings| {
+                let carried = settings.carried(&recorded.0.admitted.parts.headers);
+                let now = trail.started.monotone;
+                shared.app_sessions.vouching(settings.whoami.as_ref()?, &carried, &caller.principal, now)
+            });
+            // Nothing has taken the cookies out that said who it is.
+            Vouched::AppSession { generation, vouching: Arc::new(vouching.ok_or(Rejection::Internal)?) }
         }
-        Voucher::AppSession(generation) => Vouched::AppSession { generation },
         Voucher::Certificate => Vouched::Certificate(Arc::clone(connection)),
     };
     let admitted = &recorded.0.admitted;
@@ -221,8 +232,11 @@ pub(super) async fn touch(
         headers: kept(&admitted.parts.headers, &runtime.sessions.reads),
         peer: trail.peer,
     };
-    let judged = Judged { by: Arc::clone(runtime), terms };
-    let stream = Stream::new(Arc::clone(&caller.principal), sight.at, key, vouched, asked, judged);
+    let bound = caller.grounds.bound.as_ref();
+    let holds = bound.and_then(|bound| bound.holds);
+    let judged = Judged { by: Arc::clone(runtime), terms, caller: Arc::clone(&caller.principal), holds };
+    let proved = bound.map_or(&caller.principal, |bound| &bound.proved);
+    let stream = Stream::new(Arc::clone(proved), sight.at, key, vouched, asked, judged);
     Ok(Some(shared.sessions.open().list(stream)))
 }
 

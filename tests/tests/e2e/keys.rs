@@ -25,7 +25,12 @@ fn at(url: &str) -> String {
 
 /// A gate whose provider's keys are at a server, which publishes those of its issuer.
 async fn fetching(clock: Clock) -> (Gate, Arc<KeyServer>) {
-    let (files, app) = folder();
+    fetching_for(App::plain(), clock).await
+}
+
+/// The same, before this application.
+pub(crate) async fn fetching_for(app: App, clock: Clock) -> (Gate, Arc<KeyServer>) {
+    let files = Files::write(&setup(), app.address);
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     (start(files, app, &at(&server.url(KEYS)), clock), server)
 }
@@ -56,18 +61,18 @@ fn written(app: &App) -> String {
     e2e::gate::config(&setup(), app.address)
 }
 
-async fn ready(gate: &Gate) {
+pub(crate) async fn ready(gate: &Gate) {
     eventually("the keys", || gate.shared().unready().is_empty().then_some(())).await;
 }
 
 /// The public keys of several, the first one first.
-fn set_of(keys: &[&DevKey]) -> Value {
+pub(crate) fn set_of(keys: &[&DevKey]) -> Value {
     let all: Vec<Value> = keys.iter().map(|key| key.key_set()["keys"][0].clone()).collect();
     json!({ "keys": all })
 }
 
 /// An issuer of the same name with a key of its own.
-fn next(of: &Issuer) -> Issuer {
+pub(crate) fn next(of: &Issuer) -> Issuer {
     Issuer { now: of.now, ..Issuer::new() }
 }
 

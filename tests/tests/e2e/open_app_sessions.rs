@@ -24,6 +24,8 @@ struct Sessions {
     fails: Arc<AtomicBool>,
     /// Whether the gate has hung up on the one who waits.
     left: Arc<AtomicBool>,
+    /// Whether the slow answer may end.
+    ends: Arc<AtomicBool>,
 }
 
 fn person(id: &str, roles: &[&str]) -> Value {
@@ -61,6 +63,15 @@ impl Sessions {
             "/open/silently" => {
                 self.who.lock().unwrap().remove(&own);
                 exchange.answer("200 OK", "", "")
+            }
+            "/open/last" => {
+                self.who.lock().unwrap().remove(&own);
+                let head =
+                    "HTTP/1.1 200 OK\r\nset-cookie: sid=; Max-Age=0; Path=/\r\ntransfer-encoding: chunked\r\n\r\n";
+                exchange.send(format!("{head}4\r\ngood\r\n"));
+                until("the end", || self.ends.load(Ordering::Acquire).then_some(()));
+                exchange.send("3\r\nbye\r\n0\r\n\r\n");
+                After::Keep
             }
             "/open/slowly" => {
                 self.who.lock().unwrap().remove(&own);
@@ -178,4 +189,18 @@ async fn whoever_hangs_up_after_signing_out_is_signed_out() {
     drop(raw);
     until("the gate to hang up", || sessions.left.load(Ordering::Acquire).then_some(()));
     assert_eq!(client.ask("GET", "/me", &own).await.code(), "NO_CREDENTIAL");
+}
+
+#[tokio::test]
+async fn the_answer_that_signs_out_arrives_however_slowly() {
+    let (gate, sessions) = gate();
+    let mut socket = open(&gate, "/me", "s-ada").await;
+    let own = [("cookie", "sid=s-ada"), ("origin", "https://clinic.example")];
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let last = tokio::spawn(async move { client.ask("POST", "/open/last", &own).await });
+    assert!(socket.ends().await < Duration::from_secs(1));
+    passes(&gate, 4).await;
+    sessions.ends.store(true, Ordering::Release);
+    assert_eq!(e2e::soon("the answer", last).await.unwrap().text(), "goodbye");
+    assert_eq!(were_cut(&gate, "ended"), 1.0);
 }

@@ -51,7 +51,7 @@ impl Login {
         ];
         let prompt = if ask.again { Some(Prompt::Login) } else { settings.prompt };
         fields.extend(prompt.map(|prompt| ("prompt", prompt.as_str())));
-        fields.extend(ask.acr_values.as_deref().map(|values| ("acr_values", values)));
+        fields.extend(ask.contexts.as_ref().map(|(field, says)| (*field, says.as_str())));
         fields.extend(age.as_deref().map(|age| ("max_age", age)));
         let location = HeaderValue::try_from(with_query(address, &fields)).ok()?;
         Some(Begun { location, cookie: cookies::set(name, &text, KEPT)? })

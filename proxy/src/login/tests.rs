@@ -115,7 +115,7 @@ fn what_is_sealed_for_one_purpose_or_provider_opens_for_no_other() {
 #[test]
 fn an_attempt_has_a_place_of_its_own_and_the_address_keeps_its_query() {
     let login = Login::new(settings());
-    let ask = Ask { acr_values: Some("a b".to_owned()), max_age: Some(300), again: false };
+    let ask = Ask { contexts: Some(("acr_values", "a b".to_owned())), max_age: Some(300), again: false };
     let (logins, store) = (Logins::default(), Arc::new(KeyStore::awaiting(Duration::from_secs(60))));
     let none = HeaderMap::new();
     let begun = login.begin("clinic.example", ReturnPath::root(), &ask, &asks(&logins, &store, &none)).unwrap();

@@ -6,9 +6,11 @@
 //! **Vouching**, where the configuration names a `whoami`: the application itself is asked whose a cookie is, and its word
 //! is remembered briefly.
 //!
-//! It never holds a cookie: everything stands under digests with a key that this process has drawn by chance. So what is
-//! known here does not outlive the process, and what is not known counts for nothing.
+//! It remembers no cookie: everything stands under digests with a key that this process has drawn by chance. So what is
+//! known here does not outlive the process, and what is not known counts for nothing. Only what is open holds the cookies that it
+//! was opened with, to ask whose they are again ([`Vouching`]).
 
+mod again;
 mod answer;
 mod bindings;
 mod calls;
@@ -27,6 +29,7 @@ use aws_lc_rs::{hmac, rand};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 use policy::Principal;
 
+pub(crate) use again::{Again, Lost, Vouching};
 pub(crate) use answer::{Reads, TenantFrom};
 use bindings::Bindings;
 pub(crate) use bindings::{Belongs, Scope};
@@ -283,8 +286,7 @@ impl AppSessions {
     ) -> bool {
         let mut signed_out = false;
         if !is_safe {
-            // Signing in and out need not change the cookie.
-            self.0.memory.forget(carried.once().map(|(name, value)| self.0.of_cookie(name, value)));
+            self.may_have_changed(carried);
         }
         if cookies::clears_all(headers) {
             for (name, value) in carried.once() {
@@ -303,6 +305,11 @@ impl AppSessions {
             }
         }
         signed_out
+    }
+
+    /// A request with these cookies may have changed whose session it is: signing in and out need not change the cookie.
+    pub(crate) fn may_have_changed(&self, carried: &Carried) {
+        self.0.memory.forget(carried.once().map(|(name, value)| self.0.of_cookie(name, value)));
     }
 
     fn set(&self, carried: &Carried, owner: Option<Mark>, line: cookies::Set<'_>, asked: Duration) {

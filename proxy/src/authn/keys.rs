@@ -182,7 +182,7 @@ impl KeySet {
     }
 
     /// Whether the key is (still) in the set.
-    pub(super) fn holds(&self, id: KeyId) -> bool {
+    pub(crate) fn holds(&self, id: KeyId) -> bool {
         self.keys.iter().any(|key| key.id == id)
     }
 

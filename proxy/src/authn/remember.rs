@@ -58,7 +58,7 @@ impl Remembered {
         Self::default()
     }
 
-    /// Who sent this token, at `now`, as far as that costs no signature check; `None`: ask
+    /// Who sent this token and which key has signed it, at `now`, as far as that costs no signature check; `None`: ask
     /// [`Remembered::verify`].
     pub fn known(
         &self,
@@ -66,7 +66,7 @@ impl Remembered {
         provider: &Provider,
         store: &KeyStore,
         now: Now,
-    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+    ) -> Option<Result<(Arc<Principal>, KeyId), TokenFault>> {
         let keys = match store.current(now.monotone) {
             Ok(keys) => keys,
             Err(fault) => return Some(Err(fault)),
@@ -77,8 +77,8 @@ impl Remembered {
         self.recall(&mark(token, provider), provider, &keys, now.unix_seconds())
     }
 
-    /// Who sent this token, at `now`, by a fresh look, which is then remembered. Asks for fresh keys when
-    /// the token may be for one that is not known.
+    /// Who sent this token and which key has signed it, at `now`, by a fresh look, which is then remembered. Asks for fresh
+    /// keys when the token may be for one that is not known.
     ///
     /// # Errors
     /// As [`verify`](super::verify) and [`principal`](super::principal); [`TokenFault::NoKeys`] while there are none.
@@ -88,7 +88,7 @@ impl Remembered {
         provider: &Provider,
         store: &KeyStore,
         now: Now,
-    ) -> Result<Arc<Principal>, TokenFault> {
+    ) -> Result<(Arc<Principal>, KeyId), TokenFault> {
         let keys = store.current(now.monotone)?;
         let judged = judge(token, provider, &keys, now.unix_seconds());
         match &judged {
@@ -100,7 +100,7 @@ impl Remembered {
             }
             Err(refused) => store.refused(token, refused.fault, now.unix_seconds()),
         }
-        judged.map(|entry| entry.principal).map_err(|refused| refused.fault)
+        judged.map(|entry| (entry.principal, entry.key)).map_err(|refused| refused.fault)
     }
 
     /// What memory says; `None` where the token has to be judged (again).
@@ -110,7 +110,7 @@ impl Remembered {
         provider: &Provider,
         keys: &KeySet,
         now: u64,
-    ) -> Option<Result<Arc<Principal>, TokenFault>> {
+    ) -> Option<Result<(Arc<Principal>, KeyId), TokenFault>> {
         if let Some(entry) = self.verified.get(mark) {
             // ORDER: the key before the time, so that a token of a withdrawn key is no longer told why.
             if !keys.holds(entry.key) {
@@ -121,7 +121,7 @@ impl Remembered {
             if valid == Err(TokenFault::Expired) {
                 self.verified.invalidate(mark);
             }
-            return Some(valid.map(|()| entry.principal));
+            return Some(valid.map(|()| (entry.principal, entry.key)));
         }
         let refused = self.refused.get(mark)?;
         let holds = refused.under.is_none_or(|key| keys.holds(key));

@@ -17,7 +17,8 @@ fn look(
     now: u64,
 ) -> Result<Arc<Principal>, TokenFault> {
     let now = at(now);
-    memory.known(token, provider, store, now).unwrap_or_else(|| memory.verify(token, provider, store, now))
+    let judged = memory.known(token, provider, store, now);
+    judged.unwrap_or_else(|| memory.verify(token, provider, store, now)).map(|(principal, _)| principal)
 }
 
 fn stored(remembered: &Remembered) -> (u64, u64) {
@@ -33,8 +34,9 @@ fn the_second_look_is_a_memory() {
     let token = maker.token("EdDSA", "e", json!({}));
     assert!(memory.known(&token, &provider(), &store, at(NOW)).is_none());
     let first = look(&memory, &token, &provider(), &store, NOW).unwrap();
-    let second = memory.known(&token, &provider(), &store, at(NOW)).unwrap().unwrap();
-    assert!(Arc::ptr_eq(&first, &second));
+    let (second, key) = memory.known(&token, &provider(), &store, at(NOW)).unwrap().unwrap();
+    let held = store.current(at(NOW).monotone).unwrap();
+    assert!(Arc::ptr_eq(&first, &second) && held.holds(key));
     assert_eq!(stored(&memory), (1, 0));
 }
 

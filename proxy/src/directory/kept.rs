@@ -22,6 +22,23 @@ pub(super) struct Kept {
     pub(super) failed: Option<(Down, Duration)>,
 }
 
+/// How long an answer counts. Times are of the monotone clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Holds {
+    /// From then on it is asked for anew.
+    pub renew: Duration,
+    /// From then on it counts no more.
+    pub until: Duration,
+}
+
+impl Holds {
+    /// How long it counts that this was said to a question of `at`.
+    pub(super) fn of(said: &Said, at: Duration, max_age: Duration) -> Self {
+        let life = life(said, max_age);
+        Self { renew: at.saturating_add(life / 2), until: at.saturating_add(life) }
+    }
+}
+
 /// What to do for somebody who waits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Judged {
@@ -50,6 +67,11 @@ impl Kept {
             Some((down, _)) => Judged::Down(down),
             None => Judged::Ask,
         }
+    }
+
+    /// When it was asked for what was said last.
+    pub(super) fn asked(&self) -> Option<Duration> {
+        self.said.as_ref().map(|(_, at)| *at)
     }
 
     /// What is to be kept after a call that was begun at `began` and ended at `ended`. The last answer stays behind a

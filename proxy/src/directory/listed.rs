@@ -4,7 +4,9 @@
 
 use std::collections::HashMap;
 
-use policy::Bindings;
+use policy::{Bindings, Principal};
+
+use super::{Said, Told};
 
 /// Subjects with their bindings, by the name of their provider. As large as its file allows, which is 1 MiB.
 #[derive(Debug, Default)]
@@ -21,6 +23,15 @@ impl Listed {
     /// What is listed of a subject of a provider, byte for byte.
     pub fn find(&self, provider: &str, subject: &str) -> Option<&Bindings> {
         self.providers.get(provider)?.get(subject)
+    }
+
+    /// What is said of a caller, as long as this file is the one.
+    pub(super) fn told(&self, principal: &Principal) -> Told {
+        let said = match self.find(&principal.provider, &principal.subject) {
+            Some(bindings) => Said::Listed(bindings.clone()),
+            None => Said::Unlisted,
+        };
+        Told { said, holds: None }
     }
 
     /// How many subjects there are.

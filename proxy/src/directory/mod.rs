@@ -19,6 +19,7 @@ use tokio::runtime::Handle;
 
 use crate::outbound::Fault;
 pub use answer::AnswerFault;
+pub use kept::Holds;
 pub use listed::Listed;
 pub use service::{Service, ServiceStatus, Settings};
 
@@ -58,6 +59,15 @@ pub enum Said {
     Listed(Bindings),
     /// It is not known.
     Unlisted,
+}
+
+/// What the directory says of one subject, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What it says.
+    pub said: Said,
+    /// How long that counts; `None`: until there is another directory.
+    pub holds: Option<Holds>,
 }
 
 /// Why the directory says nothing. `Display` is fit for the log and the status page.
@@ -102,13 +112,27 @@ impl Directory {
     ///
     /// # Errors
     /// Where a service has to be asked and cannot be.
-    pub async fn ask(&self, principal: &Principal, now: Duration, background: &Handle) -> Result<Said, Down> {
+    pub async fn ask(&self, principal: &Principal, now: Duration, background: &Handle) -> Result<Told, Down> {
         match &self.source {
-            Source::File(listed) => Ok(match listed.find(&principal.provider, &principal.subject) {
-                Some(bindings) => Said::Listed(bindings.clone()),
-                None => Said::Unlisted,
-            }),
+            Source::File(listed) => Ok(listed.told(principal)),
             Source::Service(service) => service.ask(principal, now, background).await,
+        }
+    }
+
+    /// What counts of a caller at `now` (monotone), for whoever cannot wait. Where a service has said nothing that does, or it is
+    /// time to hear it again, it is asked meanwhile on `background`.
+    pub fn recall(&self, principal: &Principal, now: Duration, background: &Handle) -> Option<Told> {
+        match &self.source {
+            Source::File(listed) => Some(listed.told(principal)),
+            Source::Service(service) => service.recall(principal, now, background),
+        }
+    }
+
+    /// How old an answer may be that counts.
+    pub fn max_age(&self) -> Duration {
+        match &self.source {
+            Source::File(_) => Duration::MAX,
+            Source::Service(service) => service.max_age(),
         }
     }
 
@@ -173,8 +197,8 @@ mod tests {
             let directory = directory(missing);
             let bound = async |subject: &str| {
                 let who = caller(subject);
-                let said = directory.ask(&who, Duration::ZERO, &Handle::current()).await.unwrap();
-                let bindings = directory.bound(&who, said).bindings;
+                let told = directory.ask(&who, Duration::ZERO, &Handle::current()).await.unwrap();
+                let bindings = directory.bound(&who, told.said).bindings;
                 bindings.iter().map(|one| format!("{} {}", one.tenant(), one.roles().join(","))).collect::<Vec<_>>()
             };
             assert_eq!(bound("ada.example").await, ["a member"]);

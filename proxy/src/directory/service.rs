@@ -18,8 +18,8 @@ use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 
-use super::kept::{Judged, Kept};
-use super::{Down, Said, answer};
+use super::kept::{Holds, Judged, Kept};
+use super::{Down, Said, Told, answer};
 use crate::made_of::MadeOf;
 use crate::outbound::{Endpoint, Fault};
 
@@ -27,6 +27,8 @@ use crate::outbound::{Endpoint, Fault};
 const CALLS: usize = 16;
 /// How many subjects are asked about, or wait for it, at once.
 const FLIGHTS: usize = 256;
+/// How many of them may be asked about where nobody waits for it: the rest is for those who do.
+const UNHURRIED: usize = FLIGHTS / 2;
 /// How many requests wait at once, over all subjects: each holds a place among `limits.requests`.
 const WAITING: usize = 512;
 /// The most bytes of one answer.
@@ -72,8 +74,8 @@ pub struct Service {
 
 /// SHA-256 over issuer, provider and subject.
 type Mark = [u8; 32];
-/// What will be said, once it is.
-type Flight = watch::Receiver<Option<Result<Said, Down>>>;
+/// What will be said, once it is, and when it was asked.
+type Flight = watch::Receiver<Option<(Result<Said, Down>, Duration)>>;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -135,24 +137,52 @@ impl Service {
         principal: &Principal,
         now: Duration,
         background: &Handle,
-    ) -> Result<Said, Down> {
+    ) -> Result<Told, Down> {
         let about = About::of(principal);
         let kept = self.kept.get(&about.mark).unwrap_or_default();
+        let at = kept.asked().unwrap_or(now);
         match kept.judge(now, self.settings.max_age) {
-            Judged::Use(said) => Ok(said),
+            Judged::Use(said) => Ok(self.told(said, at)),
             Judged::Renew(said) => {
                 // Whoever has an answer that counts waits for nobody.
                 drop(self.fly(about, now, background));
-                Ok(said)
+                Ok(self.told(said, at))
             }
             Judged::Down(down) => Err(down),
             Judged::Ask => {
                 let _place = self.room.try_acquire().map_err(|_| Down::Busy)?;
                 let mut flight = self.fly(about, now, background).ok_or(Down::Busy)?;
                 let answer = flight.wait_for(Option::is_some).await.map_err(|_| Down::Leaving)?;
-                answer.clone().unwrap_or(Err(Down::Leaving))
+                let (answer, at) = answer.clone().ok_or(Down::Leaving)?;
+                answer.map(|said| self.told(said, at))
             }
         }
+    }
+
+    /// What counts of a caller at `now` (monotone). Nobody waits: what is to be asked is asked meanwhile.
+    pub(super) fn recall(self: &Arc<Self>, principal: &Principal, now: Duration, background: &Handle) -> Option<Told> {
+        let about = About::of(principal);
+        let kept = self.kept.get(&about.mark).unwrap_or_default();
+        let (said, asks) = match kept.judge(now, self.settings.max_age) {
+            Judged::Use(said) => (Some(said), false),
+            Judged::Renew(said) => (Some(said), true),
+            Judged::Ask => (None, true),
+            Judged::Down(_) => (None, false),
+        };
+        if asks && self.flights().len() < UNHURRIED {
+            drop(self.fly(about, now, background));
+        }
+        said.zip(kept.asked()).map(|(said, at)| self.told(said, at))
+    }
+
+    /// How old an answer may be that counts.
+    pub(super) fn max_age(&self) -> Duration {
+        self.settings.max_age
+    }
+
+    fn told(&self, said: Said, at: Duration) -> Told {
+        let holds = Holds::of(&said, at, self.settings.max_age);
+        Told { said, holds: Some(holds) }
     }
 
     /// Asks on `background`, unless somebody does already. The call goes on when nobody waits for it any more.
@@ -175,7 +205,7 @@ impl Service {
             // ORDER: kept, off the list, told: whoever comes in between finds it in one place or the other.
             service.keep(about.mark, &answer, now, now.saturating_add(began.elapsed()));
             drop(landing);
-            tell.send_replace(Some(answer));
+            tell.send_replace(Some((answer, now)));
         });
         Some(flight)
     }

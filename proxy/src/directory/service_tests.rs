@@ -25,7 +25,8 @@ fn says(tenant: &str) -> Vec<u8> {
 }
 
 async fn ask(service: &Arc<Service>, subject: &str, now: u64) -> Result<Said, Down> {
-    service.ask(&caller(subject), Duration::from_secs(now), &Handle::current()).await
+    let told = service.ask(&caller(subject), Duration::from_secs(now), &Handle::current()).await;
+    told.map(|told| told.said)
 }
 
 #[tokio::test]
@@ -152,4 +153,36 @@ async fn a_runtime_that_ends_leaves_nobody_waiting() {
     let said = service.ask(&caller("ada"), Duration::ZERO, &handle).await;
     assert_eq!(said, Err(Down::Leaving));
     assert!(service.flights().is_empty());
+}
+
+#[tokio::test]
+async fn whoever_cannot_wait_hears_what_counts_and_the_rest_is_asked_meanwhile() {
+    let stage = Stage::start(says("a")).await;
+    let service = service(&stage);
+    let recall = |now| service.recall(&caller("ada"), Duration::from_secs(now), &Handle::current());
+    let heard = async |now, said| {
+        while recall(now).map(|told| told.said) != said {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert_eq!(recall(0), None);
+    tokio::time::timeout(Duration::from_secs(5), heard(0, Some(member_of("a")))).await.unwrap();
+    let holds = Holds { renew: Duration::from_secs(300), until: Duration::from_secs(600) };
+    assert_eq!(recall(299), Some(Told { said: member_of("a"), holds: Some(holds) }));
+    assert_eq!(stage.asked(), 1);
+    stage.say(says("b"));
+    assert_eq!(recall(300).map(|told| told.said), Some(member_of("a")));
+    tokio::time::timeout(Duration::from_secs(5), heard(301, Some(member_of("b")))).await.unwrap();
+    assert_eq!((stage.asked(), recall(900)), (2, None), "too old is too old, and it counts from the question");
+}
+
+#[tokio::test]
+async fn whoever_cannot_wait_leaves_room_for_those_who_do() {
+    let stage = Stage::start(says("a")).await;
+    let service = service(&stage);
+    for at in 0..FLIGHTS {
+        assert_eq!(service.recall(&caller(&format!("subject-{at}")), Duration::ZERO, &Handle::current()), None);
+    }
+    assert_eq!(service.flights().len(), UNHURRIED);
+    assert_eq!(ask(&service, "ada", 0).await, Ok(member_of("a")));
 }

@@ -1,21 +1,25 @@
 //! What is open, judged again: four times a second where something was ended, and else every second.
 //!
-//! Decides whether a stream that began goes on: its credential, its session, and, where policy or configuration are others
-//! than those that it was judged by, the very decision that let it begin. It never begins one.
+//! Decides whether a stream that began goes on: whoever vouched for its caller, its session, and, where policy, configuration or
+//! what the caller is are others than those that it was judged by, the very decision that let it begin. It never begins one,
+//! and it waits for nobody: what has to be asked is asked meanwhile, and heard the next time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Demand, Facts, Found, Principal, SessionTerms, Verdict};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 
 use super::bind;
 use super::decide::Request;
 use super::form::Fields;
 use super::identify;
+use super::session;
+use crate::app_session::{Again, Lost};
+use crate::clock::Now;
+use crate::directory::Holds;
 use crate::runtime::Runtime;
-use crate::sessions::life::{Fault, Sight};
+use crate::sessions::life::Fault;
 use crate::sessions::open::{Cut, Judged, Stream, Vouched};
 use crate::shared::Shared;
 
@@ -24,19 +28,20 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// Judges what is open, again and again. Never ends.
 pub(crate) async fn sweep(shared: Arc<Shared>) {
+    let again = Again::default();
     let mut seen = None;
     loop {
         tokio::time::sleep(TICK).await;
         let runtime = shared.runtime.load_full();
-        let now = shared.clock.now().unix_seconds();
+        let now = shared.clock.now();
         // ORDER: read before what is open is judged, so that an end that comes meanwhile is looked at the next time.
-        let current = (shared.sessions.news(), Arc::as_ptr(&runtime) as usize, now);
+        let current = (shared.sessions.news(), Arc::as_ptr(&runtime) as usize, now.unix_seconds());
         if seen.replace(current) == Some(current) {
             continue;
         }
         let mut cut = 0_u64;
         for stream in shared.sessions.open().all() {
-            if let Some(why) = verdict(&shared, &runtime, &stream, now).await
+            if let Err(why) = judge(&shared, &again, &runtime, &stream, now).await
                 && stream.cut(why)
             {
                 shared.sessions.was_cut(why);
@@ -49,60 +54,105 @@ pub(crate) async fn sweep(shared: Arc<Shared>) {
     }
 }
 
-/// Why a stream has to end; `None`: it goes on.
-async fn verdict(shared: &Shared, runtime: &Arc<Runtime>, stream: &Stream, now: u64) -> Option<Cut> {
-    let judged = stream.judged();
-    let terms = if Arc::ptr_eq(&judged.by, runtime) {
-        judged.terms
-    } else {
-        match decide(shared, runtime, stream, now).await {
-            Ok(terms) => {
-                stream.judge(Judged { by: Arc::clone(runtime), terms });
-                terms
-            }
-            Err(why) => return Some(why),
-        }
-    };
-    if !is_believed(shared, stream, now) {
-        return Some(Cut::Credential);
+/// Whether a stream goes on.
+///
+/// # Errors
+/// Why it has to end.
+async fn judge(shared: &Shared, again: &Again, runtime: &Arc<Runtime>, stream: &Stream, now: Now) -> Result<(), Cut> {
+    let mut judged = stream.judged();
+    let is_new = !Arc::ptr_eq(&judged.by, runtime);
+    let who = vouched(shared, again, runtime, stream, is_new, now)?;
+    let is_due = judged.holds.is_some_and(|holds| now.monotone >= holds.renew);
+    if is_new || is_due || is_other(stream, &who, &judged) {
+        judged = decide(runtime, stream, &judged, who, now)?;
+        stream.judge(judged.clone());
     }
-    session(shared, stream, terms, now).await.err().map(Cut::Session)
+    let seconds = now.unix_seconds();
+    if is_new {
+        // Nothing may have been kept of it before.
+        session::enter(shared, runtime, &stream.principal, seconds).await;
+    }
+    session::lasts(shared, runtime, &stream.principal, judged.terms, seconds).await.map_err(Cut::Session)
 }
 
-/// The decision that let it begin, by what counts now. Whom the provider's settings would make of the credential now cannot be
-/// known without it, and it is not kept: with other settings the stream ends.
-async fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -> Result<SessionTerms, Cut> {
-    let principal: Arc<Principal> = match &stream.vouched {
-        Vouched::Token { generation, .. } => {
-            let issuer = &stream.principal.issuer;
-            let same =
-                |one: &crate::runtime::Provider| one.authn.issuer() == issuer && one.authn.generation() == *generation;
-            if !runtime.providers.iter().any(same) {
-                return Err(Cut::Policy);
+/// Who is there now by whoever vouched for the caller. Whom a provider's settings would make of the credential now cannot be
+/// known without it, and it is not kept: with other settings (`is_new` says whether there may be some) the stream ends.
+///
+/// # Errors
+/// Where nobody is any more.
+fn vouched(
+    shared: &Shared,
+    again: &Again,
+    runtime: &Runtime,
+    stream: &Stream,
+    is_new: bool,
+    now: Now,
+) -> Result<Arc<Principal>, Cut> {
+    let seconds = now.unix_seconds();
+    let who = &stream.principal;
+    match &stream.vouched {
+        Vouched::Token { generation, leeway_s, key } => {
+            let same = |one: &&crate::runtime::Provider| {
+                one.authn.issuer() == who.issuer && one.authn.generation() == *generation
+            };
+            let provider = runtime.providers.iter().find(same).ok_or(Cut::Policy)?;
+            if who.sign_in.expires.is_some_and(|expires| seconds >= expires.saturating_add(*leeway_s)) {
+                return Err(Cut::Credential);
             }
-            Arc::clone(&stream.principal)
+            if let Some(key) = key {
+                let keys = provider.keys.current(now.monotone).map_err(|_| Cut::Keys)?;
+                if !keys.holds(*key) {
+                    return Err(Cut::Credential);
+                }
+            }
+            Ok(Arc::clone(who))
         }
         Vouched::Login { generation } => {
-            if runtime.login().is_none_or(|(_, login)| login.generation() != *generation) {
-                return Err(Cut::Policy);
+            runtime.login().filter(|(_, login)| login.generation() == *generation).ok_or(Cut::Policy)?;
+            // By our own clock.
+            if who.sign_in.expires.is_some_and(|expires| seconds >= expires) {
+                return Err(Cut::Credential);
             }
-            Arc::clone(&stream.principal)
+            Ok(Arc::clone(who))
         }
-        Vouched::AppSession { generation } => {
+        Vouched::AppSession { generation, vouching } => {
             let whoami = runtime.app_session.as_ref().and_then(|settings| settings.whoami.as_ref());
-            if whoami.is_none_or(|whoami| whoami.generation != *generation) {
-                return Err(Cut::Policy);
-            }
-            Arc::clone(&stream.principal)
+            let whoami = whoami.filter(|whoami| whoami.generation == *generation).ok_or(Cut::Policy)?;
+            let said = vouching.who(&shared.app_sessions, (again, &runtime.app, whoami), now.monotone);
+            said.map_err(|lost| match lost {
+                Lost::Ended => Cut::Session(Fault::Ended),
+                Lost::Unanswered => Cut::App,
+            })
         }
         Vouched::Certificate(connection) => {
             let shown = shared.shown.load();
-            let shown = identify::shown(shown.trust.as_ref(), connection.certificate.as_ref(), now);
-            let caller = shown.and_then(|shown| identify::by_certificate(runtime, shown));
-            caller.ok().flatten().map(|caller| caller.principal).ok_or(Cut::Credential)?
+            let shown = identify::shown(shown.trust.as_ref(), connection.certificate.as_ref(), seconds);
+            let Ok(Some(shown @ (_, Ok(())))) = shown else { return Err(Cut::Credential) };
+            if !is_new {
+                return Ok(Arc::clone(who));
+            }
+            let caller = identify::by_certificate(runtime, Some(shown)).ok().flatten();
+            caller.map(|caller| caller.principal).ok_or(Cut::Credential)
         }
-    };
-    let principal = bound(shared, runtime, principal).await;
+    }
+}
+
+/// Whether the application says something else of the caller than what counted when the stream was judged.
+fn is_other(stream: &Stream, who: &Arc<Principal>, judged: &Judged) -> bool {
+    match &stream.vouched {
+        Vouched::AppSession { .. } => !Arc::ptr_eq(who, &judged.caller) && **who != *judged.caller,
+        Vouched::Token { .. } | Vouched::Login { .. } | Vouched::Certificate(_) => false,
+    }
+}
+
+/// The decision that let it begin, by what counts now.
+fn decide(
+    runtime: &Arc<Runtime>,
+    stream: &Stream,
+    before: &Judged,
+    who: Arc<Principal>,
+    now: Now,
+) -> Result<Judged, Cut> {
     let asked = &stream.asked;
     // What a form said is not kept; a route that was picked by one is not found again.
     let form = if asked.method == http::Method::POST { Fields::default() } else { Fields::none() };
@@ -111,62 +161,40 @@ async fn decide(shared: &Shared, runtime: &Runtime, stream: &Stream, now: u64) -
         Found::Route(found) => found,
         Found::MethodNotAllowed { .. } | Found::NoRoute | Found::Unclear(_) => return Err(Cut::Policy),
     };
+    let (told, holds) = told(runtime, before, &who, now.monotone);
+    let (caller, terms) = match (found.demand(), told) {
+        (Demand::Public, told) => (told.unwrap_or_else(|| Arc::new(bind::of_no_tenant(&who))), SessionTerms::default()),
+        (Demand::Authenticated | Demand::Act(_), told) => {
+            let caller = told.ok_or(Cut::Directory)?;
+            let terms = found.session(&caller).and(runtime.sessions.terms);
+            (caller, terms)
+        }
+    };
     let method = asked.method.as_str();
-    let facts = Facts { method, request: &request, principal: Some(&principal), peer: asked.peer, now };
+    let seconds = now.unix_seconds();
+    let facts = Facts { method, request: &request, principal: Some(&caller), peer: asked.peer, now: seconds };
     match policy::decide(&found, &facts).verdict {
         Verdict::Granted(_) | Verdict::Observed(..) => {}
         Verdict::Denied(_) => return Err(Cut::Policy),
     }
-    Ok(match found.demand() {
-        Demand::Public => SessionTerms::default(),
-        Demand::Authenticated | Demand::Act(_) => found.session(&principal).and(runtime.sessions.terms),
-    })
+    Ok(Judged { by: Arc::clone(runtime), terms, caller, holds })
 }
 
-/// The caller by what a directory says now. One that does not know at once is not waited for, since all that is open waits
-/// behind it: what it said when the stream began counts then.
-async fn bound(shared: &Shared, runtime: &Runtime, principal: Arc<Principal>) -> Arc<Principal> {
-    let Some(directory) = bind::speaking(runtime, &principal) else { return principal };
-    let background = Handle::current();
-    let asking = bind::told(runtime, directory, &principal, shared.clock.now().monotone, &background);
-    match timeout(Duration::ZERO, asking).await {
-        Ok(Ok(bound)) => Arc::new(bound),
-        Ok(Err(_)) | Err(_) => principal,
+/// The caller by what a directory says now, and how long that counts. One that does not know at once is not waited for, since
+/// all that is open waits behind it: what it said last counts for as long as it would have. `None`: it has said nothing for too
+/// long.
+fn told(
+    runtime: &Runtime,
+    before: &Judged,
+    who: &Arc<Principal>,
+    now: Duration,
+) -> (Option<Arc<Principal>>, Option<Holds>) {
+    let Some(directory) = bind::speaking(runtime, who) else { return (Some(Arc::clone(who)), None) };
+    if let Some(told) = directory.recall(who, now, &Handle::current()) {
+        return (Some(Arc::new(bind::within(runtime, directory, who, told.said))), told.holds);
     }
-}
-
-fn is_believed(shared: &Shared, stream: &Stream, now: u64) -> bool {
-    match &stream.vouched {
-        Vouched::Token { leeway_s, .. } => {
-            stream.principal.sign_in.expires.is_none_or(|expires| now < expires.saturating_add(*leeway_s))
-        }
-        // By our own clock.
-        Vouched::Login { .. } => stream.principal.sign_in.expires.is_none_or(|expires| now < expires),
-        // It says nothing of its end: what it takes back ends the session.
-        Vouched::AppSession { .. } => true,
-        Vouched::Certificate(connection) => {
-            let shown = shared.shown.load();
-            let shown = identify::shown(shown.trust.as_ref(), connection.certificate.as_ref(), now);
-            matches!(shown, Ok(Some((_, Ok(())))))
-        }
-    }
-}
-
-async fn session(shared: &Shared, stream: &Stream, terms: SessionTerms, now: u64) -> Result<(), Fault> {
-    let sessions = &shared.sessions;
-    if sessions.has_revoked() {
-        let others = stream.others.get_or_init(|| sessions.others_of(&stream.principal));
-        let keys = stream.session.into_iter().chain(others.iter().copied());
-        sessions.stands(keys, (stream.at, stream.principal.sign_in.begun), now)?;
-    }
-    let Some(key) = stream.session else { return Ok(()) };
-    let known = sessions.store().look(key).get().await.map_err(|_| Fault::Forgotten)?;
-    match (known.life, known.floor) {
-        // Where nothing is demanded of sessions, a later sign-in is told by the credential alone.
-        (Some(life), _) => life.renewed(Sight::glance(stream.at, now)).judge(terms, now).map(drop),
-        (None, Some(floor)) if stream.principal.sign_in.begun.or(stream.at).is_none_or(|at| at <= floor) => {
-            Err(Fault::Forgotten)
-        }
-        (None, _) => Ok(()),
-    }
+    // Where this is another directory than before, it has as long to answer as its answers count.
+    let most = now.saturating_add(directory.max_age());
+    let until = before.holds.map_or(most, |holds| holds.until.min(most));
+    ((now < until).then(|| Arc::clone(&before.caller)), Some(Holds { renew: now, until }))
 }

@@ -8,7 +8,6 @@
 //! with the gate's own, though the application is not told.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::HeaderMap;
@@ -18,12 +17,13 @@ use policy::Demand;
 use super::canonical;
 use super::identify::{Caller, Identified};
 use super::trail::Trail;
-use crate::app_session::{self, AppSessionFault, Belongs, Held, Mark, Scope, sift, values};
+use crate::app_session::{self, AppSessionFault, Belongs, Carried, Held, Mark, Scope, sift, values};
 use crate::authn::TokenFault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
+use crate::sessions::key::Kind;
 use crate::sessions::life::Fault;
-use crate::sessions::open::{Cut, Held as Stays, Stream};
+use crate::sessions::open::{Cut, Held as Stays, Vouched};
 use crate::shared::Shared;
 use crate::telemetry::log;
 
@@ -89,16 +89,21 @@ pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Mark
     Some(shared.app_sessions.owner(&caller.principal))
 }
 
-/// Cuts what is open of a caller for whom the application has vouched until now. The session itself is not ended: the
-/// application is asked anew, and may know the same one again after another sign-in. The answer that says so, `own`, arrives.
-pub(super) fn signed_out(shared: &Shared, caller: Option<&Caller<'_>>, own: Option<&Stays>) {
-    let Some(caller) = caller.filter(|caller| caller.voucher.is_app_session()) else { return };
-    let key = shared.sessions.key_of(&caller.principal);
-    let Some(key) = key else { return };
+/// Cuts what is open in the session of `carried`, for which the application has vouched until now. The session itself is not
+/// ended: the application is asked anew, and may know the same one again after another sign-in. The answer that says so, `own`,
+/// arrives.
+pub(super) fn signed_out(shared: &Shared, runtime: &Runtime, carried: &Carried, own: Option<&Stays>) {
+    // Not by the caller: on a public page nobody is asked who that is, and the session is over all the same.
+    let whoami = runtime.app_session.as_ref().and_then(|settings| settings.whoami.as_ref());
+    let Some((whoami, name)) = whoami.zip(carried.session_name()) else { return };
+    let key = shared.sessions.key(Kind::Session, &whoami.reads.issuer, &name);
     let why = Cut::Session(Fault::Ended);
-    let others = |stream: &Arc<Stream>| stream.session == Some(key) && !own.is_some_and(|own| own.is(stream));
-    for stream in shared.sessions.open().all().into_iter().filter(others) {
-        if stream.cut(why) {
+    for stream in shared.sessions.open().all().into_iter().filter(|stream| stream.session == Some(key)) {
+        if own.is_some_and(|own| own.is(&stream)) {
+            if let Vouched::AppSession { vouching, .. } = &stream.vouched {
+                vouching.spare();
+            }
+        } else if stream.cut(why) {
             shared.sessions.was_cut(why);
         }
     }

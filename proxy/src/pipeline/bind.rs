@@ -12,7 +12,8 @@ use tokio::time::timeout;
 
 use super::identify::{Caller, Identified};
 use super::trail::Trail;
-use crate::directory::{Directory, Down};
+use crate::authn::KeyId;
+use crate::directory::{Directory, Down, Holds, Said};
 use crate::outbound::Fault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
@@ -20,6 +21,24 @@ use crate::shared::Shared;
 
 /// How long a public page waits for a directory: it is for everyone, and no reason to keep anybody waiting.
 const PUBLIC: Duration = Duration::from_secs(1);
+
+/// What has to hold on for what a caller opens, beside the voucher.
+#[derive(Debug, Default)]
+pub(super) struct Grounds {
+    /// The key that signed the token.
+    pub(super) key: Option<KeyId>,
+    /// What a directory has said; `None` where none was asked.
+    pub(super) bound: Option<Bound>,
+}
+
+/// A caller, of whom a directory says what that is in which tenant.
+#[derive(Debug)]
+pub(super) struct Bound {
+    /// Who was proved.
+    pub(super) proved: Arc<Principal>,
+    /// How long the directory's word counts.
+    pub(super) holds: Option<Holds>,
+}
 
 /// Gives the caller what the directory says, where it speaks for the caller's provider.
 ///
@@ -42,9 +61,11 @@ pub(super) async fn caller<'r>(
         Demand::Public => timeout(PUBLIC, asking).await.unwrap_or(Err(Down::Call(Fault::Timeout))),
         Demand::Authenticated | Demand::Act(_) => asking.await,
     };
-    let (principal, down) = match asked {
-        Ok(principal) => (principal, None),
-        Err(down) => (of_no_tenant(&caller.principal), Some(down)),
+    let now = trail.started.monotone;
+    let (principal, holds, down) = match asked {
+        Ok((principal, holds)) => (principal, holds, None),
+        // What is open is looked at again at once.
+        Err(down) => (of_no_tenant(&caller.principal), Some(Holds { renew: now, until: now }), Some(down)),
     };
     // The roles in the token count for nothing, so they are not what the record says of the caller.
     if let Some(actor) = &mut trail.actor {
@@ -54,7 +75,8 @@ pub(super) async fn caller<'r>(
         (Some(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
         (Some(_), Demand::Public) | (None, _) => {}
     }
-    let caller = Caller { principal: Arc::new(principal), ..caller };
+    let bound = Some(Bound { proved: caller.principal, holds });
+    let caller = Caller { principal: Arc::new(principal), grounds: Grounds { bound, ..caller.grounds }, ..caller };
     Ok(Identified { admitted, caller: Some(caller) })
 }
 
@@ -63,19 +85,24 @@ pub(super) fn speaking<'r>(runtime: &'r Runtime, principal: &Principal) -> Optio
     runtime.directory.as_deref().filter(|one| one.speaks_for(&principal.provider))
 }
 
-/// The caller by what the directory says, as far as the provider may speak for the tenants at all.
+/// The caller by what the directory says, and how long that counts.
 pub(super) async fn told(
     runtime: &Runtime,
     directory: &Directory,
     principal: &Principal,
     now: Duration,
     background: &Handle,
-) -> Result<Principal, Down> {
-    let said = directory.ask(principal, now, background).await?;
+) -> Result<(Principal, Option<Holds>), Down> {
+    let told = directory.ask(principal, now, background).await?;
+    Ok((within(runtime, directory, principal, told.said), told.holds))
+}
+
+/// The caller by what the directory said, as far as the provider may speak for the tenants at all.
+pub(super) fn within(runtime: &Runtime, directory: &Directory, principal: &Principal, said: Said) -> Principal {
     let mut principal = directory.bound(principal, said);
     let provider = runtime.providers.iter().find(|one| one.authn.name() == principal.provider);
     principal.bindings = provider.map_or_else(Bindings::none, |one| one.authn.within(&principal.bindings));
-    Ok(principal)
+    principal
 }
 
 /// The caller where the directory does not say anything.

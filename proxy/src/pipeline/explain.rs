@@ -15,7 +15,7 @@ use policy::{Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Prin
 use tokio::runtime::Handle;
 
 use super::admit::{self, Named};
-use super::bind;
+use super::bind::{self, Grounds};
 use super::canonical::{self, method};
 use super::cors;
 use super::cross_site;
@@ -166,7 +166,8 @@ async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Resu
     let caller = match caller {
         Some(Assumed { principal, provider, by_token: _ }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
-            Some(Caller { principal: Arc::new(principal), voucher: Voucher::Token(provider), place: None })
+            let (principal, voucher) = (Arc::new(principal), Voucher::Token(provider));
+            Some(Caller { principal, voucher, place: None, grounds: Grounds::default() })
         }
         None => {
             let shown = identify::shown(trust, certificate.as_ref(), now);
@@ -246,7 +247,7 @@ async fn directory<'r>(
     let Some(directory) = bind::speaking(runtime, &caller.principal) else { return Ok(Some(caller)) };
     let asked = bind::told(runtime, directory, &caller.principal, Duration::ZERO, &Handle::current()).await;
     let principal = match (asked, found.demand()) {
-        (Ok(principal), _) => {
+        (Ok((principal, _)), _) => {
             told.saw("directory", "it says of which tenants the caller is, and with which roles");
             principal
         }
@@ -364,7 +365,8 @@ fn credential<'r>(
         let keys = provider.keys.just_fetched().map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
-        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
+        let grounds = Grounds::default();
+        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), grounds }))
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {

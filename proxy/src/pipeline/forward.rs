@@ -17,9 +17,11 @@ use super::record::Recorded;
 use super::token_cookies;
 use super::trail::Trail;
 use super::websocket;
-use crate::app_session::AppSession;
+use crate::app_session::{AppSession, AppSessionFault, AppSessions, Carried};
 use crate::authn::TokenFault;
 use crate::cookie_pairs::{self, NoText};
+use crate::directory::Down;
+use crate::outbound::Fault;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::{Place, Rollout, Runtime, is_of_family};
 use crate::sessions::open::{Cut, Held};
@@ -167,21 +169,24 @@ pub(super) async fn send(
         Rollout::Observe => u64::MAX,
     };
     let bounds = Bounds { most, idle: app.idle, rate: limits.least_rate };
-    let (body, fate) = RequestBody::new(admitted.body, version, bounds, asked, admitted.watch);
+    let (mut body, fate) = RequestBody::new(admitted.body, version, bounds, asked, admitted.watch);
+    body.hold(open.as_ref());
     let sent = shared.clock.now().monotone;
+    // ORDER: before a byte of it is sent, since this may be left at any point from here on.
+    let mut unheard = Unheard { sessions: &shared.app_sessions, carried, is_safe };
     let sending = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered);
     let answer = unless_cut(sending, open.as_ref()).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
     let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
-    if let Some(carried) = carried {
+    if let Some(carried) = unheard.carried.take() {
         let owner = app_cookies::owner(shared, permitted.caller.as_ref());
         // Without an answer the application may have done it all the same.
         let nothing = HeaderMap::new();
         let set = answer.as_ref().map_or(&nothing, |answer| answer.headers());
         if shared.app_sessions.answered(&carried, owner, is_safe, set, trail.started) {
-            app_cookies::signed_out(shared, permitted.caller.as_ref(), open.as_ref());
+            app_cookies::signed_out(shared, runtime, &carried, open.as_ref());
         }
     }
     let mut answer = answer?;
@@ -197,6 +202,22 @@ pub(super) async fn send(
     Ok(answer)
 }
 
+/// A request to the application whose answer nobody has seen. Whoever asked may hang up at any time; the application may have
+/// signed them out all the same.
+struct Unheard<'a> {
+    sessions: &'a AppSessions,
+    carried: Option<Carried>,
+    is_safe: bool,
+}
+
+impl Drop for Unheard<'_> {
+    fn drop(&mut self) {
+        if let (Some(carried), false) = (&self.carried, self.is_safe) {
+            self.sessions.may_have_changed(carried);
+        }
+    }
+}
+
 /// Waits for the application, as long as the caller may: a long poll ends with its session.
 async fn unless_cut(
     sending: impl Future<Output = Result<Response<AnswerBody>, Rejection>>,
@@ -205,13 +226,21 @@ async fn unless_cut(
     let Some(open) = open else { return sending.await };
     tokio::select! {
         biased;
-        answer = sending => answer,
-        why = open.cut() => Err(match why {
-            Cut::Session(fault) => Rejection::Session(fault),
-            Cut::Credential => Rejection::Token(TokenFault::Expired),
-            // It was found under the policy before, and the one that counts now has no place for it.
-            Cut::Policy => Rejection::NoRoute,
-        }),
+        // Where the upload was cut, that is why there is no answer.
+        answer = sending => answer.map_err(|rejection| open.why().map_or(rejection, refusal)),
+        why = open.cut() => Err(refusal(why)),
+    }
+}
+
+fn refusal(why: Cut) -> Rejection {
+    match why {
+        Cut::Session(fault) => Rejection::Session(fault),
+        Cut::Credential => Rejection::Token(TokenFault::Expired),
+        // It was found under the policy before, and the one that counts now has no place for it.
+        Cut::Policy => Rejection::NoRoute,
+        Cut::Keys => Rejection::Token(TokenFault::NoKeys),
+        Cut::Directory => Rejection::DirectoryDown(Down::Call(Fault::Timeout)),
+        Cut::App => Rejection::Token(TokenFault::AppSession(AppSessionFault::Unvouched("no answer for too long"))),
     }
 }
 

@@ -15,6 +15,7 @@ use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
 use super::app_cookies;
+use super::bind::Grounds;
 use super::login;
 use super::navigation::is_navigation;
 use super::observe;
@@ -48,6 +49,8 @@ pub(super) struct Caller<'r> {
     pub(super) voucher: Voucher<'r>,
     /// Where the token stood; `None` for a certificate, for the application's session, and for a caller who is taken for proved.
     pub(super) place: Option<&'r Place>,
+    /// What else the caller rests on.
+    pub(super) grounds: Grounds,
 }
 
 /// Identifies the caller.
@@ -128,7 +131,7 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
     let (Some(callers), Some((certificate, judged))) = (&runtime.callers, shown) else { return Ok(None) };
     judged.map_err(|fault| disbelieved(CertificateFault::Judged(fault)))?;
     let principal = Arc::new(callers.principal(certificate).map_err(disbelieved)?);
-    Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None }))
+    Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None, grounds: Grounds::default() }))
 }
 
 /// Who sends a request that is not routed yet, where anybody vouches for it.
@@ -185,8 +188,9 @@ async fn prove<'r>(
             }
         }
     };
-    let principal = judged.map_err(Rejection::Token)?;
-    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
+    let (principal, key) = judged.map_err(Rejection::Token)?;
+    let grounds = Grounds { key: Some(key), bound: None };
+    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), grounds }))
 }
 
 /// Whom the application knows by its session cookies, where it can be asked; `None` where there are none. Where it is not to be
@@ -223,8 +227,8 @@ async fn by_app_session<'r>(
         return Ok(None);
     };
     let now = trail.started.monotone;
-    let known =
-        |who: Arc<Principal>| Caller { principal: who, voucher: Voucher::AppSession(whoami.generation), place: None };
+    let voucher = Voucher::AppSession(whoami.generation);
+    let known = |principal| Caller { principal, voucher, place: None, grounds: Grounds::default() };
     if !asks {
         return Ok(Some(shared.app_sessions.recalled(whoami, &session, now).map(known)));
     }
@@ -253,7 +257,7 @@ impl<'r> SignedIn<'r> {
         let mut principal = self.session.principal(&self.provider.authn).map_err(Rejection::Token)?;
         principal.sign_in.expires = Some(self.login.holds_until(&self.session));
         let voucher = Voucher::Login(self.provider, self.login.generation());
-        Ok(Caller { principal: Arc::new(principal), voucher, place: None })
+        Ok(Caller { principal: Arc::new(principal), voucher, place: None, grounds: Grounds::default() })
     }
 }
 

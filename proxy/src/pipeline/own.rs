@@ -95,7 +95,7 @@ async fn left(
     let principal = match bind::speaking(runtime, &caller.principal) {
         Some(directory) => {
             let asked = bind::told(runtime, directory, &caller.principal, trail.started.monotone, &background).await;
-            Arc::new(asked.map_err(Rejection::DirectoryDown)?)
+            Arc::new(asked.map_err(Rejection::DirectoryDown)?.0)
         }
         None => caller.principal,
     };

@@ -111,6 +111,46 @@ pub(super) async fn has_ended(
     }
 }
 
+/// Whether the session lasts in which something is open, as it would for a request that is nobody's doing.
+///
+/// # Errors
+/// Why it does not; `Forgotten` where the store does not answer.
+pub(super) async fn lasts(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    terms: SessionTerms,
+    now: u64,
+) -> Result<(), Fault> {
+    match judge(shared, runtime, principal, terms, false, now).await {
+        Ok(_) => Ok(()),
+        Err(Rejection::Session(fault)) => Err(fault),
+        Err(_) => Err(Fault::Forgotten),
+    }
+}
+
+/// Takes note of a session in which something is open already, where the configuration has begun to ask for it: its silence
+/// counts from its sign-in, or from now.
+pub(super) async fn enter(shared: &Shared, runtime: &Runtime, principal: &Principal, now: u64) {
+    if let (Some(key), true) = (shared.sessions.key_of(principal), runtime.sessions.kept) {
+        // Where the store does not answer, the session does not last either.
+        let _seen = shared.sessions.store().touch(key, sight(runtime, principal, false, now)).get().await;
+    }
+}
+
+/// What a credential shows of its session at `now`, in Unix seconds.
+fn sight(runtime: &Runtime, principal: &Principal, active: bool, now: u64) -> Sight {
+    let sign_in = &principal.sign_in;
+    Sight {
+        at: life::believable(sign_in.at, principal.factors.leeway_s, now),
+        begun: sign_in.begun,
+        now,
+        expires: sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S)),
+        active,
+        first_seen: runtime.sessions.first_seen,
+    }
+}
+
 /// Whether the session of a caller was ended or revoked before, rather than having come to its end by itself.
 ///
 /// # Errors
@@ -135,11 +175,9 @@ async fn judge(
     active: bool,
     now: u64,
 ) -> Result<Standing, Rejection> {
-    let (sessions, sign_in) = (&shared.sessions, &principal.sign_in);
-    let at = life::believable(sign_in.at, principal.factors.leeway_s, now);
-    let expires = sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
-    let begun = sign_in.begun;
-    let sight = Sight { at, begun, now, expires, active, first_seen: runtime.sessions.first_seen };
+    let sessions = &shared.sessions;
+    let sight = sight(runtime, principal, active, now);
+    let (at, begun) = (sight.at, sight.begun);
     let key = sessions.key_of(principal);
     if sessions.has_revoked() {
         let keys = key.into_iter().chain(sessions.others_of(principal));
@@ -212,15 +250,27 @@ pub(super) async fn touch(
         })?;
         trail.session_left = left.least();
         if let Some(key) = shared.sessions.key_at_provider(&caller.principal) {
-            shared.sessions.store().touch(key, at_provider(sight)).get().await.map_err(|_| Rejection::Overloaded)?;
+            let life = shared.sessions.store().touch(key, at_provider(sight)).get().await;
+            life.map_err(|_| Rejection::Overloaded)?.judge(terms, sight.now).map_err(Rejection::Session)?;
         }
     }
     let vouched = match caller.voucher {
-        Voucher::Token(provider) => {
-            Vouched::Token { generation: provider.authn.generation(), leeway_s: provider.authn.leeway_s() }
-        }
         Voucher::Login(_, generation) => Vouched::Login { generation },
-        Voucher::AppSession(generation) => Vouched::AppSession { generation },
+        Voucher::Token(provider) => Vouched::Token {
+            generation: provider.authn.generation(),
+            leeway_s: provider.authn.leeway_s(),
+            key: caller.grounds.key,
+        },
+        Voucher::AppSession(generation) => {
+            let settings = runtime.app_session.as_ref();
+            let vouching = settings.and_then(|settings| {
+                let carried = settings.carried(&recorded.0.admitted.parts.headers);
+                let now = trail.started.monotone;
+                shared.app_sessions.vouching(settings.whoami.as_ref()?, &carried, &caller.principal, now)
+            });
+            // Nothing has taken the cookies out that said who it is.
+            Vouched::AppSession { generation, vouching: Arc::new(vouching.ok_or(Rejection::Internal)?) }
+        }
         Voucher::Certificate => Vouched::Certificate(Arc::clone(connection)),
     };
     let admitted = &recorded.0.admitted;
@@ -231,8 +281,11 @@ pub(super) async fn touch(
         headers: kept(&admitted.parts.headers, &runtime.sessions.reads),
         peer: trail.peer,
     };
-    let judged = Judged { by: Arc::clone(runtime), terms };
-    let stream = Stream::new(Arc::clone(&caller.principal), sight.at, key, vouched, asked, judged);
+    let bound = caller.grounds.bound.as_ref();
+    let holds = bound.and_then(|bound| bound.holds);
+    let judged = Judged { by: Arc::clone(runtime), terms, caller: Arc::clone(&caller.principal), holds };
+    let proved = bound.map_or(&caller.principal, |bound| &bound.proved);
+    let stream = Stream::new(Arc::clone(proved), key, vouched, asked, judged);
     Ok(Some(shared.sessions.open().list(stream)))
 }
 

@@ -57,11 +57,6 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// A look that is nobody's doing.
-    pub fn glance(at: Option<u64>, now: u64) -> Self {
-        Self { at, begun: None, now, expires: 0, active: false, first_seen: FirstSeen::SignIn }
-    }
-
     /// Before when the session cannot have been: what ended or was forgotten until then was another one. A session that the
     /// gate began is no older than that, however long ago its person signed in at the provider.
     pub fn began(self) -> Option<u64> {

@@ -1,14 +1,14 @@
 //! What is open at this moment on behalf of somebody: answers on their way, streams of events, WebSockets, over all workers.
 //!
 //! Decides nothing: it lets whoever does (`pipeline/again.rs`) find every one and cut it, wherever it runs. One is
-//! open from the moment that the request is sure to be recorded until its last byte; dropped, it leaves the list by itself.
+//! open from the moment that the request is sure to be recorded until its last byte, either way; dropped, it leaves the list by itself.
 //! There are never more than requests and connections may be (`limits`).
 
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, Method};
@@ -16,6 +16,9 @@ use policy::{Principal, SessionTerms};
 
 use super::key::Key;
 use super::life::Fault;
+use crate::app_session::Vouching;
+use crate::authn::KeyId;
+use crate::directory::Holds;
 use crate::runtime::Runtime;
 use crate::server::Connection;
 
@@ -29,13 +32,19 @@ pub(crate) enum Cut {
     Session(Fault),
     /// Its credential has expired, or is not believed any more.
     Credential,
-    /// The policy or the provider is another, and would not let it begin now.
+    /// The policy or the provider is another, or the caller is less than before, and it could not begin now.
     Policy,
+    /// Its provider has no keys that count.
+    Keys,
+    /// The directory has not said for too long what its caller is.
+    Directory,
+    /// The application has not said for too long who its caller is.
+    App,
 }
 
 impl Cut {
     /// All of them, for metrics.
-    pub(crate) const ALL: [Cut; 8] = [
+    pub(crate) const ALL: [Cut; 11] = [
         Cut::Session(Fault::Idle),
         Cut::Session(Fault::Absolute),
         Cut::Session(Fault::Ended),
@@ -44,6 +53,9 @@ impl Cut {
         Cut::Session(Fault::Nameless),
         Cut::Credential,
         Cut::Policy,
+        Cut::Keys,
+        Cut::Directory,
+        Cut::App,
     ];
 
     /// One word, for metrics.
@@ -52,6 +64,9 @@ impl Cut {
             Cut::Session(fault) => fault.word(),
             Cut::Credential => "credential",
             Cut::Policy => "policy",
+            Cut::Keys => "keys",
+            Cut::Directory => "directory",
+            Cut::App => "app",
         }
     }
 
@@ -74,6 +89,8 @@ pub(crate) enum Vouched {
         generation: u64,
         /// How far its clock may be from ours, in seconds.
         leeway_s: u64,
+        /// The key that signed the token; `None` for a session that the gate made.
+        key: Option<KeyId>,
     },
     /// The gate itself, by the login of this number.
     Login {
@@ -84,6 +101,8 @@ pub(crate) enum Vouched {
     AppSession {
         /// Their number.
         generation: u64,
+        /// What it is asked again.
+        vouching: Arc<Vouching>,
     },
     /// The certificate of the connection.
     Certificate(Arc<Connection>),
@@ -102,18 +121,16 @@ pub(crate) struct Asked {
 /// One thing that is open.
 #[derive(Debug)]
 pub(crate) struct Stream {
+    /// Who was proved, before a directory spoke.
     pub(crate) principal: Arc<Principal>,
-    /// When its caller signed in last, where that is known and believable.
-    pub(crate) at: Option<u64>,
     pub(crate) vouched: Vouched,
     pub(crate) session: Option<Key>,
-    /// The digests of its subject and its credential, made when they are asked for.
-    pub(crate) others: OnceLock<Vec<Key>>,
     pub(crate) asked: Asked,
-    /// What is demanded of its session, by the policy that it was judged by last.
+    /// How it was judged last.
     judged: Mutex<Judged>,
     why: AtomicU8,
-    waker: Mutex<Option<Waker>>,
+    /// Whoever carries the answer, and whoever carries the request's body.
+    wakers: Mutex<[Option<Waker>; 2]>,
 }
 
 /// A judgement of a stream.
@@ -121,13 +138,17 @@ pub(crate) struct Stream {
 pub(crate) struct Judged {
     /// By which policy and configuration.
     pub(crate) by: Arc<Runtime>,
+    /// What is demanded of its session.
     pub(crate) terms: SessionTerms,
+    /// Its caller, with what a directory has made of who was proved.
+    pub(crate) caller: Arc<Principal>,
+    /// How long the directory's word counts; `None` where none was asked that could say another one.
+    pub(crate) holds: Option<Holds>,
 }
 
 impl Stream {
     pub(crate) fn new(
         principal: Arc<Principal>,
-        at: Option<u64>,
         session: Option<Key>,
         vouched: Vouched,
         asked: Asked,
@@ -135,14 +156,12 @@ impl Stream {
     ) -> Self {
         Self {
             principal,
-            at,
             vouched,
             session,
-            others: OnceLock::new(),
             asked,
             judged: Mutex::new(judged),
             why: AtomicU8::new(0),
-            waker: Mutex::default(),
+            wakers: Mutex::default(),
         }
     }
 
@@ -151,10 +170,8 @@ impl Stream {
         if self.why.compare_exchange(0, why.number(), Ordering::AcqRel, Ordering::Acquire).is_err() {
             return false;
         }
-        let waker = self.waker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        let wakers = std::mem::take(&mut *self.wakers.lock().unwrap_or_else(PoisonError::into_inner));
+        wakers.into_iter().flatten().for_each(Waker::wake);
         true
     }
 
@@ -201,7 +218,7 @@ impl Open {
         if let Some(mut part) = self.part(number) {
             part.insert(number, Arc::clone(&stream));
         }
-        Held { stream, number, open: Arc::clone(self) }
+        Held { place: Arc::new(Place { stream, number, open: Arc::clone(self) }), way: Way::Answer }
     }
 
     /// All that are open now.
@@ -219,33 +236,61 @@ fn locked(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
     part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place in the list. Whoever carries the stream holds it, and asks it whether to go on.
+/// A place in the list.
 #[derive(Debug)]
-pub(crate) struct Held {
+struct Place {
     stream: Arc<Stream>,
     number: u64,
     open: Arc<Open>,
 }
 
+/// Which way the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Answer,
+    Upload,
+}
+
+/// A share of a place in the list. Whoever carries the stream holds one, and asks it whether to go on.
+#[derive(Debug)]
+pub(crate) struct Held {
+    place: Arc<Place>,
+    way: Way,
+}
+
 impl Held {
-    /// Ready once it has to end. One asks at a time: the last who asked is woken.
+    /// Ready once it has to end. One asks at a time, each way: the last who asked is woken.
     pub(crate) fn poll_cut(&self, cx: &mut Context<'_>) -> Poll<Cut> {
-        if let Some(why) = self.stream.why() {
+        if let Some(why) = self.why() {
             return Poll::Ready(why);
         }
         {
-            let mut waker = self.stream.waker.lock().unwrap_or_else(PoisonError::into_inner);
+            let [answer, upload] = &mut *self.place.stream.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let waker = match self.way {
+                Way::Answer => answer,
+                Way::Upload => upload,
+            };
             if !waker.as_ref().is_some_and(|kept| kept.will_wake(cx.waker())) {
                 *waker = Some(cx.waker().clone());
             }
         }
         // ORDER: once more behind the waker, so that a cut between the two is not slept through.
-        self.stream.why().map_or(Poll::Pending, Poll::Ready)
+        self.why().map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// Why it has to end, where it has.
+    pub(crate) fn why(&self) -> Option<Cut> {
+        self.place.stream.why()
+    }
+
+    /// A share for the request's body, which may take longer than the answer.
+    pub(crate) fn upload(&self) -> Self {
+        Self { place: Arc::clone(&self.place), way: Way::Upload }
     }
 
     /// Whether this is that stream.
     pub(crate) fn is(&self, stream: &Arc<Stream>) -> bool {
-        Arc::ptr_eq(&self.stream, stream)
+        Arc::ptr_eq(&self.place.stream, stream)
     }
 
     /// Waits until it has to end.
@@ -254,7 +299,7 @@ impl Held {
     }
 }
 
-impl Drop for Held {
+impl Drop for Place {
     fn drop(&mut self) {
         if let Some(mut part) = self.open.part(self.number) {
             part.remove(&self.number);

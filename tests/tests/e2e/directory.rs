@@ -1,16 +1,17 @@
 //! Who is what in which tenant, kept by whoever runs the gate: in a file, and behind an address.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use anteroom::clock::Clock;
 use e2e::app::App;
 use e2e::backend::{At, Backend, answer};
 use e2e::client::{Answer, Client, Protocol};
 use e2e::gate::{Files, Gate, Setup};
 use e2e::until;
 use http_body_util::BodyExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 /// A policy in which clinic `d` demands two factors.
@@ -18,7 +19,7 @@ fn policy() -> String {
     format!("{}tenants: {{ d: {{ mfa: required }} }}\n", e2e::gate::POLICY)
 }
 
-const PEOPLE: &str = "apiVersion: anteroom.dev/v1
+pub(crate) const PEOPLE: &str = "apiVersion: anteroom.dev/v1
 kind: Directory
 subjects:
   clinic:
@@ -27,7 +28,7 @@ subjects:
     gone.example: {}
 ";
 
-fn listed(more: &str) -> Setup {
+pub(crate) fn listed(more: &str) -> Setup {
     Setup {
         policy: policy(),
         more: format!("directory: {{ file: people.yaml{more} }}\n"),
@@ -151,12 +152,14 @@ async fn a_changed_file_is_seen_and_a_bad_one_changes_nothing() {
 }
 
 /// A directory behind an address that knows `ada.example`, says nothing or nonsense where it is told to, and counts.
-struct Service {
+pub(crate) struct Service {
     _backend: Backend,
     address: String,
     asked: Arc<AtomicUsize>,
     hangs: watch::Sender<bool>,
-    fails: Arc<AtomicBool>,
+    pub(crate) fails: Arc<AtomicBool>,
+    /// What it says of her.
+    pub(crate) says: Arc<Mutex<Value>>,
 }
 
 impl Service {
@@ -166,9 +169,11 @@ impl Service {
         let tls = certs::server_config(vec![pair]).unwrap();
         let (asked, hangs, fails) =
             (Arc::<AtomicUsize>::default(), watch::Sender::new(false), Arc::<AtomicBool>::default());
-        let told = (Arc::clone(&asked), hangs.subscribe(), Arc::clone(&fails));
+        let says = Arc::new(Mutex::new(json!({ "a": ["provider"], "b": ["front_desk"] })));
+        let told = (Arc::clone(&asked), hangs.subscribe(), Arc::clone(&fails), Arc::clone(&says));
         let backend = Backend::start(At::Tls(tls), Protocol::Http1, move |request| {
             let (asked, mut hangs, fails) = (Arc::clone(&told.0), told.1.clone(), Arc::clone(&told.2));
+            let says = told.3.lock().unwrap().clone();
             async move {
                 asked.fetch_add(1, Ordering::AcqRel);
                 let key = request.headers().get("authorization").map(|value| value.as_bytes().to_vec());
@@ -178,12 +183,12 @@ impl Service {
                     return answer(500, &[], "no");
                 }
                 let known = form == "provider=clinic&issuer=https%3A%2F%2Fissuer.example%2F&subject=ada.example";
-                let says = if known { json!({ "a": ["provider"], "b": ["front_desk"] }) } else { json!(null) };
+                let says = if known { says } else { json!(null) };
                 answer(200, &[], json!({ "bindings": says }).to_string())
             }
         });
         let address = format!("https://{}/bindings", backend.address.unwrap());
-        Self { _backend: backend, address, asked, hangs, fails }
+        Self { _backend: backend, address, asked, hangs, fails, says }
     }
 
     fn asked(&self) -> usize {
@@ -193,8 +198,12 @@ impl Service {
 
 /// A gate that asks a service.
 fn asking() -> (Gate, Service) {
+    asking_for(App::plain(), Clock::system())
+}
+
+/// The same, before this application and by this clock.
+pub(crate) fn asking_for(app: App, clock: Clock) -> (Gate, Service) {
     let setup = Setup { files: vec![("directory.key", "Bearer of-the-directory\n".to_owned())], ..Setup::default() };
-    let app = App::plain();
     let files = Files::write(&setup, app.address);
     let service = Service::start(&files);
     let config = std::fs::read_to_string(files.path("config.yaml")).unwrap();
@@ -203,7 +212,7 @@ fn asking() -> (Gate, Service) {
         service.address
     );
     files.put("config.yaml", &format!("{config}{section}"));
-    (Gate::start_with(files, app, setup.clock), service)
+    (Gate::start_with(files, app, clock), service)
 }
 
 #[tokio::test]

@@ -25,7 +25,12 @@ fn at(url: &str) -> String {
 
 /// A gate whose provider's keys are at a server, which publishes those of its issuer.
 pub(crate) async fn fetching(clock: Clock) -> (Gate, Arc<KeyServer>) {
-    let (files, app) = folder();
+    fetching_for(App::plain(), clock).await
+}
+
+/// The same, before this application.
+pub(crate) async fn fetching_for(app: App, clock: Clock) -> (Gate, Arc<KeyServer>) {
+    let files = Files::write(&setup(), app.address);
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     (start(files, app, &at(&server.url(KEYS)), clock), server)
 }
@@ -61,7 +66,7 @@ pub(crate) async fn ready(gate: &Gate) {
 }
 
 /// The public keys of several, the first one first.
-fn set_of(keys: &[&DevKey]) -> Value {
+pub(crate) fn set_of(keys: &[&DevKey]) -> Value {
     let all: Vec<Value> = keys.iter().map(|key| key.key_set()["keys"][0].clone()).collect();
     json!({ "keys": all })
 }

@@ -65,6 +65,8 @@ mod logout;
 mod manual;
 mod newcomers;
 mod one_reading;
+mod open_again;
+mod open_app_sessions;
 mod open_streams;
 mod path;
 mod policy_tests;

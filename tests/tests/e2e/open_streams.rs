@@ -15,7 +15,7 @@ use crate::sessions::token;
 use crate::websocket::{accept, frame, masked, plain};
 
 /// Echoes frames of WebSockets, streams events without an end, keeps a poll waiting, and answers the rest.
-fn app() -> App {
+pub(crate) fn app() -> App {
     App::start(|exchange| {
         if exchange.seen.header("upgrade") == Some("websocket") {
             accept(exchange, b"");
@@ -49,13 +49,18 @@ fn gate(more: &str) -> (Gate, u64) {
 }
 
 /// A WebSocket that carries frames.
-struct Socket(Raw);
+pub(crate) struct Socket(Raw);
 
 impl Socket {
-    async fn open(gate: &Gate, path: &str, token: &str) -> Self {
+    pub(crate) async fn open(gate: &Gate, path: &str, token: &str) -> Self {
+        Self::open_with(gate, path, &format!("authorization: Bearer {token}")).await
+    }
+
+    /// With this credential.
+    pub(crate) async fn open_with(gate: &Gate, path: &str, credential: &str) -> Self {
         let mut raw = Raw::open(gate).await;
         let asked = format!(
-            "GET {path} HTTP/1.1\r\nhost: clinic.example\r\nauthorization: Bearer {token}\r\nconnection: Upgrade\r\n\
+            "GET {path} HTTP/1.1\r\nhost: clinic.example\r\n{credential}\r\nconnection: Upgrade\r\n\
              upgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         let answer = raw.ask(asked).await.unwrap();
@@ -65,12 +70,12 @@ impl Socket {
         socket
     }
 
-    async fn lives(&mut self) -> bool {
+    pub(crate) async fn lives(&mut self) -> bool {
         self.0.send(masked(b"ping")).await && self.0.bytes(6).await == plain(b"ping")
     }
 
     /// Waits for its end.
-    async fn ends(&mut self) -> Duration {
+    pub(crate) async fn ends(&mut self) -> Duration {
         let began = Instant::now();
         assert_eq!(self.0.bytes(1).await, b"", "nothing more is said");
         began.elapsed()

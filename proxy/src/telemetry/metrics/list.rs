@@ -137,7 +137,8 @@ pub const METRICS: [MetricEntry; 37] = [
     MetricEntry {
         name: "anteroom_streams_cut_total",
         labels: "reason",
-        meaning: "those that were cut: for their session, as above, their `credential`, or another `policy`",
+        meaning: "those that were cut: for their session, as above, their `credential`, another `policy` or lesser roles, a provider \
+                  without `keys`, a `directory` or the `app` that gave no answer for too long",
     },
     MetricEntry {
         name: "anteroom_directory_subjects",

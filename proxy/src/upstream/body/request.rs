@@ -1,6 +1,7 @@
 //! What a client sends, on its way to the application.
 //!
-//! Decides when it has sent enough of it, too slowly, or what must not stand there. It never holds a body, but for the
+//! Decides when it has sent enough of it, too slowly, or what must not stand there, and that nothing more passes once the
+//! caller's session has ended. It never holds a body, but for the
 //! beginning of a form that was read before the decision.
 
 use std::pin::Pin;
@@ -18,6 +19,7 @@ use tokio::time::Instant;
 use super::{BodyFate, Broken, Fate};
 use crate::pace::{Alarm, LeastRate, Pace};
 use crate::pipeline::FormPlace;
+use crate::sessions::open::Held;
 use crate::upstream::stall::Stall;
 use crate::upstream::trailers::{TooMany, Trailers};
 use crate::upstream::watch::Watch;
@@ -116,6 +118,8 @@ pub struct Inflow {
     trailers: Trailers,
     /// Whether it comes on HTTP/2, where hyper takes a reset without an error for an end.
     on_http2: bool,
+    /// On behalf of whom; nobody on a public page.
+    open: Option<Held>,
 }
 
 impl RequestBody {
@@ -147,9 +151,18 @@ impl RequestBody {
                 answered: 0,
                 trailers,
                 on_http2,
+                open: None,
             })),
             told,
         )
+    }
+
+    /// It passes as long as `open` is not cut.
+    pub(crate) fn hold(&mut self, open: Option<&Held>) {
+        match self {
+            RequestBody::Empty => {}
+            RequestBody::Stream(inflow) => inflow.open = open.map(Held::upload),
+        }
     }
 
     /// Whether there is nothing to send, so that the request can be sent again.
@@ -186,6 +199,10 @@ impl Body for RequestBody {
 
 impl Inflow {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        // ORDER: before anything more is taken from the client.
+        if self.open.as_ref().is_some_and(|open| open.poll_cut(cx).is_ready()) {
+            return Poll::Ready(Some(Err(self.fate.set(Broken::Ended))));
+        }
         loop {
             let next = match self.body.take_held() {
                 Some(held) => Poll::Ready(Some(Ok(Frame::data(held)))),

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use policy::Principal;
 use tokio::sync::{Semaphore, watch};
 
+use super::lineage::Value;
 use super::memory::Turn;
 use super::{AppSessionFault, Asking, Inner, Mark, whoami};
 
@@ -25,8 +26,10 @@ const CHANGING: AppSessionFault = AppSessionFault::Unvouched("the session change
 /// A session that is asked about.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    /// What it is known by to those who end it.
+    /// What it is known by to those who end it, if its value is the first of its session.
     pub(super) name: String,
+    /// Its cookie.
+    pub(super) value: Value,
     /// Over its cookies and the settings.
     pub(super) mark: Mark,
     /// Of each of its cookies.

@@ -4,7 +4,7 @@
 //! that the application set for this very caller: one that is somebody else's ends the request, and one that nobody has
 //! seen being set is taken out, never bound by being used first. Without such a caller they pass: then it is the
 //! application's word alone that counts, on public pages, or where it vouches for the caller by them. What only looks like
-//! one of them never passes, nor does one whose session was ended here: signing out at the gate ends the application's session
+//! one of them never passes, nor does a value that can be read in two ways and that the application did not set just so, nor does one whose session was ended here: signing out at the gate ends the application's session
 //! with the gate's own, though the application is not told.
 
 use std::time::Duration;
@@ -17,7 +17,7 @@ use policy::Demand;
 
 use super::identify::{Caller, Identified};
 use super::trail::Trail;
-use crate::app_session::{self, AppSessionFault, Belongs, Held, Mark, Scope, sift, values};
+use crate::app_session::{self, AppSessionFault, Belongs, Held, Owner, Scope, is_clear, sift, values};
 use crate::authn::TokenFault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
@@ -51,7 +51,18 @@ pub(super) fn check<'r>(
             gone.push(name);
             continue;
         }
-        let Some(owner) = owner else { continue };
+        let Some(owner) = owner else {
+            let is_one = match held {
+                Held::Absent => true,
+                Held::Once(value) => is_clear(value) || shared.app_sessions.is_known(name, value),
+                Held::Repeated => false,
+            };
+            if !is_one {
+                log::taken_out(trail, "it can be read in two ways");
+                gone.push(name);
+            }
+            continue;
+        };
         let fault = match held {
             Held::Absent => continue,
             Held::Repeated => AppSessionFault::Repeated,
@@ -79,9 +90,11 @@ pub(super) fn check<'r>(
 }
 
 /// To whom the cookies belong that the application sets; `None` where nobody is proved but by the application itself.
-pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Mark> {
+pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Owner> {
     let caller = caller.filter(|caller| !caller.voucher.is_app_session())?;
-    Some(shared.app_sessions.owner(&caller.principal))
+    let owner = shared.app_sessions.owner(&caller.principal);
+    // While it is not known for which tenants: what is the person's passes, and nothing becomes theirs.
+    Some(if caller.is_placed { owner } else { owner.anywhere() })
 }
 
 /// Cuts what is open of a caller for whom the application has vouched until now. The session itself is not ended: the
@@ -108,7 +121,9 @@ pub(super) fn cleared(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, t
 }
 
 /// Ends the application's sessions of a caller who has logged out here. Those of somebody else are left alone.
-pub(super) fn logged_out(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, owner: Option<Mark>, now: Duration) {
+pub(super) fn logged_out(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, owner: Option<Owner>, now: Duration) {
+    // Whoever signs out does so in all tenants, whether or not it can be known which they are.
+    let owner = owner.map(Owner::anywhere);
     each(runtime, headers, |name, value| {
         let foreign =
             owner.is_some_and(|owner| matches!(shared.app_sessions.belongs(name, value, owner), Belongs::Elsewhere(_)));
@@ -116,6 +131,13 @@ pub(super) fn logged_out(shared: &Shared, runtime: &Runtime, headers: &HeaderMap
             shared.app_sessions.end(name, value, now);
         }
     });
+}
+
+/// Ends the cookies of a caller for whom the application would still vouch, though the session is over: what it sets in their place
+/// would be of that session, so whoever signs in again comes without them.
+pub(super) fn over(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, trail: &mut Trail) {
+    cleared(shared, runtime, headers, trail);
+    logged_out(shared, runtime, headers, None, trail.started.monotone);
 }
 
 fn each(runtime: &Runtime, headers: &HeaderMap, mut does: impl FnMut(&str, &str)) {

@@ -50,11 +50,12 @@ pub(super) async fn caller<'r>(
     if let Some(actor) = &mut trail.actor {
         actor.holds(&principal.bindings.only().map(Binding::roles_shared).unwrap_or_default());
     }
+    let is_placed = down.is_none();
     match (down, admitted.found.demand()) {
         (Some(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
         (Some(_), Demand::Public) | (None, _) => {}
     }
-    let caller = Caller { principal: Arc::new(principal), ..caller };
+    let caller = Caller { principal: Arc::new(principal), is_placed, ..caller };
     Ok(Identified { admitted, caller: Some(caller) })
 }
 

@@ -166,7 +166,12 @@ async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Resu
     let caller = match caller {
         Some(Assumed { principal, provider, by_token: _ }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
-            Some(Caller { principal: Arc::new(principal), voucher: Voucher::Token(provider), place: None })
+            Some(Caller {
+                principal: Arc::new(principal),
+                voucher: Voucher::Token(provider),
+                place: None,
+                is_placed: true,
+            })
         }
         None => {
             let shown = identify::shown(trust, certificate.as_ref(), now);
@@ -364,7 +369,7 @@ fn credential<'r>(
         let keys = provider.keys.current(now).map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
-        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
+        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true }))
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {

@@ -20,7 +20,7 @@ use super::observe;
 use super::session;
 use super::token_cookies;
 use super::trail::{Known, Trail};
-use crate::app_session::Asking;
+use crate::app_session::{Asking, Vouched};
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
 use crate::login::{Login, LoginFault, Renewed, Session, cookies};
@@ -47,6 +47,28 @@ pub(super) struct Caller<'r> {
     pub(super) voucher: Voucher<'r>,
     /// Where the token stood; `None` for a certificate, for the application's session, and for a caller who is taken for proved.
     pub(super) place: Option<&'r Place>,
+    /// Whether the tenants are known: not on a public page where the directory that has to say it is down.
+    pub(super) is_placed: bool,
+}
+
+/// What the session cookies of the application say.
+enum AppLogin<'r> {
+    /// There are none, or nobody can be asked about them.
+    NoCookie,
+    /// They prove nobody.
+    Nobody,
+    /// The application knows this one by them.
+    Caller(Caller<'r>),
+}
+
+/// What a caller is proved by.
+#[derive(Clone, Copy)]
+struct Sent<'a> {
+    headers: &'a HeaderMap,
+    /// The limit of refusals that the address has used up.
+    pressed: Option<Full>,
+    /// Whether the application is asked for it; where not, what it said lately counts.
+    asks: bool,
 }
 
 /// Identifies the caller.
@@ -62,10 +84,10 @@ pub(super) async fn caller<'r>(
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    let sent = (&admitted.parts.headers, admitted.pressed);
     // A public page is no reason to make the application say who asks.
     let asks = !matches!(admitted.found.demand(), Demand::Public);
-    let proved = prove(shared, runtime, (pool, asks), shown, sent, trail).await;
+    let sent = Sent { headers: &admitted.parts.headers, pressed: admitted.pressed, asks };
+    let proved = prove(shared, runtime, pool, shown, sent, trail).await;
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -122,7 +144,7 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
     let (Some(callers), Some((certificate, judged))) = (&runtime.callers, shown) else { return Ok(None) };
     judged.map_err(|fault| disbelieved(CertificateFault::Judged(fault)))?;
     let principal = Arc::new(callers.principal(certificate).map_err(disbelieved)?);
-    Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None }))
+    Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None, is_placed: true }))
 }
 
 /// Who sends a request that is not routed yet, where anybody vouches for it.
@@ -134,21 +156,22 @@ pub(super) async fn known<'r>(
     runtime: &'r Runtime,
     pool: &Pool,
     connection: &Connection,
-    sent: (&HeaderMap, Option<Full>),
+    (headers, pressed): (&HeaderMap, Option<Full>),
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    prove(shared, runtime, (pool, true), shown, sent, trail).await
+    prove(shared, runtime, pool, shown, Sent { headers, pressed, asks: true }, trail).await
 }
 
 async fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
-    pool: (&Pool, bool),
+    pool: &Pool,
     shown: Option<Shown<'_>>,
-    (headers, pressed): (&HeaderMap, Option<Full>),
+    sent: Sent<'_>,
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
+    let headers = sent.headers;
     // ORDER: a token in a header was put there by whoever asks, so it counts before a session that a browser sends by itself;
     // a session that we made before a token in a cookie, which somebody else made.
     if let Some(signed_in) = signed_in(runtime, headers, trail.started.unix_seconds())? {
@@ -156,9 +179,10 @@ async fn prove<'r>(
     }
     // ORDER: then the application's session, then the certificate, and no way back: a bad one is not made good by the next.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
-        return match by_app_session(shared, runtime, pool, (headers, pressed), trail).await? {
-            Some(vouched) => Ok(vouched),
-            None => by_certificate(runtime, shown),
+        return match by_app_session(shared, runtime, pool, sent, trail).await? {
+            AppLogin::Caller(caller) => Ok(Some(caller)),
+            AppLogin::Nobody => Ok(None),
+            AppLogin::NoCookie => by_certificate(runtime, shown),
         };
     };
     let now = trail.started.unix_seconds();
@@ -166,7 +190,7 @@ async fn prove<'r>(
         Some(known) => known,
         None => {
             // ORDER: an address that has used up its refusals costs no more signature checks.
-            if let Some(full) = pressed {
+            if let Some(full) = sent.pressed {
                 observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
             }
             let judge = || shared.tokens.verify(&token, &provider.authn, &provider.keys, now);
@@ -179,55 +203,61 @@ async fn prove<'r>(
         }
     };
     let principal = judged.map_err(Rejection::Token)?;
-    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place) }))
+    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true }))
 }
 
-/// Whom the application knows by its session cookies, where it can be asked; `None` where there are none. Where it is not to be
-/// asked (`asks`), what it said lately counts.
+/// Whom the application knows by its session cookies, where it can be asked.
 ///
 /// # Errors
-/// `TOKEN_INVALID` where a cookie stands twice, `SESSION_ENDED` where it ended here, `PROVIDER_DOWN` where the application gives no
-/// answer, and `LIMITED`.
+/// `TOKEN_INVALID` where a cookie stands twice or can be read in two ways, `SESSION_ENDED` where it ended here, `PROVIDER_DOWN`
+/// where the application gives no answer, and `LIMITED`.
 async fn by_app_session<'r>(
     shared: &Shared,
     runtime: &Runtime,
-    (pool, asks): (&Pool, bool),
-    (headers, pressed): (&HeaderMap, Option<Full>),
+    pool: &Pool,
+    sent: Sent<'_>,
     trail: &mut Trail,
-) -> Result<Option<Option<Caller<'r>>>, Rejection> {
+) -> Result<AppLogin<'r>, Rejection> {
     let Some((settings, whoami)) = runtime.app_session.as_ref().and_then(|one| Some((one, one.whoami.as_ref()?)))
     else {
-        return Ok(None);
+        return Ok(AppLogin::NoCookie);
     };
     let disbelieved = |fault| Rejection::Token(TokenFault::AppSession(fault));
     // ORDER: what has ended is not asked about, not even as a part of what has not: the application still believes it.
-    let (carried, ended) = shared.app_sessions.living(settings.carried(headers));
+    let (carried, ended) = shared.app_sessions.living(settings.carried(sent.headers));
     // A cookie that was set for whoever a token or a sign-in had proved is theirs beside that proof alone: else it would be a way
     // around it, and around its end.
     if shared.app_sessions.is_bound(&carried) {
-        return Ok(Some(None));
+        return Ok(AppLogin::Nobody);
     }
     let Some(session) = shared.app_sessions.session(whoami, &carried).map_err(disbelieved)? else {
         if ended {
             shared.sessions.refused(Fault::Ended);
-            app_cookies::cleared(shared, runtime, headers, trail);
+            app_cookies::cleared(shared, runtime, sent.headers, trail);
             return Err(Rejection::Session(Fault::Ended));
         }
-        return Ok(None);
+        return Ok(AppLogin::NoCookie);
     };
     let now = trail.started.monotone;
-    let known =
-        |who: Arc<Principal>| Caller { principal: who, voucher: Voucher::AppSession(whoami.generation), place: None };
-    if !asks {
-        return Ok(Some(shared.app_sessions.recalled(whoami, &session, now).map(known)));
+    let who = if sent.asks {
+        // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
+        if let Some(full) = sent.pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
+            observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
+        }
+        let asking = Asking { target: &runtime.app, pool, whoami, now };
+        shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?
+    } else {
+        shared.app_sessions.recalled(whoami, &session, now)
+    };
+    let Some(Vouched { principal, seen }) = who else { return Ok(AppLogin::Nobody) };
+    let caller = Caller { principal, voucher: Voucher::AppSession(whoami.generation), place: None, is_placed: true };
+    if !seen
+        && let Err(rejection) = session::unseen(shared, runtime, &caller.principal, trail.started.unix_seconds()).await
+    {
+        app_cookies::over(shared, runtime, sent.headers, trail);
+        return Err(rejection);
     }
-    // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
-    if let Some(full) = pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
-        observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
-    }
-    let asking = Asking { target: &runtime.app, pool, whoami, now };
-    let who = shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?;
-    Ok(Some(who.map(known)))
+    Ok(AppLogin::Caller(caller))
 }
 
 /// A session that the gate made, as its cookie shows it.
@@ -245,7 +275,12 @@ impl<'r> SignedIn<'r> {
     pub(super) fn caller(&self) -> Result<Caller<'r>, Rejection> {
         let mut principal = self.session.principal(&self.provider.authn).map_err(Rejection::Token)?;
         principal.sign_in.expires = Some(self.login.holds_until(&self.session));
-        Ok(Caller { principal: Arc::new(principal), voucher: Voucher::Login(self.provider), place: None })
+        Ok(Caller {
+            principal: Arc::new(principal),
+            voucher: Voucher::Login(self.provider),
+            place: None,
+            is_placed: true,
+        })
     }
 }
 

@@ -12,14 +12,16 @@ use http::{HeaderName, Method};
 use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
+use super::app_cookies;
 use super::canonical;
 use super::identify::Identified;
 use super::record::Recorded;
 use super::trail::Trail;
+use crate::app_session;
 use crate::rejection::Rejection;
 use crate::runtime::{Runtime, Voucher};
 use crate::server::Connection;
-use crate::sessions::key::Key;
+use crate::sessions::key::{Key, Kind};
 use crate::sessions::life::{self, Fault, FirstSeen, Left, Life, Sight, UNENDING_S};
 use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
 use crate::shared::Shared;
@@ -59,7 +61,18 @@ pub(super) async fn check<'r>(
     let terms = admitted.found.session(&caller.principal).and(runtime.sessions.terms);
     // A public page asks nobody to be there, so asking for it is no activity.
     let active = !is_public && !is_background(runtime, admitted);
-    match standing(shared, runtime, &caller.principal, terms, active, trail.started.unix_seconds()).await {
+    let now = trail.started.unix_seconds();
+    let standing = standing(shared, runtime, &caller.principal, terms, active, now).await;
+    if matches!(standing, Err(Rejection::Session(_))) && caller.voucher.is_app_session() {
+        let headers = &admitted.parts.headers;
+        if has_ended(shared, runtime, &caller.principal, now).await? {
+            app_cookies::over(shared, runtime, headers, trail);
+        } else if is_navigation(&admitted.parts) {
+            // It is over here alone, and goes on elsewhere: whoever came to see this page signs in again.
+            app_cookies::cleared(shared, runtime, headers, trail);
+        }
+    }
+    match standing {
         Ok(standing) => {
             trail.session_left = standing.left.least();
             Ok((identified, Some(standing)))
@@ -110,6 +123,38 @@ pub(super) async fn has_ended(
         Err(Rejection::Session(_)) => Ok(true),
         Err(rejection) => Err(rejection),
     }
+}
+
+/// Whether a session lasts whose cookie the gate has not seen being set: it may be any that the person ever had, in another
+/// spelling. So all of them together have one clock and one end, but for those that were known before that.
+///
+/// # Errors
+/// `SESSION_ENDED`; `OVERLOADED` where the store does not answer.
+pub(super) async fn unseen(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    now: u64,
+) -> Result<(), Rejection> {
+    let sessions = &shared.sessions;
+    let look = async |key| sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded);
+    let Some(key) = sessions.key_of(principal) else { return Ok(()) };
+    let (own, all) = (look(key).await?, look(all_unseen(shared, principal)).await?);
+    let fault = match (own.life, all.life) {
+        // It went on before the others ended, or began after that.
+        (Some(own), Some(all)) => all.ended.filter(|ended| own.begun <= *ended).map(|_| Fault::Ended),
+        (None, Some(all)) => all.judge(runtime.sessions.terms, now).err(),
+        (Some(_), None) => None,
+        (None, None) => all.floor.map(|_| Fault::Forgotten),
+    };
+    let Some(fault) = fault else { return Ok(()) };
+    sessions.refused(fault);
+    Err(Rejection::Session(fault))
+}
+
+/// What is known of all sessions of a person whose cookies the gate has not seen being set.
+pub(super) fn all_unseen(shared: &Shared, principal: &Principal) -> Key {
+    shared.sessions.key(Kind::Session, &principal.issuer, &app_session::unseen(&principal.subject))
 }
 
 async fn judge(
@@ -204,6 +249,10 @@ pub(super) async fn touch(
         if let Some(key) = shared.sessions.key_at_provider(&caller.principal) {
             let sight = Sight { first_seen: FirstSeen::Now, ..sight };
             shared.sessions.store().touch(key, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+        }
+        if caller.voucher.is_app_session() {
+            let all = all_unseen(shared, &caller.principal);
+            shared.sessions.store().touch(all, sight).get().await.map_err(|_| Rejection::Overloaded)?;
         }
     }
     let vouched = match caller.voucher {

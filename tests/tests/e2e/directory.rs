@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use anteroom::clock::Clock;
 use e2e::app::App;
 use e2e::backend::{At, Backend, answer};
 use e2e::client::{Answer, Client, Protocol};
@@ -151,12 +152,12 @@ async fn a_changed_file_is_seen_and_a_bad_one_changes_nothing() {
 }
 
 /// A directory behind an address that knows `ada.example`, says nothing or nonsense where it is told to, and counts.
-struct Service {
+pub(crate) struct Service {
     _backend: Backend,
     address: String,
     asked: Arc<AtomicUsize>,
     hangs: watch::Sender<bool>,
-    fails: Arc<AtomicBool>,
+    pub(crate) fails: Arc<AtomicBool>,
 }
 
 impl Service {
@@ -193,8 +194,13 @@ impl Service {
 
 /// A gate that asks a service.
 fn asking() -> (Gate, Service) {
-    let setup = Setup { files: vec![("directory.key", "Bearer of-the-directory\n".to_owned())], ..Setup::default() };
-    let app = App::plain();
+    before(App::plain(), Setup::default().clock, "", "")
+}
+
+/// A gate that asks a service, before this application, with more of `app` and more lines of the configuration.
+pub(crate) fn before(app: App, clock: Clock, of_app: &str, more: &str) -> (Gate, Service) {
+    let files = vec![("directory.key", "Bearer of-the-directory\n".to_owned())];
+    let setup = Setup { files, clock, app: of_app.to_owned(), more: more.to_owned(), ..Setup::default() };
     let files = Files::write(&setup, app.address);
     let service = Service::start(&files);
     let config = std::fs::read_to_string(files.path("config.yaml")).unwrap();

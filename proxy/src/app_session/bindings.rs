@@ -3,23 +3,19 @@
 //! Decides nothing of a cookie that it does not know: forgotten is as never seen, so that a full table refuses and never
 //! lets pass. It never gives a cookie to another owner: who was given it first keeps it.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::Mark;
+use super::shares::Shares;
 
 /// The most cookies that are known; the one that was used longest ago goes first. About 550 bytes each, 11 MiB in all.
 const MOST: u64 = 20_000;
-/// The most cookies of one owner, so that nobody can make the table forget everybody else's.
-const MOST_OF_ONE: usize = 32;
-/// The most owners whose cookies are counted.
+/// The most owners whose cookies are counted; each may have [`super::shares::MOST_OF_ONE`].
 const OWNERS: u64 = 10_000;
 
-/// Where a browser sends a cookie, as the application said when it set it. What it left out, or wrote too long to keep, is
-/// `None`.
+/// Where a browser sends a cookie, by what the application said when it set it, and to which path. What is too long to keep,
+/// or not said at all, is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Scope {
     pub(crate) path: Option<Box<str>>,
@@ -66,8 +62,7 @@ struct Bound {
 #[derive(Debug)]
 pub(super) struct Bindings {
     cookies: Cache<Mark, Bound>,
-    /// The cookies of each owner, the one set last at the end.
-    owners: Cache<Mark, Arc<Mutex<VecDeque<Mark>>>>,
+    shares: Shares,
 }
 
 impl Default for Bindings {
@@ -80,8 +75,7 @@ impl Bindings {
     fn of_size(most: u64, owners: u64) -> Self {
         // The usual policy would keep what is used often and turn newcomers away, who could then not sign in.
         let cookies = Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build();
-        let owners = Cache::builder().max_capacity(owners).eviction_policy(EvictionPolicy::lru()).build();
-        Self { cookies, owners }
+        Self { cookies, shares: Shares::of_size(owners) }
     }
 
     /// Whether `cookie`, `spelt` like this, is of `owner`.
@@ -89,7 +83,10 @@ impl Bindings {
         let Some(bound) = self.cookies.get(&cookie) else { return Belongs::Unknown };
         let is_own = bound.person == owner.person && owner.whole.is_none_or(|whole| whole == bound.owner);
         match (is_own, bound.spelt == spelt) {
-            (true, true) => Belongs::Here,
+            (true, true) => {
+                self.shares.used(bound.owner, cookie);
+                Belongs::Here
+            }
             (true, false) => Belongs::Unknown,
             (false, _) => Belongs::Elsewhere(bound.scope),
         }
@@ -118,13 +115,8 @@ impl Bindings {
         if self.cookies.get_with(cookie, || Bound { person, owner, spelt, scope }).owner != owner {
             return;
         }
-        let own = self.owners.get_with(owner, Arc::default);
-        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.retain(|one| *one != cookie);
-        own.push_back(cookie);
-        if own.len() > MOST_OF_ONE
-            && let Some(oldest) = own.pop_front()
-        {
+        let stands = |one| self.cookies.get(&one).is_some_and(|bound| bound.owner == owner);
+        if let Some(oldest) = self.shares.add(owner, cookie, stands) {
             self.cookies.invalidate(&oldest);
         }
     }
@@ -137,13 +129,9 @@ impl Bindings {
 
 #[cfg(test)]
 mod tests {
+    use super::super::shares::MOST_OF_ONE;
+    use super::super::tests::mark;
     use super::*;
-
-    fn mark(number: u32) -> Mark {
-        let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&number.to_be_bytes());
-        Mark(bytes)
-    }
 
     fn owner(number: u32) -> Owner {
         Owner { person: mark(number), whole: Some(mark(number)) }
@@ -192,14 +180,25 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_keeps_no_cookies_does_not_push_out_one_that_is_used() {
+        let bindings = Bindings::default();
+        let (ada, browser) = (owner(1), (mark(9), mark(9)));
+        bindings.bind(browser, ada, Scope::default());
+        assert_eq!(bindings.of(browser, ada), Belongs::Here);
+        for number in 100..100 + 4 * MOST_OF_ONE as u32 {
+            bindings.bind((mark(number), mark(number)), ada, Scope::default());
+        }
+        assert_eq!(bindings.of(browser, ada), Belongs::Here);
+    }
+
+    #[test]
     fn the_table_is_bounded() {
         let bindings = Bindings::of_size(500, 100);
         for number in 0..2_000 {
             bindings.bind((mark(number), mark(number)), owner(number), Scope::default());
         }
         bindings.cookies.run_pending_tasks();
-        bindings.owners.run_pending_tasks();
-        assert!(bindings.cookies.entry_count() <= 500 && bindings.owners.entry_count() <= 100);
+        assert!(bindings.cookies.entry_count() <= 500 && bindings.shares.owners() <= 100);
         assert_eq!(bindings.of((mark(1_999), mark(1_999)), owner(1_999)), Belongs::Here, "newcomers are let in");
         assert_eq!(bindings.of((mark(0), mark(0)), owner(0)), Belongs::Unknown);
     }

@@ -7,12 +7,21 @@ use super::{AppSessionFault, Held, is_clear};
 
 /// The session cookies of one request, by their names in the order of the configuration.
 #[derive(Debug)]
-pub(crate) struct Carried(pub(super) Vec<(String, Held)>);
+pub(crate) struct Carried {
+    pub(super) cookies: Vec<(String, Held)>,
+    /// What was asked for.
+    pub(super) path: Box<str>,
+}
 
 impl Carried {
+    /// With the path of the request, as the browser knows it.
+    pub(crate) fn to(self, path: &str) -> Self {
+        Self { path: path.into(), ..self }
+    }
+
     /// Each name with what stands under it.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Held)> {
-        self.0.iter().map(|(name, held)| (name.as_str(), held))
+        self.cookies.iter().map(|(name, held)| (name.as_str(), held))
     }
 
     /// The first of the list, which alone says whose the session is: any other could be added, changed or left out to make one

@@ -143,38 +143,57 @@ pub(super) struct Set<'a> {
 }
 
 impl<'a> Set<'a> {
-    /// At `now`, in Unix seconds; `None` for what no browser sends back as a cookie with a name, or no gate takes in a request.
-    pub(super) fn read(line: &'a HeaderValue, now: u64) -> Option<Self> {
+    /// Of an answer to a request for `path`, at `now` in Unix seconds; `None` for what no browser sends back as a cookie with a
+    /// name, or no gate takes in a request.
+    pub(super) fn read(line: &'a HeaderValue, path: &str, now: u64) -> Option<Self> {
         let line = str::from_utf8(line.as_bytes()).ok()?;
         let mut parts = line.split(';');
         let (name, value) = parts.next()?.split_once('=')?;
         let (name, value) = (name.trim(), value.trim());
-        let mut set = Self { name, value, taken_back: matches!(value, "" | "\"\""), scope: Scope::default() };
-        let (mut lasts, mut over) = (false, false);
-        for (key, value) in parts.filter_map(|part| part.split_once('=')) {
+        let mut scope = Scope { path: kept(directory(path)), domain: None };
+        // Of an attribute that stands twice the last counts, and one that cannot be read stands nowhere.
+        let (mut lasts, mut ends) = (None, None);
+        for part in parts {
+            let (key, value) = part.split_once('=').unwrap_or((part, ""));
             let (key, value) = (key.trim(), value.trim());
             if key.eq_ignore_ascii_case("max-age") {
-                let ended = value.parse().is_ok_and(|seconds: i64| seconds <= 0);
-                set.taken_back |= ended;
-                lasts |= !ended;
+                lasts = is_positive(value).or(lasts);
             } else if key.eq_ignore_ascii_case("expires") {
                 // Many write it with hyphens between, as the first cookies did.
-                over |= http_date(&value.replace('-', " ")).is_some_and(|end| end <= now);
+                ends = http_date(&value.replace('-', " ")).or(ends);
             } else if key.eq_ignore_ascii_case("path") {
-                set.scope.path = Some(value).filter(|path| path.starts_with('/') && is_short(path)).map(Box::from);
+                scope.path = kept(if value.starts_with('/') { value } else { directory(path) });
             } else if key.eq_ignore_ascii_case("domain") {
-                set.scope.domain = Some(value).filter(|domain| is_short(domain)).map(Box::from);
+                scope.domain = kept(value);
             }
         }
         // `Max-Age` counts before `Expires`.
-        set.taken_back |= over && !lasts;
-        Some(set)
+        let over = lasts.map_or(ends.is_some_and(|end| end <= now), |lasts| !lasts);
+        Some(Self { name, value, taken_back: over || matches!(value, "" | "\"\""), scope })
     }
 }
 
-/// Whether an attribute is one that is worth keeping, so that the table of bindings stays small.
-fn is_short(text: &str) -> bool {
-    (1..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+/// Whether so many seconds are more than none; `None` for what is no number, which browsers pass over.
+fn is_positive(seconds: &str) -> Option<bool> {
+    let digits = seconds.strip_prefix('-').unwrap_or(seconds);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    Some(digits.len() == seconds.len() && digits.bytes().any(|byte| byte != b'0'))
+}
+
+/// Where a cookie lives that says no path: beside what was asked for (RFC 6265, section 5.1.4).
+fn directory(path: &str) -> &str {
+    match path.rsplit_once('/') {
+        Some((directory, _)) if directory.starts_with('/') => directory,
+        Some(_) | None => "/",
+    }
+}
+
+/// An attribute, where it is one that is worth keeping, so that the table of bindings stays small, and can be said again.
+fn kept(text: &str) -> Option<Box<str>> {
+    let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b';';
+    ((1..=128).contains(&text.len()) && text.bytes().all(is_plain)).then(|| text.into())
 }
 
 #[cfg(test)]
@@ -276,10 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn a_cookie_without_a_path_lives_beside_what_was_asked_for() {
+        for (asked, lives) in
+            [("/", "/"), ("/x", "/"), ("/x/", "/x"), ("/a/b/c", "/a/b"), ("/a//b", "/a/"), ("*", "/"), ("", "/")]
+        {
+            assert_eq!(directory(asked), lives, "{asked}");
+        }
+        assert_eq!((kept("/a;b"), kept(&format!("/{}", "a".repeat(128)))), (None, None));
+    }
+
+    #[test]
     fn a_line_is_read_as_browsers_read_it() {
         let read = |line: &'static str| {
             let line = HeaderValue::from_static(line);
-            Set::read(&line, 1_795_000_000).map(|set| {
+            Set::read(&line, "/clinic/desk", 1_795_000_000).map(|set| {
                 let scope = (set.scope.path.map(String::from), set.scope.domain.map(String::from));
                 (set.name.to_owned(), set.value.to_owned(), set.taken_back, scope)
             })
@@ -287,23 +316,39 @@ mod tests {
         let some = |name: &str, value: &str, back, path: Option<&str>, domain: Option<&str>| {
             Some((name.to_owned(), value.to_owned(), back, (path.map(str::to_owned), domain.map(str::to_owned))))
         };
+        let here = Some("/clinic");
         for (line, expected) in [
             ("sid=a=b; Path=/app; HttpOnly", some("sid", "a=b", false, Some("/app"), None)),
             (
                 " sid = \"a\" ; domain=.clinic.example;path=x",
-                some("sid", "\"a\"", false, None, Some(".clinic.example")),
+                some("sid", "\"a\"", false, here, Some(".clinic.example")),
             ),
+            ("sid=a; Path=/app; path", some("sid", "a", false, here, None)),
             ("sid=; Path=/", some("sid", "", true, Some("/"), None)),
             (
                 "sid=\"\"; expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; Path=/",
                 some("sid", "\"\"", true, Some("/"), None),
             ),
-            ("sid=deleted; MAX-AGE=-1", some("sid", "deleted", true, None, None)),
-            ("sid=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT", some("sid", "deleted", true, None, None)),
-            ("sid=a; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=9", some("sid", "a", false, None, None)),
-            ("sid=a; Expires=Fri, 31 Dec 2100 00:00:00 GMT", some("sid", "a", false, None, None)),
-            ("sid=a; Max-Age=1209600", some("sid", "a", false, None, None)),
-            ("sid=a; Max-Age=soon", some("sid", "a", false, None, None)),
+            ("sid=deleted; MAX-AGE=-1", some("sid", "deleted", true, here, None)),
+            ("sid=deleted; Expires=Thu, 01-Jan-1970 00:00:01 GMT", some("sid", "deleted", true, here, None)),
+            ("sid=a; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Max-Age=9", some("sid", "a", false, here, None)),
+            ("sid=a; Expires=Fri, 31 Dec 2100 00:00:00 GMT", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=1209600", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=99999999999999999999999", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=-99999999999999999999999", some("sid", "a", true, here, None)),
+            ("sid=a; Max-Age=00", some("sid", "a", true, here, None)),
+            // What browsers cannot read they pass over.
+            ("sid=a; Max-Age=soon", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=soon; Expires=Thu, 01 Jan 1970 00:00:01 GMT", some("sid", "a", true, here, None)),
+            ("sid=a; Max-Age=+9; Expires=Thu, 01 Jan 1970 00:00:01 GMT", some("sid", "a", true, here, None)),
+            ("sid=a; Max-Age=0; Max-Age=-", some("sid", "a", true, here, None)),
+            // Of two the last counts.
+            ("sid=a; Max-Age=0; Max-Age=9", some("sid", "a", false, here, None)),
+            ("sid=a; Max-Age=9; Max-Age=0", some("sid", "a", true, here, None)),
+            (
+                "sid=a; Expires=Thu, 01 Jan 1970 00:00:01 GMT; Expires=Fri, 31 Dec 2100 00:00:00 GMT",
+                some("sid", "a", false, here, None),
+            ),
             ("sid", None),
         ] {
             assert_eq!(read(line), expected, "{line}");

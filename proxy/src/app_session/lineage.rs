@@ -4,19 +4,17 @@
 //! new clock, and the end of one is the end of all. A value that was not seen being set, or in place of such a one, stays marked
 //! as that. It never links anything by its use, and it never holds a value: forgotten is as never seen.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use super::Mark;
+use super::shares::Shares;
 
 /// The most values of somebody that are known, and of nobody yet; the one that was used longest ago goes first. Each kind by
 /// itself, since anybody can make the application set a cookie for nobody. Under 6 MiB each.
 const MOST: u64 = 20_000;
-/// The most values of one session, so that nobody can make the table forget everybody else's.
-const MOST_OF_ONE: usize = 32;
+/// The most sessions whose values are counted; each may have [`super::shares::MOST_OF_ONE`].
+const SESSIONS: u64 = 20_000;
 
 /// One value of a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,19 +49,19 @@ impl Line {
 pub(super) struct Lineage {
     somebodys: Cache<Mark, Line>,
     unused: Cache<Mark, Line>,
-    /// The values of each session, the newest at the end.
-    sessions: Cache<Mark, Arc<Mutex<VecDeque<Mark>>>>,
+    /// Of each session.
+    shares: Shares,
 }
 
 impl Default for Lineage {
     fn default() -> Self {
-        Self::of_size(MOST)
+        Self::of_size(MOST, SESSIONS)
     }
 }
 
 impl Lineage {
-    fn of_size(most: u64) -> Self {
-        Self { somebodys: table(most), unused: table(most), sessions: table(most) }
+    fn of_size(most: u64, sessions: u64) -> Self {
+        Self { somebodys: table(most), unused: table(most), shares: Shares::of_size(sessions) }
     }
 
     /// What is known of a value; one of which nothing is known is its own session.
@@ -106,37 +104,30 @@ impl Lineage {
         if now != line {
             self.keep(value.cookie, now);
         }
+        if who.is_some() {
+            self.shares.used(now.root, value.cookie);
+        }
         now
     }
 
     fn keep(&self, cookie: Mark, line: Line) {
         self.somebodys.insert(cookie, line);
-        let own = self.sessions.get_with(line.root, Arc::default);
-        let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.retain(|one| *one != cookie);
-        own.push_back(cookie);
-        if own.len() > MOST_OF_ONE
-            && let Some(oldest) = own.pop_front()
-        {
+        let stands = |one| self.somebodys.get(&one).is_some_and(|other| other.root == line.root);
+        if let Some(oldest) = self.shares.add(line.root, cookie, stands) {
             self.somebodys.invalidate(&oldest);
         }
     }
 }
 
-fn table<V: Clone + Send + Sync + 'static>(most: u64) -> Cache<Mark, V> {
+fn table(most: u64) -> Cache<Mark, Line> {
     // The usual policy would turn newcomers away, who could then not sign in.
     Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::mark;
     use super::*;
-
-    fn mark(number: u32) -> Mark {
-        let mut bytes = [0; 16];
-        bytes[..4].copy_from_slice(&number.to_be_bytes());
-        Mark(bytes)
-    }
 
     fn value(number: u32) -> Value {
         Value { cookie: mark(number), own: mark(number + 1_000_000) }
@@ -197,7 +188,7 @@ mod tests {
 
     #[test]
     fn the_tables_are_bounded_and_what_is_forgotten_counts_as_never_seen() {
-        let lineage = Lineage::of_size(500);
+        let lineage = Lineage::of_size(500, 100);
         for number in 0..2_000 {
             lineage.set(value(number), None);
         }
@@ -208,8 +199,7 @@ mod tests {
             table.run_pending_tasks();
             assert!(table.entry_count() <= 500);
         }
-        lineage.sessions.run_pending_tasks();
-        assert!(lineage.sessions.entry_count() <= 500);
+        assert!(lineage.shares.owners() <= 100);
         assert!(!lineage.of(value(0)).seen && lineage.of(value(1_999)).seen);
     }
 

@@ -4,7 +4,8 @@
 //! a cookie of the session since it was asked. It never makes a word last longer by being used.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use moka::sync::Cache;
@@ -22,21 +23,27 @@ const NOBODY: Duration = Duration::from_secs(5);
 pub(crate) const LONGEST: Duration = Duration::from_secs(300);
 /// How long it is known, after its last use, that a session was somebody's.
 const KNOWN: Duration = Duration::from_secs(60 * 60);
-/// The most changes of cookies that are kept, each for [`LONGEST`]. Beyond them everything is asked anew.
-const CHANGES: usize = 10_000;
+/// From how many watched cookies on those are looked for that nobody watches any more.
+const SWEPT: usize = 1_024;
 
-/// Where in the order of changes something happened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Turn(u64);
+/// The cookies of a session, watched for changes from a moment on.
+#[derive(Clone, Debug)]
+pub(super) struct Watch(Arc<[Arc<AtomicBool>]>);
+
+impl Watch {
+    /// Whether none of them was set or taken back since.
+    pub(super) fn holds(&self) -> bool {
+        !self.0.iter().any(|changed| changed.load(Ordering::Acquire))
+    }
+}
 
 /// What the application said.
 #[derive(Clone, Debug)]
 struct Word {
     who: Option<Arc<Principal>>,
-    /// The cookies of the session.
-    parts: Arc<[Mark]>,
-    /// When it was asked.
-    turn: Turn,
+    /// The cookies of the session, since it was asked.
+    watch: Watch,
+    /// When that was.
     at: Duration,
 }
 
@@ -45,44 +52,42 @@ struct Word {
 pub(super) struct Memory {
     somebody: Cache<Mark, Word>,
     nobody: Cache<Mark, Word>,
-    changes: RwLock<Changes>,
+    watched: Mutex<Watched>,
 }
 
-/// When cookies were set or taken back.
+/// The cookies that a word or a question under way rests on, and no others: what nobody has asked about cannot make anything
+/// out of date, so nobody fills this by changing cookies. At most twice as many as there are in words and questions.
 #[derive(Debug)]
-struct Changes {
-    turn: Turn,
-    /// What was asked before this does not hold.
-    floor: Turn,
-    last: HashMap<Mark, Turn>,
+struct Watched {
+    /// Whether each has changed, as long as anybody wants to know.
+    cookies: HashMap<Mark, Weak<AtomicBool>>,
+    sweep_at: usize,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        let changes = Changes { turn: Turn(0), floor: Turn(0), last: HashMap::new() };
         Self {
             somebody: Cache::builder().max_capacity(MOST).time_to_idle(KNOWN).build(),
             nobody: Cache::builder().max_capacity(MOST_OF_NOBODY).time_to_live(NOBODY).build(),
-            changes: RwLock::new(changes),
+            watched: Mutex::new(Watched { cookies: HashMap::new(), sweep_at: SWEPT }),
         }
     }
 }
 
 impl Memory {
-    /// Where in the order of changes a question is asked now.
-    pub(super) fn turn(&self) -> Turn {
-        self.changes.read().unwrap_or_else(PoisonError::into_inner).turn
-    }
-
-    /// Whether a question of `turn` about a session of these cookies is younger than their last change.
-    pub(super) fn holds(&self, parts: &[Mark], turn: Turn) -> bool {
-        let changes = self.changes.read().unwrap_or_else(PoisonError::into_inner);
-        turn >= changes.floor && parts.iter().all(|part| changes.last.get(part).is_none_or(|last| *last <= turn))
+    /// Watches the cookies of a session from now on.
+    pub(super) fn watch(&self, parts: &[Mark]) -> Watch {
+        let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+        if watched.cookies.len() >= watched.sweep_at {
+            watched.cookies.retain(|_, changed| changed.strong_count() > 0);
+            watched.sweep_at = watched.cookies.len().saturating_mul(2).max(SWEPT);
+        }
+        Watch(parts.iter().map(|part| watched.one(*part)).collect())
     }
 
     /// Whose a session is, where that was said less than `longest` before `now` (monotone); `None`: not known.
     pub(super) fn recall(&self, mark: Mark, now: Duration, longest: Duration) -> Option<Option<Arc<Principal>>> {
-        let fresh = |word: &Word, longest| now.saturating_sub(word.at) < longest && self.holds(&word.parts, word.turn);
+        let fresh = |word: &Word, longest| now.saturating_sub(word.at) < longest && word.watch.holds();
         if let Some(word) = self.somebody.get(&mark).filter(|word| fresh(word, longest)) {
             return Some(word.who);
         }
@@ -90,19 +95,13 @@ impl Memory {
         fresh(&word, longest.min(NOBODY)).then_some(None)
     }
 
-    /// Remembers what was said of a session to a question of `turn`, asked at `at` (monotone).
-    pub(super) fn remember(
-        &self,
-        mark: Mark,
-        parts: Arc<[Mark]>,
-        (turn, at): (Turn, Duration),
-        who: Option<Arc<Principal>>,
-    ) {
+    /// Remembers what was said of a session whose cookies were watched since it was asked, at `at` (monotone).
+    pub(super) fn remember(&self, mark: Mark, (watch, at): (Watch, Duration), who: Option<Arc<Principal>>) {
         if who.is_none() {
             self.somebody.invalidate(&mark);
         }
         let cache = if who.is_some() { &self.somebody } else { &self.nobody };
-        cache.insert(mark, Word { who, parts, turn, at });
+        cache.insert(mark, Word { who, watch, at });
     }
 
     /// Whether this session was somebody's when the application was last asked, however long ago that is.
@@ -112,37 +111,47 @@ impl Memory {
 
     /// These cookies were set or taken back: whatever was asked before holds no more.
     pub(super) fn forget(&self, parts: impl IntoIterator<Item = Mark>) {
-        let mut changes = self.changes.write().unwrap_or_else(PoisonError::into_inner);
-        changes.turn = Turn(changes.turn.0.saturating_add(1));
-        let turn = changes.turn;
-        if changes.last.len() >= CHANGES {
-            changes.last.clear();
-            changes.floor = turn;
+        for part in parts {
+            let mut watched = self.watched.lock().unwrap_or_else(PoisonError::into_inner);
+            // INVARIANT: out of the table as soon as it has changed, so that whoever asks from now on watches it anew.
+            if let Some(changed) = watched.cookies.remove(&part).and_then(|changed| changed.upgrade()) {
+                changed.store(true, Ordering::Release);
+            }
         }
-        changes.last.extend(parts.into_iter().map(|part| (part, turn)));
+    }
+}
+
+impl Watched {
+    fn one(&mut self, part: Mark) -> Arc<AtomicBool> {
+        if let Some(changed) = self.cookies.get(&part).and_then(Weak::upgrade) {
+            return changed;
+        }
+        let changed = Arc::new(AtomicBool::new(false));
+        self.cookies.insert(part, Arc::downgrade(&changed));
+        changed
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::someone;
+    use super::super::tests::{mark, someone};
     use super::*;
 
     const S: Duration = Duration::from_secs(1);
 
-    fn mark(byte: u8) -> Mark {
-        Mark([byte; 16])
+    fn said(memory: &Memory, session: u32, cookies: &[u32], who: Option<&str>, at: Duration) {
+        memory.remember(mark(session), (watch(memory, cookies), at), who.map(someone));
     }
 
-    fn parts(bytes: &[u8]) -> Arc<[Mark]> {
-        bytes.iter().map(|byte| mark(*byte)).collect()
+    fn watch(memory: &Memory, cookies: &[u32]) -> Watch {
+        memory.watch(&cookies.iter().copied().map(mark).collect::<Vec<_>>())
     }
 
     #[test]
     fn a_word_holds_for_its_time_counted_from_the_question() {
         let memory = Memory::default();
-        memory.remember(mark(1), parts(&[2]), (memory.turn(), 10 * S), Some(someone("ada")));
-        memory.remember(mark(3), parts(&[4]), (memory.turn(), 10 * S), None);
+        said(&memory, 1, &[2], Some("ada"), 10 * S);
+        said(&memory, 3, &[4], None, 10 * S);
         for (at, somebody, nobody) in
             [(10, true, true), (14, true, true), (15, true, false), (39, true, false), (40, false, false)]
         {
@@ -155,15 +164,15 @@ mod tests {
     #[test]
     fn a_change_ends_what_was_asked_before_it_and_nothing_else() {
         let memory = Memory::default();
-        let before = memory.turn();
-        memory.remember(mark(1), parts(&[2, 3]), (before, S), Some(someone("ada")));
-        memory.remember(mark(4), parts(&[5]), (before, S), Some(someone("eve")));
+        let before = watch(&memory, &[2, 3]);
+        memory.remember(mark(1), (before.clone(), S), Some(someone("ada")));
+        said(&memory, 4, &[5], Some("eve"), S);
         memory.forget([mark(3)]);
         assert!(memory.recall(mark(1), S, 30 * S).is_none() && memory.recall(mark(4), S, 30 * S).is_some());
         // What was under way while it changed says nothing.
-        memory.remember(mark(1), parts(&[2, 3]), (before, S), Some(someone("ada")));
+        memory.remember(mark(1), (before, S), Some(someone("ada")));
         assert!(memory.recall(mark(1), S, 30 * S).is_none());
-        memory.remember(mark(1), parts(&[2, 3]), (memory.turn(), S), Some(someone("ada")));
+        said(&memory, 1, &[2, 3], Some("ada"), S);
         assert!(memory.recall(mark(1), S, 30 * S).is_some());
     }
 
@@ -171,23 +180,33 @@ mod tests {
     fn a_session_that_was_somebodys_is_known_until_it_is_nobodys() {
         let memory = Memory::default();
         assert!(!memory.was_somebodys(mark(1)));
-        memory.remember(mark(1), parts(&[2]), (memory.turn(), S), Some(someone("ada")));
+        said(&memory, 1, &[2], Some("ada"), S);
         memory.forget([mark(2)]);
         assert!(memory.was_somebodys(mark(1)) && memory.recall(mark(1), S, 30 * S).is_none());
-        memory.remember(mark(1), parts(&[2]), (memory.turn(), S), None);
+        said(&memory, 1, &[2], None, S);
         assert!(!memory.was_somebodys(mark(1)));
     }
 
     #[test]
-    fn more_changes_than_are_kept_end_everything() {
+    fn nobody_makes_it_forget_by_changing_cookies_of_their_own() {
         let memory = Memory::default();
-        memory.remember(mark(1), parts(&[2]), (memory.turn(), S), Some(someone("ada")));
-        for number in 0..=CHANGES as u64 {
-            let mut bytes = [7; 16];
-            bytes[..8].copy_from_slice(&number.to_be_bytes());
-            memory.forget([Mark(bytes)]);
+        said(&memory, 1, &[2], Some("ada"), S);
+        for number in 100..50_000 {
+            memory.forget([mark(number)]);
         }
-        assert!(memory.recall(mark(1), S, 30 * S).is_none());
-        assert!(memory.changes.read().unwrap().last.len() <= CHANGES);
+        assert!(memory.recall(mark(1), S, 30 * S).is_some());
+        assert_eq!(memory.watched.lock().unwrap().cookies.len(), 1);
+    }
+
+    #[test]
+    fn cookies_that_nobody_asks_about_any_more_are_watched_no_more() {
+        let memory = Memory::default();
+        said(&memory, 1, &[2], Some("ada"), S);
+        for number in 100..20_000 {
+            drop(watch(&memory, &[number]));
+        }
+        assert!(memory.watched.lock().unwrap().cookies.len() <= SWEPT);
+        memory.forget([mark(2)]);
+        assert!(memory.recall(mark(1), S, 30 * S).is_none(), "what is remembered is watched still");
     }
 }

@@ -18,6 +18,7 @@ mod ended;
 mod fault;
 mod lineage;
 mod memory;
+mod shares;
 mod whoami;
 
 use std::sync::{Arc, LazyLock};
@@ -62,7 +63,8 @@ pub struct AppSession {
 impl AppSession {
     /// What a request holds under each of the names.
     pub(crate) fn carried(&self, headers: &HeaderMap) -> Carried {
-        Carried(self.cookies.iter().map(|name| (name.clone(), held(headers, name))).collect())
+        let cookies = self.cookies.iter().map(|name| (name.clone(), held(headers, name))).collect();
+        Carried { cookies, path: "/".into() }
     }
 }
 
@@ -195,11 +197,12 @@ impl AppSessions {
         self.0.has_ended(self.0.value(name, value))
     }
 
-    /// Ends the session of a cookie with all its values: it is nobody's any more, and passes nowhere. `now` is monotone time.
-    pub(crate) fn end(&self, name: &str, value: &str, now: Duration) {
+    /// Ends the session of a cookie with all its values for the caller `by`: it is nobody's any more, and passes nowhere. `now` is
+    /// monotone time.
+    pub(crate) fn end(&self, name: &str, value: &str, by: Owner, now: Duration) {
         let value = self.0.value(name, value);
-        self.0.ended.end(value.cookie, now);
-        self.0.ended.end(self.0.lineage.of(value).root, now);
+        self.0.ended.end(value.cookie, by.person, now);
+        self.0.ended.end(self.0.lineage.of(value).root, by.person, now);
         self.0.bindings.forget(value.cookie);
         self.0.memory.forget([value.cookie]);
     }
@@ -207,14 +210,14 @@ impl AppSessions {
     /// What of `carried` has not ended, and whether anything has.
     pub(crate) fn living(&self, carried: Carried) -> (Carried, bool) {
         let mut ended = false;
-        let each = carried.0.into_iter().map(|(name, held)| match held {
+        let each = carried.cookies.into_iter().map(|(name, held)| match held {
             Held::Once(value) if self.has_ended(&name, &value) => {
                 ended = true;
                 (name, Held::Absent)
             }
             Held::Absent | Held::Once(_) | Held::Repeated => (name, held),
         });
-        let living = Carried(each.collect());
+        let living = Carried { cookies: each.collect(), path: carried.path };
         (living, ended)
     }
 
@@ -299,7 +302,8 @@ impl AppSessions {
             }
         }
         let now = asked.unix_seconds();
-        for line in headers.get_all(SET_COOKIE).iter().filter_map(|line| cookies::Set::read(line, now)) {
+        let read = |line| cookies::Set::read(line, &carried.path, now);
+        for line in headers.get_all(SET_COOKIE).iter().filter_map(read) {
             if carried.iter().any(|(name, _)| name == line.name) {
                 signed_out |= line.taken_back && carried.once().any(|(name, _)| name == line.name);
                 self.set(carried, owner, line, asked.monotone);
@@ -323,8 +327,8 @@ impl AppSessions {
             return;
         }
         // INVARIANT: an answer that was on its way when its session ended does not bring the session back, by whatever value.
-        if old.is_some_and(|old| self.0.has_ended(old)) {
-            ended.end(new.cookie, asked);
+        if let Some(old) = old.filter(|old| self.0.has_ended(*old)) {
+            ended.end(new.cookie, old.cookie, asked);
             return;
         }
         let stays = [new.cookie, lineage.of(new).root].map(|mark| ended.outlasts(mark, asked));

@@ -27,6 +27,12 @@ pub(super) fn someone(subject: &str) -> Arc<Principal> {
     })
 }
 
+pub(super) fn mark(number: u32) -> Mark {
+    let mut bytes = [0; 16];
+    bytes[..4].copy_from_slice(&number.to_be_bytes());
+    Mark(bytes)
+}
+
 /// When everything is asked.
 const AT: Now = Now { unix_ms: 1_795_000_000_000, monotone: Duration::from_secs(9) };
 
@@ -111,7 +117,7 @@ fn what_was_ended_here_stays_so_until_the_application_sets_it_for_a_later_reques
     let ada = sessions.owner(&someone("ada"));
     let none = with_cookie("a=b");
     sessions.answered(&none, Some(ada), true, &setting("sid=1"), AT);
-    sessions.end("sid", "1", AT.monotone);
+    sessions.end("sid", "1", ada, AT.monotone);
     assert!(sessions.has_ended("sid", "1") && !sessions.has_ended("sid", "2") && !sessions.has_ended("remember", "1"));
     assert_eq!(sessions.belongs("sid", "1", ada), Belongs::Unknown);
     let (living, ended) = sessions.living(with_cookie("sid=1; remember=1"));
@@ -145,7 +151,7 @@ fn the_end_of_a_session_is_that_of_all_its_values_and_of_those_on_their_way() {
         sets(&one, 2);
         sets(&two, 3);
         let later = Duration::from_secs(1);
-        sessions.end("sid", &of(2), AT.monotone + later);
+        sessions.end("sid", &of(2), ada, AT.monotone + later);
         // An answer to a request that came with it while it lasted.
         sets(&two, 4);
         for number in 1..=4 {
@@ -156,7 +162,7 @@ fn the_end_of_a_session_is_that_of_all_its_values_and_of_those_on_their_way() {
         assert!(!sessions.has_ended("sid", &of(5)));
     }
     // One whose setting was not seen.
-    sessions.end("sid", "older", AT.monotone);
+    sessions.end("sid", "older", ada, AT.monotone);
     sessions.answered(&with_cookie("sid=older"), None, true, &setting("sid=newer"), AT);
     assert!(sessions.has_ended("sid", "newer"));
 }
@@ -191,6 +197,12 @@ fn a_cookie_that_is_set_again_for_another_one_stays_whose_it_was() {
 fn two_processes_know_a_cookie_by_two_marks() {
     let (one, two) = (AppSessions::new().unwrap(), AppSessions::new().unwrap());
     assert_ne!(one.owner(&someone("ada")), two.owner(&someone("ada")));
+}
+
+#[test]
+fn the_name_of_a_session_can_be_told_with_what_every_shell_has() {
+    // printf %s sessionid=ab1 | sha256sum | cut -c 1-32
+    assert_eq!(hex(lasting("sessionid", "\"a%42-1\"")), "9f168f79e675b3e2e63b9d3aba60ef9a");
 }
 
 #[test]

@@ -17,6 +17,7 @@ use super::record::Recorded;
 use super::token_cookies;
 use super::trail::Trail;
 use super::websocket;
+use crate::app_session::AppSession;
 use crate::authn::TokenFault;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::{Place, Rollout, Runtime, is_of_family};
@@ -133,7 +134,8 @@ pub(super) async fn send(
     let both = parts.version == Version::HTTP_2 && app.way.protocol == AppProtocol::Http2;
     let taken = trailers::are_taken(parts.version, &parts.headers);
     let (asked, answered) = (judged(both), judged(taken));
-    let carried = runtime.app_session.as_ref().map(|settings| settings.carried(&parts.headers));
+    let carried = |settings: &AppSession| settings.carried(&parts.headers).to(parts.uri.path());
+    let carried = runtime.app_session.as_ref().map(carried);
     let is_safe = parts.method.is_safe();
 
     strip(&mut parts.headers, runtime);

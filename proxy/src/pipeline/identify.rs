@@ -15,12 +15,13 @@ use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
 use super::app_cookies;
+use super::app_login::{self, AppLogin};
 use super::login;
 use super::observe;
 use super::session;
 use super::token_cookies;
 use super::trail::{Known, Trail};
-use crate::app_session::{Asking, Vouched};
+use crate::app_session::AppSessionFault;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
 use crate::login::{Login, LoginFault, Renewed, Session, cookies};
@@ -28,7 +29,6 @@ use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
 use crate::sessions::EndedBy;
-use crate::sessions::life::Fault;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::upstream::Pool;
@@ -51,24 +51,14 @@ pub(super) struct Caller<'r> {
     pub(super) is_placed: bool,
 }
 
-/// What the session cookies of the application say.
-enum AppLogin<'r> {
-    /// There are none, or nobody can be asked about them.
-    NoCookie,
-    /// They prove nobody.
-    Nobody,
-    /// The application knows this one by them.
-    Caller(Caller<'r>),
-}
-
 /// What a caller is proved by.
 #[derive(Clone, Copy)]
-struct Sent<'a> {
-    headers: &'a HeaderMap,
+pub(super) struct Sent<'a> {
+    pub(super) headers: &'a HeaderMap,
     /// The limit of refusals that the address has used up.
-    pressed: Option<Full>,
+    pub(super) pressed: Option<Full>,
     /// Whether the application is asked for it; where not, what it said lately counts.
-    asks: bool,
+    pub(super) asks: bool,
 }
 
 /// Identifies the caller.
@@ -94,6 +84,13 @@ pub(super) async fn caller<'r>(
         // A missing credential is no error here: its denial is the policy's, so that observing can let it pass.
         Demand::Authenticated | Demand::Act(_) => {
             trail.clears = matches!(proved, Err(Rejection::Session(_))) && session::is_navigation(&admitted.parts);
+            if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Repeated)))) {
+                let asked = (&admitted.parts.headers, admitted.host.as_str(), admitted.parts.uri.path());
+                app_cookies::untangled(shared, runtime, asked, trail);
+            }
+            if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Unclear)))) {
+                app_cookies::cleared(shared, runtime, &admitted.parts.headers, trail);
+            }
             proved?
         }
     };
@@ -179,7 +176,7 @@ async fn prove<'r>(
     }
     // ORDER: then the application's session, then the certificate, and no way back: a bad one is not made good by the next.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
-        return match by_app_session(shared, runtime, pool, sent, trail).await? {
+        return match app_login::by_session(shared, runtime, pool, sent, trail).await? {
             AppLogin::Caller(caller) => Ok(Some(caller)),
             AppLogin::Nobody => Ok(None),
             AppLogin::NoCookie => by_certificate(runtime, shown),
@@ -204,60 +201,6 @@ async fn prove<'r>(
     };
     let principal = judged.map_err(Rejection::Token)?;
     Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true }))
-}
-
-/// Whom the application knows by its session cookies, where it can be asked.
-///
-/// # Errors
-/// `TOKEN_INVALID` where a cookie stands twice or can be read in two ways, `SESSION_ENDED` where it ended here, `PROVIDER_DOWN`
-/// where the application gives no answer, and `LIMITED`.
-async fn by_app_session<'r>(
-    shared: &Shared,
-    runtime: &Runtime,
-    pool: &Pool,
-    sent: Sent<'_>,
-    trail: &mut Trail,
-) -> Result<AppLogin<'r>, Rejection> {
-    let Some((settings, whoami)) = runtime.app_session.as_ref().and_then(|one| Some((one, one.whoami.as_ref()?)))
-    else {
-        return Ok(AppLogin::NoCookie);
-    };
-    let disbelieved = |fault| Rejection::Token(TokenFault::AppSession(fault));
-    // ORDER: what has ended is not asked about, not even as a part of what has not: the application still believes it.
-    let (carried, ended) = shared.app_sessions.living(settings.carried(sent.headers));
-    // A cookie that was set for whoever a token or a sign-in had proved is theirs beside that proof alone: else it would be a way
-    // around it, and around its end.
-    if shared.app_sessions.is_bound(&carried) {
-        return Ok(AppLogin::Nobody);
-    }
-    let Some(session) = shared.app_sessions.session(whoami, &carried).map_err(disbelieved)? else {
-        if ended {
-            shared.sessions.refused(Fault::Ended);
-            app_cookies::cleared(shared, runtime, sent.headers, trail);
-            return Err(Rejection::Session(Fault::Ended));
-        }
-        return Ok(AppLogin::NoCookie);
-    };
-    let now = trail.started.monotone;
-    let who = if sent.asks {
-        // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
-        if let Some(full) = sent.pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
-            observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
-        }
-        let asking = Asking { target: &runtime.app, pool, whoami, now };
-        shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?
-    } else {
-        shared.app_sessions.recalled(whoami, &session, now)
-    };
-    let Some(Vouched { principal, seen }) = who else { return Ok(AppLogin::Nobody) };
-    let caller = Caller { principal, voucher: Voucher::AppSession(whoami.generation), place: None, is_placed: true };
-    if !seen
-        && let Err(rejection) = session::unseen(shared, runtime, &caller.principal, trail.started.unix_seconds()).await
-    {
-        app_cookies::over(shared, runtime, sent.headers, trail);
-        return Err(rejection);
-    }
-    Ok(AppLogin::Caller(caller))
 }
 
 /// A session that the gate made, as its cookie shows it.

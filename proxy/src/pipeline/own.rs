@@ -140,14 +140,17 @@ async fn logout(
     }
     trail.clears = true;
     app_cookies::cleared(shared, runtime, &parts.headers, trail);
-    let owner = app_cookies::owner(shared, caller);
+    app_cookies::untangled(shared, runtime, (&parts.headers, &understood.host, parts.uri.path()), trail);
     let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
     trail.actor = Some(Known::caller(&caller.principal));
     trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
+    // A credential that was logged out already ends what is its own, and nothing that merely comes with it: else it could be
+    // used again and again, to have ended cookies forgotten.
+    let again = session::was_ended(shared, runtime, &caller.principal, trail.started.unix_seconds()).await?;
     end(shared, &caller, trail.started.unix_seconds()).await?;
-    app_cookies::logged_out(shared, runtime, &parts.headers, owner, shared.clock.now().monotone);
+    app_cookies::logged_out(shared, runtime, &parts.headers, (&caller, again), shared.clock.now().monotone);
     let answer = gone(runtime, understood, &caller, trail);
     record::after(answer, trail, shared.clock.now()).await
 }

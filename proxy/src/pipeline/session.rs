@@ -66,7 +66,7 @@ pub(super) async fn check<'r>(
     if matches!(standing, Err(Rejection::Session(_))) && caller.voucher.is_app_session() {
         let headers = &admitted.parts.headers;
         if has_ended(shared, runtime, &caller.principal, now).await? {
-            app_cookies::over(shared, runtime, headers, trail);
+            app_cookies::over(shared, runtime, headers, caller, trail);
         } else if is_navigation(&admitted.parts) {
             // It is over here alone, and goes on elsewhere: whoever came to see this page signs in again.
             app_cookies::cleared(shared, runtime, headers, trail);
@@ -122,6 +122,22 @@ pub(super) async fn has_ended(
         Ok(_) => Ok(false),
         Err(Rejection::Session(_)) => Ok(true),
         Err(rejection) => Err(rejection),
+    }
+}
+
+/// Whether the session of a caller was ended or revoked before, rather than having come to its end by itself.
+///
+/// # Errors
+/// `OVERLOADED` where the store does not answer.
+pub(super) async fn was_ended(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    now: u64,
+) -> Result<bool, Rejection> {
+    match judge(shared, runtime, principal, runtime.sessions.terms, false, now).await {
+        Err(Rejection::Session(fault)) => Ok(matches!(fault, Fault::Ended | Fault::Revoked)),
+        judged => judged.map(|_| false),
     }
 }
 

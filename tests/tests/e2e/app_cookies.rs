@@ -72,6 +72,28 @@ async fn it_passes_for_the_one_whom_it_was_set_for_alone() {
 }
 
 #[tokio::test]
+async fn a_browser_lets_go_of_it_where_it_lives() {
+    let gate = gate("");
+    let (ada, eve) = (gate.issuer().ada(), gate.issuer().token("eve.example", "a", &["provider"]));
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    let away = |path: &str| format!("sid=; Max-Age=0; Path={path}; Secure; HttpOnly; SameSite=Lax");
+    // Without a `Path` it lives beside what was asked for.
+    let below = "/api/patients/p1/records/1";
+    ask(&mut client, below, &ada, "", "sid=below").await;
+    let stolen = ask(&mut client, below, &eve, "sid=below", "").await;
+    refused(&stolen);
+    assert_eq!(stolen.header("set-cookie"), away("/api/patients/p1/records"));
+    // Two of the name come from two places, and nobody can say which of them is the right one.
+    ask(&mut client, "/me", &ada, "", "sid=mine; Path=/app").await;
+    let twice = ask(&mut client, "/me", &ada, "sid=mine; sid=tossed", "").await;
+    refused(&twice);
+    let lines: Vec<_> = twice.headers.get_all("set-cookie").iter().map(|line| line.to_str().unwrap()).collect();
+    let domain = |path: &str| away(path).replace("; Secure", "; Domain=clinic.example; Secure");
+    let everywhere = [away("/app"), away("/"), domain("/"), away("/me"), domain("/me")];
+    assert_eq!(lines, everywhere);
+}
+
+#[tokio::test]
 async fn one_whose_setting_was_not_seen_is_taken_out_and_never_bound_by_being_used() {
     let gate = gate("");
     let ada = gate.issuer().ada();

@@ -128,6 +128,8 @@ async fn whom_it_does_not_know_is_nobody() {
     }
     let twice = with(&mut client, "/me", "sid=s-ada; sid=s-7").await;
     assert_eq!((twice.status.as_u16(), twice.code().as_str()), (401, "TOKEN_INVALID"));
+    let away = "sid=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax";
+    assert!(twice.headers.get_all("set-cookie").iter().any(|line| line == away), "the browser lets go of both");
     for status in ["302 Found\r\nlocation: /login", "403 Forbidden", "401 Unauthorized", "303 See Other\r\nlocation: /"]
     {
         gate.app.follow(move |exchange| exchange.answer(status, "", ""));
@@ -271,6 +273,44 @@ async fn a_crowd_asks_once_and_whoever_hangs_up_takes_nothing_away() {
     go.send(()).unwrap();
     let answers = e2e::soon("the crowd", crowd.join_all()).await;
     assert_eq!((answers, questions(&gate)), (vec![200; 20], 1));
+}
+
+#[tokio::test]
+async fn a_busy_page_goes_on_and_no_sign_out_is_overtaken() {
+    let (say, said) = std::sync::mpsc::channel::<bool>();
+    let said = Mutex::new(said);
+    let gate = gate(App::start(move |exchange| {
+        exchange.read_body();
+        if exchange.seen.target() != "/api/whoami" {
+            return exchange.answer("200 OK", "", "ok");
+        }
+        match said.lock().unwrap().recv().unwrap() {
+            true => exchange.answer("200 OK", "content-type: application/json\r\n", ADA),
+            false => exchange.answer("401 Unauthorized", "", ""),
+        }
+    }));
+    let mut clients = Vec::new();
+    for _ in 0..2 {
+        clients.push(Client::open(&gate, Protocol::Http2).await);
+    }
+    let me = |mut client: Client| tokio::spawn(async move { with(&mut client, "/me", "sid=s-ada").await });
+    let first = me(clients.remove(0));
+    let asked = async {
+        while questions(&gate) == 0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    e2e::soon("the question", asked).await;
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    let own = [("cookie", "sid=s-ada"), ("origin", "https://clinic.example")];
+    assert_eq!(client.ask("POST", "/open/x", &own).await.status, 200);
+    let second = me(clients.remove(0));
+    say.send(true).unwrap();
+    assert_eq!(e2e::soon("the first", first).await.unwrap().status, 200, "true of a moment after it was asked");
+    // Whoever asks behind what may have signed her out does not believe the word to an older question.
+    say.send(false).unwrap();
+    assert_eq!(e2e::soon("the second", second).await.unwrap().code(), "NO_CREDENTIAL");
+    assert_eq!(questions(&gate), 2);
 }
 
 #[tokio::test]

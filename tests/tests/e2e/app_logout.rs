@@ -234,3 +234,31 @@ async fn no_credential_that_nobody_judges_goes_beside_one_that_was() {
     assert_eq!(client.ask("GET", "/me", &sent).await.status, 200);
     assert_eq!(gate.app.last().header("authorization"), None);
 }
+
+#[tokio::test]
+async fn no_logout_makes_the_gate_forget_what_another_one_has_ended() {
+    let gate = gate("{ cookies: [sid] }");
+    let mut client = Client::open(&gate, Protocol::Http1).await;
+    let ada = gate.issuer().changed(json!({ "sid": "s-1" }));
+    assert_eq!(ask(&mut client, "POST", LOGOUT, &ada, "sid=of-ada").await.status, 204);
+    let eve = gate.issuer().changed(json!({ "sub": "eve.example", "sid": "s-2" }));
+    for round in 0..8 {
+        let guesses: Vec<String> = (0..2_800).map(|number| format!("sid={round}{number:04}")).collect();
+        assert_eq!(ask(&mut client, "POST", LOGOUT, &eve, &guesses.join(";")).await.status, 204);
+    }
+    without(&mut client, "/open/x", "sid=of-ada").await;
+    assert_eq!(got(&gate), None, "it is known still");
+    without(&mut client, "/open/x", "sid=00001").await;
+    assert_eq!(got(&gate).as_deref(), Some("sid=00001"), "of many under one name none is ended that is not hers");
+    // Her session ended with the first: what comes with it later is not hers to end.
+    assert_eq!(ask(&mut client, "POST", LOGOUT, &eve, "sid=later").await.status, 204);
+    without(&mut client, "/open/x", "sid=later").await;
+    assert_eq!(got(&gate).as_deref(), Some("sid=later"));
+    // Of two under a name, that which was set for the caller.
+    let joan = gate.issuer().changed(json!({ "sub": "joan.example", "sid": "s-3" }));
+    let bearer = format!("Bearer {joan}");
+    client.ask("GET", "/me", &[("authorization", &bearer), ("x-set", "sid=of-joan; Path=/")]).await;
+    assert_eq!(ask(&mut client, "POST", LOGOUT, &joan, "sid=tossed; sid=of-joan").await.status, 204);
+    without(&mut client, "/open/x", "sid=of-joan").await;
+    assert_eq!(got(&gate), None);
+}

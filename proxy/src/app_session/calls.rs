@@ -7,12 +7,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use policy::Principal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 use super::lineage::Value;
-use super::memory::Watch;
+use super::memory::{Asked, Watch};
 use super::{AppSessionFault, Asking, Inner, Mark, whoami};
 
 /// The most questions at once, over all workers, about sessions that were somebody's lately; they may take the room of the
@@ -48,6 +49,7 @@ struct Question {
     number: u64,
     /// Its cookies, since it was asked.
     watch: Watch,
+    at: Duration,
     saying: watch::Receiver<Option<Said>>,
 }
 
@@ -96,12 +98,8 @@ impl Room {
     }
 }
 
-/// Whose `session` is: from memory, from a question that is under way, or by asking.
-pub(super) async fn who(
-    inner: &Arc<Inner>,
-    asking: &Asking<'_>,
-    session: Session,
-) -> Result<Option<Arc<Principal>>, AppSessionFault> {
+/// Whose `session` is, and when that was asked (monotone): from memory, from a question that is under way, or by asking.
+pub(super) async fn who(inner: &Arc<Inner>, asking: &Asking<'_>, session: Session) -> Result<Asked, AppSessionFault> {
     let before = inner.calls.open().asked;
     loop {
         if let Some(known) = inner.memory.recall(session.mark, asking.now, asking.whoami.remember) {
@@ -111,7 +109,7 @@ pub(super) async fn who(
         let said = question.saying.wait_for(Option::is_some).await.map_err(|_| BROKEN_OFF)?.clone();
         // INVARIANT: this comes to an end. A question is no longer under way when it is answered, so the next one is later.
         if question.number > before || question.watch.holds() {
-            return said.ok_or(BROKEN_OFF)?;
+            return said.ok_or(BROKEN_OFF)?.map(|who| (who, question.at));
         }
     }
 }
@@ -127,12 +125,13 @@ fn ask(inner: &Arc<Inner>, asking: &Asking<'_>, session: &Session) -> Result<Que
     let (say, saying) = watch::channel(None);
     open.asked = open.asked.saturating_add(1);
     let watch = inner.memory.watch(&session.parts);
-    let question = Question { number: open.asked, watch: watch.clone(), saying };
+    let at = asking.now;
+    let question = Question { number: open.asked, watch: watch.clone(), at, saying };
     open.questions.insert(session.mark, question.clone());
     drop(open);
     let under_way = UnderWay { inner: Arc::clone(inner), mark: session.mark };
     let (target, pool, whoami) = (asking.target.clone(), asking.pool.clone(), Arc::clone(asking.whoami));
-    let (session, at) = (session.clone(), asking.now);
+    let session = session.clone();
     tokio::spawn(async move {
         let answer = whoami::ask(&target, &pool, &whoami, &session.sent).await;
         let said = answer.and_then(|answer| whoami.reads.principal(answer.as_ref(), session.name.clone()));

@@ -4,14 +4,13 @@
 //! take for it, and is not, is never passed on.
 
 use http::HeaderMap;
-use http::header::{COOKIE, HeaderValue};
+use http::header::HeaderValue;
 
 use super::Scope;
 use crate::clock::http_date;
+use crate::cookie_pairs::{self, NoText};
 use crate::pipeline::rename::is_look_alike;
-use crate::rejection::Rejection;
-
-const NO_TEXT: Rejection = Rejection::BadHeader("`Cookie` is not text");
+use crate::set_cookie::SetCookie;
 
 /// What a request holds under one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,19 +23,15 @@ pub(crate) enum Held {
     Repeated,
 }
 
-/// What stands in `headers` under `name`. HTTP/2 may send the cookies in several pieces (RFC 9113, section 8.2.3).
+/// What stands in `headers` under `name`.
 pub(crate) fn held(headers: &HeaderMap, name: &str) -> Held {
-    let mut found = Held::Absent;
-    for line in headers.get_all(COOKIE) {
-        let Ok(line) = str::from_utf8(line.as_bytes()) else { return Held::Repeated };
-        for value in line.split(';').filter_map(|pair| value_of(pair, name)) {
-            found = match found {
-                Held::Absent => Held::Once(value.to_owned()),
-                Held::Once(_) | Held::Repeated => return Held::Repeated,
-            };
-        }
+    let Ok(pairs) = cookie_pairs::pairs(headers) else { return Held::Repeated };
+    let mut found = pairs.filter_map(|pair| pair.value_of(name));
+    match (found.next(), found.next()) {
+        (None, _) => Held::Absent,
+        (Some(value), None) => Held::Once(value.to_owned()),
+        (Some(_), Some(_)) => Held::Repeated,
     }
-    found
 }
 
 /// Whether all readers take a value for the same: letters, digits and marks as a cookie may hold them (RFC 6265, section 4.1.1), with
@@ -80,49 +75,21 @@ fn unescaped(value: &str) -> Vec<u8> {
     bytes
 }
 
-/// The values of all pairs of exactly this name, as far as they are text.
+/// The values of all pairs of exactly this name; of what is no text, none.
 pub(crate) fn values<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
-    let lines = headers.get_all(COOKIE).iter().filter_map(|line| str::from_utf8(line.as_bytes()).ok());
-    lines.flat_map(|line| line.split(';')).filter_map(move |pair| value_of(pair, name))
-}
-
-/// The value of a pair of exactly this name.
-fn value_of<'a>(pair: &'a str, name: &str) -> Option<&'a str> {
-    let (key, value) = pair.trim().split_once('=')?;
-    (key == name).then_some(value)
+    cookie_pairs::pairs(headers).into_iter().flatten().filter_map(move |pair| pair.value_of(name))
 }
 
 /// Takes out of a request every cookie that a reader could take for one of `names` and is not written like it, and those
 /// of `names` for which `goes` says so.
 ///
 /// # Errors
-/// `BAD_HEADER` where `Cookie` is no text.
-pub(crate) fn sift(headers: &mut HeaderMap, names: &[String], goes: impl Fn(&str) -> bool) -> Result<(), Rejection> {
-    let stays = |pair: &&str| match names.iter().find(|name| value_of(pair, name).is_some()) {
+/// Where `Cookie` is no text.
+pub(crate) fn sift(headers: &mut HeaderMap, names: &[String], goes: impl Fn(&str) -> bool) -> Result<(), NoText> {
+    cookie_pairs::retain(headers, |pair| match names.iter().find(|name| pair.value_of(name).is_some()) {
         Some(name) => !goes(name),
         None => !names.iter().any(|name| is_look_alike(pair, name)),
-    };
-    let mut lines = Vec::new();
-    let mut gone = false;
-    for line in headers.get_all(COOKIE) {
-        let all: Vec<&str> = pairs(str::from_utf8(line.as_bytes()).map_err(|_| NO_TEXT)?).collect();
-        let kept: Vec<&str> = all.iter().copied().filter(stays).collect();
-        gone |= kept.len() < all.len();
-        if !kept.is_empty() {
-            lines.push(HeaderValue::try_from(kept.join("; ")).map_err(|_| NO_TEXT)?);
-        }
-    }
-    if gone {
-        headers.remove(COOKIE);
-        for line in lines {
-            headers.append(COOKIE, line);
-        }
-    }
-    Ok(())
-}
-
-fn pairs(line: &str) -> impl Iterator<Item = &str> {
-    line.split(';').map(str::trim).filter(|pair| !pair.is_empty())
+    })
 }
 
 /// Whether an answer makes the browser let go of all cookies (`Clear-Site-Data`), as some applications sign people out.
@@ -146,31 +113,35 @@ impl<'a> Set<'a> {
     /// Of an answer to a request for `path`, at `now` in Unix seconds; `None` for what no browser sends back as a cookie with a
     /// name, or no gate takes in a request.
     pub(super) fn read(line: &'a HeaderValue, path: &str, now: u64) -> Option<Self> {
-        let line = str::from_utf8(line.as_bytes()).ok()?;
-        let mut parts = line.split(';');
-        let (name, value) = parts.next()?.split_once('=')?;
-        let (name, value) = (name.trim(), value.trim());
+        let line = SetCookie::read(line);
+        let (name, value) = (text(line.name?)?, text(line.value)?);
         let mut scope = Scope { path: kept(directory(path)), domain: None };
         // Of an attribute that stands twice the last counts, and one that cannot be read stands nowhere.
         let (mut lasts, mut ends) = (None, None);
-        for part in parts {
-            let (key, value) = part.split_once('=').unwrap_or((part, ""));
-            let (key, value) = (key.trim(), value.trim());
-            if key.eq_ignore_ascii_case("max-age") {
-                lasts = is_positive(value).or(lasts);
-            } else if key.eq_ignore_ascii_case("expires") {
+        for attribute in line.attributes() {
+            let said = |name| attribute.value_of(name).map(|value| text(value).unwrap_or_default());
+            if let Some(seconds) = said("max-age") {
+                lasts = is_positive(seconds).or(lasts);
+            }
+            if let Some(date) = said("expires") {
                 // Many write it with hyphens between, as the first cookies did.
-                ends = http_date(&value.replace('-', " ")).or(ends);
-            } else if key.eq_ignore_ascii_case("path") {
-                scope.path = kept(if value.starts_with('/') { value } else { directory(path) });
-            } else if key.eq_ignore_ascii_case("domain") {
-                scope.domain = kept(value);
+                ends = http_date(&date.replace('-', " ")).or(ends);
+            }
+            if let Some(said) = said("path") {
+                scope.path = kept(if said.starts_with('/') { said } else { directory(path) });
+            }
+            if let Some(said) = said("domain") {
+                scope.domain = kept(said);
             }
         }
         // `Max-Age` counts before `Expires`.
         let over = lasts.map_or(ends.is_some_and(|end| end <= now), |lasts| !lasts);
         Some(Self { name, value, taken_back: over || matches!(value, "" | "\"\""), scope })
     }
+}
+
+fn text(bytes: &[u8]) -> Option<&str> {
+    str::from_utf8(bytes).ok()
 }
 
 /// Whether so many seconds are more than none; `None` for what is no number, which browsers pass over.
@@ -198,6 +169,8 @@ fn kept(text: &str) -> Option<Box<str>> {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn request(lines: &[&'static str]) -> HeaderMap {

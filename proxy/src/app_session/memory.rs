@@ -37,6 +37,9 @@ impl Watch {
     }
 }
 
+/// Whose a session is, and when the application was asked (monotone).
+pub(super) type Asked = (Option<Arc<Principal>>, Duration);
+
 /// What the application said.
 #[derive(Clone, Debug)]
 struct Word {
@@ -85,14 +88,14 @@ impl Memory {
         Watch(parts.iter().map(|part| watched.one(*part)).collect())
     }
 
-    /// Whose a session is, where that was said less than `longest` before `now` (monotone); `None`: not known.
-    pub(super) fn recall(&self, mark: Mark, now: Duration, longest: Duration) -> Option<Option<Arc<Principal>>> {
+    /// Whose a session is, and when that was asked, where that is less than `longest` before `now` (monotone); `None`: not known.
+    pub(super) fn recall(&self, mark: Mark, now: Duration, longest: Duration) -> Option<Asked> {
         let fresh = |word: &Word, longest| now.saturating_sub(word.at) < longest && word.watch.holds();
         if let Some(word) = self.somebody.get(&mark).filter(|word| fresh(word, longest)) {
-            return Some(word.who);
+            return Some((word.who, word.at));
         }
         let word = self.nobody.get(&mark)?;
-        fresh(&word, longest.min(NOBODY)).then_some(None)
+        fresh(&word, longest.min(NOBODY)).then_some((None, word.at))
     }
 
     /// Remembers what was said of a session whose cookies were watched since it was asked, at `at` (monotone).

@@ -247,7 +247,7 @@ impl AppSessions {
 
     /// Whom the application knew by this session when it was asked lately, if anybody.
     pub(crate) fn recalled(&self, whoami: &Whoami, session: &Session, now: Duration) -> Option<Vouched> {
-        let who = self.0.memory.recall(session.mark, now, whoami.remember)?;
+        let (who, _) = self.0.memory.recall(session.mark, now, whoami.remember)?;
         self.named(session.value, who)
     }
 
@@ -261,7 +261,7 @@ impl AppSessions {
         session: Session,
     ) -> Result<Option<Vouched>, AppSessionFault> {
         let value = session.value;
-        let who = calls::who(&self.0, asking, session).await?;
+        let (who, _) = calls::who(&self.0, asking, session).await?;
         Ok(self.named(value, who))
     }
 

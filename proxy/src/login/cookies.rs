@@ -3,7 +3,10 @@
 //! Decides which cookie of a request is ours: one of an exact name that stands there once. All carry `__Host-`, so that no
 //! other name of the domain and no page without TLS can set them (RFC 6265bis, section 4.1.3.2). Never reads what is in one.
 
-use http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+
+use crate::cookie_pairs::{self, NoText};
+use crate::set_cookie::SetCookie;
 
 /// The most sign-ins that one browser may have under way, in as many tabs; the oldest gives way.
 pub const ATTEMPTS: usize = 4;
@@ -53,12 +56,9 @@ impl Names {
 /// [`Unclear`].
 pub fn find<'h>(headers: &'h HeaderMap, name: &str) -> Result<Option<&'h str>, Unclear> {
     let mut found = None;
-    for line in headers.get_all(COOKIE) {
-        let line = line.to_str().map_err(|_| Unclear)?;
-        for (key, value) in line.split(';').filter_map(|pair| pair.trim().split_once('=')) {
-            if key == name && found.replace(value).is_some() {
-                return Err(Unclear);
-            }
+    for value in cookie_pairs::pairs(headers).map_err(|NoText| Unclear)?.filter_map(|pair| pair.value_of(name)) {
+        if found.replace(value).is_some() {
+            return Err(Unclear);
         }
     }
     Ok(found)
@@ -85,8 +85,9 @@ pub fn clear(name: &str) -> Option<HeaderValue> {
 /// place of one.
 pub fn guard(headers: &mut HeaderMap, names: &Names) {
     let is_ours = |line: &HeaderValue| {
-        let pair = line.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default();
-        let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+        let set = SetCookie::read(line);
+        // One without a name comes back as its bare value.
+        let name = set.name.unwrap_or(set.value);
         names.all().any(|ours| ours.as_bytes().eq_ignore_ascii_case(name))
     };
     if !headers.get_all(SET_COOKIE).iter().any(is_ours) {
@@ -101,6 +102,8 @@ pub fn guard(headers: &mut HeaderMap, names: &Names) {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn headers(lines: &[&'static str]) -> HeaderMap {

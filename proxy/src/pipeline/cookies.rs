@@ -10,9 +10,8 @@ use http::HeaderMap;
 use http::header::{HeaderValue, SET_COOKIE};
 
 use crate::runtime::{CookieRules, Exception, Rollout};
+use crate::set_cookie::SetCookie;
 
-/// The longest attribute value that browsers read; they pass over an attribute with a longer one.
-const ATTRIBUTE_LIMIT: usize = 1_024;
 /// The longest name that the log shows.
 const NAME_LIMIT: usize = 64;
 
@@ -34,7 +33,7 @@ pub(super) fn harden(headers: &mut HeaderMap, rules: &CookieRules, stage: Rollou
         return Vec::new();
     }
     let judged: Vec<(HeaderValue, Need)> =
-        headers.get_all(SET_COOKIE).iter().map(|line| (line.clone(), need(line.as_bytes(), rules))).collect();
+        headers.get_all(SET_COOKIE).iter().map(|line| (line.clone(), need(line, rules))).collect();
     if judged.iter().all(|(_, need)| *need == Need::Nothing) {
         return Vec::new();
     }
@@ -42,7 +41,7 @@ pub(super) fn harden(headers: &mut HeaderMap, rules: &CookieRules, stage: Rollou
         Rollout::Observe => judged
             .iter()
             .filter(|(_, need)| *need != Need::Nothing)
-            .map(|(line, _)| shown(Line::read(line.as_bytes()).map_or(&[], |line| line.name)))
+            .map(|(line, _)| shown(Line::read(line).map_or(&[], |line| line.name)))
             .collect(),
         Rollout::Enforce => {
             headers.remove(SET_COOKIE);
@@ -54,7 +53,7 @@ pub(super) fn harden(headers: &mut HeaderMap, rules: &CookieRules, stage: Rollou
     }
 }
 
-fn need(line: &[u8], rules: &CookieRules) -> Need {
+fn need(line: &HeaderValue, rules: &CookieRules) -> Need {
     let Some(line) = Line::read(line) else { return Need::Removal };
     let name = std::str::from_utf8(line.name).ok();
     let exception = name.and_then(|name| rules.exceptions.get(name)).copied().unwrap_or(Exception::default());
@@ -87,7 +86,7 @@ fn amended(line: HeaderValue, need: &Need) -> Option<HeaderValue> {
     HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
 }
 
-/// A `Set-Cookie` line as browsers read it.
+/// What a cookie has.
 struct Line<'a> {
     name: &'a [u8],
     secure: bool,
@@ -98,36 +97,17 @@ struct Line<'a> {
 
 impl<'a> Line<'a> {
     /// `None` for a cookie without a name.
-    fn read(line: &'a [u8]) -> Option<Self> {
-        let mut parts = line.split(|byte| *byte == b';');
-        let (name, _) = pair(parts.next()?);
-        let name = name.filter(|name| !name.is_empty())?;
-        let mut read = Self { name, secure: false, http_only: false, same_site: false };
-        for part in parts {
-            let (key, value) = match pair(part) {
-                (Some(key), value) => (key, value),
-                (None, key) => (key, &[][..]),
-            };
-            if value.len() > ATTRIBUTE_LIMIT {
-                continue;
-            }
-            if key.eq_ignore_ascii_case(b"secure") {
-                read.secure = true;
-            } else if key.eq_ignore_ascii_case(b"httponly") {
-                read.http_only = true;
-            } else if key.eq_ignore_ascii_case(b"samesite") {
-                read.same_site = [&b"strict"[..], b"lax", b"none"].iter().any(|word| value.eq_ignore_ascii_case(word));
+    fn read(line: &'a HeaderValue) -> Option<Self> {
+        let set = SetCookie::read(line);
+        let mut read = Self { name: set.name?, secure: false, http_only: false, same_site: false };
+        for attribute in set.attributes() {
+            read.secure |= attribute.value_of("secure").is_some();
+            read.http_only |= attribute.value_of("httponly").is_some();
+            if let Some(word) = attribute.value_of("samesite") {
+                read.same_site = ["strict", "lax", "none"].iter().any(|one| word.eq_ignore_ascii_case(one.as_bytes()));
             }
         }
         Some(read)
-    }
-}
-
-/// What stands before the first `=`, if there is one, and what stands behind it, both without blanks around.
-fn pair(text: &[u8]) -> (Option<&[u8]>, &[u8]) {
-    match text.iter().position(|byte| *byte == b'=').and_then(|at| text.split_at_checked(at)) {
-        Some((key, rest)) => (Some(key.trim_ascii()), rest.strip_prefix(b"=").unwrap_or(rest).trim_ascii()),
-        None => (None, text.trim_ascii()),
     }
 }
 
@@ -241,7 +221,7 @@ mod tests {
 
     #[test]
     fn an_attribute_that_browsers_pass_over_does_not_count() {
-        let line = format!("a=b; Secure={}; HttpOnly; SameSite=Lax", "x".repeat(ATTRIBUTE_LIMIT + 1));
+        let line = format!("a=b; Secure={}; HttpOnly; SameSite=Lax", "x".repeat(1_025));
         assert_eq!(hardened(&line), Some(format!("{line}; Secure")));
     }
 

@@ -3,7 +3,7 @@
 //! Decides which headers go through. It never lets one pass that a client could have used to speak with the gate's
 //! voice: every spelling of the headers that we set is removed before ours are set, so there is exactly one of each.
 
-use http::header::{AUTHORIZATION, COOKIE, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
 use policy::Identity;
@@ -19,6 +19,7 @@ use super::trail::Trail;
 use super::websocket;
 use crate::app_session::AppSession;
 use crate::authn::TokenFault;
+use crate::cookie_pairs::{self, NoText};
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::{Place, Rollout, Runtime, is_of_family};
 use crate::sessions::open::{Cut, Held};
@@ -264,48 +265,11 @@ fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<
     if let Some((_, login)) = runtime.login() {
         remove_cookies(headers, |name| login.names().all().any(|ours| ours == name))?;
     }
-    join_cookies(headers)
+    Ok(cookie_pairs::join(headers)?)
 }
 
-fn remove_cookies(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) -> Result<(), Rejection> {
-    let unreadable = |_| Rejection::BadHeader("`Cookie` is not text");
-    let mut kept = Vec::new();
-    let mut found = false;
-    for value in headers.get_all(COOKIE) {
-        for pair in value.to_str().map_err(unreadable)?.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
-            if goes(pair.split_once('=').map_or(pair, |(key, _)| key).trim()) {
-                found = true;
-            } else {
-                kept.push(pair.to_owned());
-            }
-        }
-    }
-    if found {
-        set_cookie_pairs(headers, &kept)?;
-    }
-    Ok(())
-}
-
-/// HTTP/2 may split `Cookie`; HTTP/1.1 must not (RFC 9113, section 8.2.3).
-fn join_cookies(headers: &mut HeaderMap) -> Result<(), Rejection> {
-    if headers.get_all(COOKIE).iter().nth(1).is_none() {
-        return Ok(());
-    }
-    let mut pairs = Vec::new();
-    for value in headers.get_all(COOKIE) {
-        pairs.push(value.to_str().map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?.to_owned());
-    }
-    set_cookie_pairs(headers, &pairs)
-}
-
-fn set_cookie_pairs(headers: &mut HeaderMap, pairs: &[String]) -> Result<(), Rejection> {
-    if pairs.is_empty() {
-        headers.remove(COOKIE);
-        return Ok(());
-    }
-    let value = HeaderValue::from_str(&pairs.join("; ")).map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?;
-    headers.insert(COOKIE, value);
-    Ok(())
+fn remove_cookies(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) -> Result<(), NoText> {
+    cookie_pairs::retain(headers, |pair| !goes(pair.name().trim()))
 }
 
 fn set_identity(

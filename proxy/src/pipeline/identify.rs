@@ -17,6 +17,7 @@ use super::admit::Admitted;
 use super::app_cookies;
 use super::app_login::{self, AppLogin};
 use super::login;
+use super::navigation::is_navigation;
 use super::observe;
 use super::session;
 use super::token_cookies;
@@ -83,9 +84,10 @@ pub(super) async fn caller<'r>(
         Demand::Public => proved.unwrap_or_default(),
         // A missing credential is no error here: its denial is the policy's, so that observing can let it pass.
         Demand::Authenticated | Demand::Act(_) => {
-            trail.clears = matches!(proved, Err(Rejection::Session(_))) && session::is_navigation(&admitted.parts);
+            let (method, headers) = (&admitted.parts.method, &admitted.parts.headers);
+            trail.clears = matches!(proved, Err(Rejection::Session(_))) && is_navigation(method, headers);
             if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Repeated)))) {
-                let asked = (&admitted.parts.headers, admitted.host.as_str(), admitted.parts.uri.path());
+                let asked = (headers, admitted.host.as_str(), admitted.parts.uri.path());
                 app_cookies::untangled(shared, runtime, asked, trail);
             }
             if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Unclear)))) {

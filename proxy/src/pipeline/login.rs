@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use http::header::{ACCEPT, CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::header::{CACHE_CONTROL, COOKIE, HeaderMap, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Uri};
 use policy::Denial;
 
 use super::admit::Understood;
 use super::answer::Offer;
 use super::canonical;
-use super::cross_site::Sent;
 use super::identify;
+use super::navigation::is_navigation;
 use super::observe;
 use super::record;
 use super::trail::{Known, Trail};
@@ -30,27 +30,6 @@ use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::telemetry::log;
 use crate::upstream::body::AnswerBody;
-
-const MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
-const PURPOSE: HeaderName = HeaderName::from_static("sec-purpose");
-const BY_SCRIPT: HeaderName = HeaderName::from_static("x-requested-with");
-
-/// Whether a person goes somewhere: a browser that says so, or one too old to say anything that asks for a page.
-fn is_navigation(method: &Method, headers: &HeaderMap) -> bool {
-    if !matches!(*method, Method::GET | Method::HEAD) || headers.contains_key(PURPOSE) {
-        return false;
-    }
-    match (Sent::of(headers, &MODE), Sent::of(headers, &DEST), Sent::of(headers, &SITE)) {
-        (Sent::Absent, Sent::Absent, Sent::Absent) => {
-            let asks_for_page = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok());
-            asks_for_page.is_some_and(|accept| accept.contains("text/html")) && !headers.contains_key(BY_SCRIPT)
-        }
-        (Sent::Once("navigate"), Sent::Once("document" | "iframe" | "frame"), _) => true,
-        _ => false,
-    }
-}
 
 /// What is kept of a navigation, in case that it is refused.
 #[derive(Debug)]
@@ -281,37 +260,6 @@ impl From<LoginFault> for Rejection {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn navigates(method: Method, lines: &[(&'static str, &'static str)]) -> bool {
-        let headers =
-            lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        is_navigation(&method, &headers.collect())
-    }
-
-    #[test]
-    fn only_a_person_who_goes_somewhere_navigates() {
-        let document = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "*/*")];
-        assert!(navigates(Method::GET, &document) && navigates(Method::HEAD, &document));
-        assert!(navigates(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]));
-        assert!(navigates(Method::GET, &[("accept", "text/html,*/*;q=0.8")]));
-        for (method, lines) in [
-            (Method::POST, &document[..]),
-            (Method::GET, &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")]),
-            (Method::GET, &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")]),
-            (Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "object")]),
-            (Method::GET, &[("sec-fetch-mode", "navigate"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-dest", "document"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-site", "none"), ("accept", "text/html")]),
-            (Method::GET, &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]),
-            (Method::GET, &[("accept", "text/html"), ("sec-purpose", "prefetch")]),
-            (Method::GET, &[("accept", "application/json")]),
-            (Method::GET, &[("accept", "text/event-stream")]),
-            (Method::GET, &[]),
-        ] {
-            assert!(!navigates(method.clone(), lines), "{method} {lines:?}");
-        }
-    }
 
     #[test]
     fn only_a_path_of_this_host_can_be_asked_for() {

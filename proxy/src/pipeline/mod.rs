@@ -23,6 +23,7 @@ mod forward;
 mod identify;
 mod login;
 mod mask;
+mod navigation;
 mod observe;
 mod own;
 mod record;

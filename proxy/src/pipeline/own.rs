@@ -6,8 +6,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
-use http::request::Parts;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Method, Response, StatusCode};
 use policy::Denial;
 use serde_json::json;
@@ -19,11 +18,13 @@ use super::backchannel::{self, BACKCHANNEL};
 use super::bind;
 use super::cross_site;
 use super::identify::{self, Caller};
+use super::navigation::is_by_person;
 use super::observe;
 use super::record;
 use super::reports;
 use super::session;
 use super::trail::{Known, Trail};
+use crate::cookie_pairs;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime, Voucher, is_of_family};
 use crate::server::Connection;
@@ -200,7 +201,7 @@ fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: 
             login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
         });
     let mut answer = Response::new(AnswerBody::Whole(None));
-    let by_page = is_form_of_a_page(parts);
+    let by_page = is_by_person(&parts.headers);
     *answer.status_mut() = if by_page { StatusCode::SEE_OTHER } else { StatusCode::NO_CONTENT };
     let headers = answer.headers_mut();
     let elsewhere = match &signed_out {
@@ -233,22 +234,8 @@ fn token_cookies(runtime: &Runtime, headers: &HeaderMap) -> Vec<String> {
         let is_piece = |one: &str| name.strip_prefix(one).is_some_and(|rest| rest.starts_with('.'));
         named.iter().any(|one| is_of_family(name, one) || is_piece(one))
     };
-    let lines = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let names =
-        lines.flat_map(|line| line.split(';')).filter_map(|pair| Some(pair.trim().split_once('=')?.0.to_owned()));
-    let mut names: Vec<String> = names.filter(|name| is_one(name)).collect();
+    let pairs = cookie_pairs::pairs(headers).into_iter().flatten().filter(|pair| pair.value().is_some());
+    let mut names: Vec<String> = pairs.map(|pair| pair.name().to_owned()).filter(|name| is_one(name)).collect();
     names.dedup();
     names
-}
-
-/// Whether a person pressed a button of a page, who is then to see a page.
-fn is_form_of_a_page(parts: &Parts) -> bool {
-    let text = |name: &'static str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    match text("sec-fetch-mode") {
-        Some(mode) => mode == "navigate",
-        None => {
-            text("accept").is_some_and(|accept| accept.contains("text/html"))
-                && !parts.headers.contains_key("x-requested-with")
-        }
-    }
 }

@@ -9,8 +9,10 @@ use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 
 use super::canonical;
+use crate::cookie_pairs::{self, Fate, Pair};
 use crate::rejection::Rejection;
 use crate::runtime::{Prefix, Renamed};
+use crate::set_cookie::SetCookie;
 
 /// Gives the cookies of a request the application's names.
 ///
@@ -21,48 +23,30 @@ pub(super) fn from_browser(headers: &mut HeaderMap, names: &[Renamed]) -> Result
         return Ok(());
     }
     let mut seen = vec![false; names.len()];
-    let mut lines = Vec::new();
-    for line in headers.get_all(COOKIE) {
-        let line = line.to_str().map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?;
-        let mut kept = Vec::new();
-        for pair in line.split(';').map(str::trim).filter(|pair| !pair.is_empty()) {
-            kept.extend(of_the_application(pair, names, &mut seen)?);
-        }
-        if !kept.is_empty() {
-            let line = HeaderValue::try_from(kept.join("; "));
-            lines.push(line.map_err(|_| Rejection::BadHeader("`Cookie` is not text"))?);
-        }
-    }
-    headers.remove(COOKIE);
-    for line in lines {
-        headers.append(COOKIE, line);
-    }
-    Ok(())
+    cookie_pairs::rewrite(headers, |pair| of_the_application(pair, names, &mut seen))
 }
 
-/// One cookie as the application is to see it; `None` where it is not to see it.
-fn of_the_application(pair: &str, names: &[Renamed], seen: &mut [bool]) -> Result<Option<String>, Rejection> {
-    let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name.trim_end(), Some(value)));
+/// What becomes of a cookie on its way to the application.
+fn of_the_application(pair: Pair<'_>, names: &[Renamed], seen: &mut [bool]) -> Result<Fate, Rejection> {
     for (renamed, seen) in names.iter().zip(seen) {
-        if let (true, Some(value)) = (name == renamed.browser, value) {
+        if let (true, Some(value)) = (pair.name().trim_end() == renamed.browser, pair.value()) {
             if *seen && renamed.prefix == Prefix::Host {
                 return Err(Rejection::BadHeader("a cookie with `__Host-` stands twice"));
             }
             *seen = true;
-            return Ok(Some(format!("{}={value}", renamed.app)));
+            return Ok(Fate::Becomes(format!("{}={value}", renamed.app)));
         }
         if is_look_alike(pair, &renamed.app) {
-            return Ok(None);
+            return Ok(Fate::Goes);
         }
     }
-    Ok(Some(pair.to_owned()))
+    Ok(Fate::Stays)
 }
 
 /// Whether some reader takes a cookie, name and value, for the one of the name `app`, or finds one of that name in it. It is
 /// so of that cookie itself as well.
-pub(crate) fn is_look_alike(pair: &str, app: &str) -> bool {
-    let name = pair.split_once('=').map_or(pair, |(name, _)| name.trim_end());
-    is_taken_for(name, app) || hides(pair, app)
+pub(crate) fn is_look_alike(pair: Pair<'_>, app: &str) -> bool {
+    is_taken_for(pair.name().trim_end(), app) || hides(pair.text(), app)
 }
 
 /// Whether some reader takes one name for the other: PHP makes `_` of blanks, dots and brackets, a list of `name[x]`, and
@@ -97,21 +81,20 @@ pub(super) fn to_browser(headers: &mut HeaderMap, names: &[Renamed]) {
 }
 
 fn prefixed(line: HeaderValue, names: &[Renamed]) -> Option<HeaderValue> {
-    let mut parts = line.as_bytes().split(|byte| *byte == b';');
-    // Without a `=` it is a value without a name.
-    let (name, Some(value)) = split(parts.next()?) else { return Some(line) };
+    let set = SetCookie::read(&line);
+    // Without a name it is a value alone.
+    let Some(name) = set.name else { return Some(line) };
     let Some(renamed) = names.iter().find(|one| one.app.as_bytes() == name) else { return Some(line) };
-    let mut text = [renamed.browser.as_bytes(), b"=", value].concat();
-    for part in parts {
-        let (key, _) = split(part);
+    let mut text = [renamed.browser.as_bytes(), b"=", set.value].concat();
+    for attribute in set.attributes() {
         let goes = match renamed.prefix {
             // Of this host alone, and of all of it; a cookie that is taken back has to be so too.
-            Prefix::Host => [&b"domain"[..], b"path", b"secure"].iter().any(|one| key.eq_ignore_ascii_case(one)),
-            Prefix::Secure => key.eq_ignore_ascii_case(b"secure"),
+            Prefix::Host => ["domain", "path", "secure"].into_iter().any(|one| attribute.is(one)),
+            Prefix::Secure => attribute.is("secure"),
         };
-        if !goes && !part.trim_ascii().is_empty() {
+        if !goes {
             text.extend_from_slice(b"; ");
-            text.extend_from_slice(part.trim_ascii());
+            text.extend_from_slice(attribute.text);
         }
     }
     text.extend_from_slice(match renamed.prefix {
@@ -119,15 +102,6 @@ fn prefixed(line: HeaderValue, names: &[Renamed]) -> Option<HeaderValue> {
         Prefix::Secure => b"; Secure",
     });
     HeaderValue::from_maybe_shared(bytes::Bytes::from(text)).ok()
-}
-
-/// What stands before the first `=` and behind it, without blanks around.
-fn split(part: &[u8]) -> (&[u8], Option<&[u8]>) {
-    let at = part.iter().position(|byte| *byte == b'=').and_then(|at| part.split_at_checked(at));
-    match at {
-        Some((key, rest)) => (key.trim_ascii(), rest.strip_prefix(b"=").map(<[u8]>::trim_ascii)),
-        None => (part.trim_ascii(), None),
-    }
 }
 
 #[cfg(test)]

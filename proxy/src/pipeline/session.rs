@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
+use http::HeaderName;
 use http::header::{ACCEPT, HeaderMap, HeaderValue};
-use http::request::Parts;
-use http::{HeaderName, Method};
 use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
 use super::app_cookies;
 use super::canonical;
 use super::identify::Identified;
+use super::navigation::is_navigation;
 use super::record::Recorded;
 use super::trail::Trail;
 use crate::app_session;
@@ -27,9 +27,6 @@ use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
 use crate::shared::Shared;
 
 pub(super) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
-const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-const SEC_FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// What is known of a caller's session.
 #[derive(Debug)]
@@ -67,7 +64,7 @@ pub(super) async fn check<'r>(
         let headers = &admitted.parts.headers;
         if has_ended(shared, runtime, &caller.principal, now).await? {
             app_cookies::over(shared, runtime, headers, caller, trail);
-        } else if is_navigation(&admitted.parts) {
+        } else if is_navigation(&admitted.method, headers) {
             // It is over here alone, and goes on elsewhere: whoever came to see this page signs in again.
             app_cookies::cleared(shared, runtime, headers, trail);
         }
@@ -83,7 +80,8 @@ pub(super) async fn check<'r>(
             Ok((identified, None))
         }
         Err(rejection) => {
-            trail.clears = matches!(rejection, Rejection::Session(_)) && is_navigation(&admitted.parts);
+            trail.clears = matches!(rejection, Rejection::Session(_))
+                && is_navigation(&admitted.parts.method, &admitted.parts.headers);
             Err(rejection)
         }
     }
@@ -318,55 +316,9 @@ pub(super) fn dress(headers: &mut HeaderMap, runtime: &Runtime, trail: &Trail) {
     }
 }
 
-/// Whether a person goes to a page, rather than a script asking for something.
-pub(super) fn is_navigation(parts: &Parts) -> bool {
-    let text = |name: &HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    if !matches!(parts.method, Method::GET | Method::HEAD) {
-        return false;
-    }
-    match (text(&SEC_FETCH_MODE), text(&SEC_FETCH_DEST)) {
-        (Some(mode), dest) => {
-            mode == "navigate" && dest.is_some_and(|dest| matches!(dest, "document" | "iframe" | "frame"))
-        }
-        (None, Some(_)) => false,
-        (None, None) => {
-            text(&ACCEPT).is_some_and(|accept| accept.contains("text/html"))
-                && !parts.headers.contains_key(X_REQUESTED_WITH)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn navigates(method: Method, headers: &[(&'static str, &'static str)]) -> bool {
-        let (mut parts, ()) = http::Request::new(()).into_parts();
-        parts.method = method;
-        for (name, value) in headers {
-            parts.headers.append(*name, HeaderValue::from_static(value));
-        }
-        is_navigation(&parts)
-    }
-
-    #[test]
-    fn a_person_goes_to_a_page_and_a_script_asks_for_something() {
-        let page = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
-        assert!(navigates(Method::GET, &page) && navigates(Method::HEAD, &page));
-        assert!(navigates(Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")]));
-        assert!(navigates(Method::GET, &[("accept", "text/html,*/*;q=0.8")]), "an older browser");
-        for (method, headers) in [
-            (Method::POST, &page[..]),
-            (Method::GET, &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty"), ("accept", "text/html")]),
-            (Method::GET, &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "object")]),
-            (Method::GET, &[("sec-fetch-mode", "websocket"), ("sec-fetch-dest", "websocket")]),
-            (Method::GET, &[("accept", "application/json")]),
-            (Method::GET, &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]),
-            (Method::GET, &[]),
-        ] {
-            assert!(!navigates(method.clone(), headers), "{method} {headers:?}");
-        }
-    }
 
     #[test]
     fn a_credential_without_a_session_has_an_age_at_most() {

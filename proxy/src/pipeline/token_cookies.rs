@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
-use http::header::COOKIE;
 use serde_json::Value;
 
 use crate::authn::{self, TokenFault};
+use crate::cookie_pairs::{self, NoText};
 use crate::rejection::Rejection;
 use crate::runtime::Place;
 
@@ -29,14 +29,9 @@ fn fault(reason: &'static str) -> Rejection {
     Rejection::Token(TokenFault::Cookies(reason))
 }
 
-/// The pairs of all `Cookie` lines. HTTP/2 may send the cookies in several pieces (RFC 9113, section 8.2.3).
-fn pairs(headers: &HeaderMap) -> Result<Vec<(&str, &str)>, Rejection> {
-    let mut pairs = Vec::new();
-    for header in headers.get_all(COOKIE) {
-        let Ok(text) = header.to_str() else { return Err(Rejection::BadHeader("`Cookie` is not text")) };
-        pairs.extend(text.split(';').filter_map(|pair| pair.trim().split_once('=')));
-    }
-    Ok(pairs)
+/// The pairs that have a value.
+fn pairs(headers: &HeaderMap) -> Result<impl Iterator<Item = (&str, &str)>, NoText> {
+    Ok(cookie_pairs::pairs(headers)?.filter_map(|pair| Some((pair.name(), pair.value()?))))
 }
 
 /// The value of a cookie that holds a token.
@@ -145,6 +140,8 @@ fn unquoted(value: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use http::header::COOKIE;
+
     use super::*;
 
     fn sent(lines: &[&str]) -> HeaderMap {

@@ -332,3 +332,65 @@ async fn the_names_are_those_of_the_configuration() {
     assert_eq!(seen.header("x-trace-code"), Some(answer.header("x-trace-code")));
     assert!(seen.all("x-tenant-id").is_empty());
 }
+
+#[tokio::test]
+async fn cookies_are_text_in_any_language_on_both_protocols_and_whatever_reads_them() {
+    let cookie_token = "token: [{ cookie: tok }]\n    claims: { tenant: org_id, roles: roles }";
+    let header_token = "token: [{ header: authorization }]\n    claims: { tenant: org_id, roles: roles }";
+    let renaming = "cookies: { prefix: { sid: __Host- } }\n";
+    let own_session = ", session: { cookies: [sid] }";
+    for (provider, more, app) in [
+        (header_token, "", ""),
+        ("", "", ""),
+        (cookie_token, "", ""),
+        ("", renaming, ""),
+        ("", "", own_session),
+        (cookie_token, renaming, own_session),
+    ] {
+        let mut setup = Setup { more: more.to_owned(), app: app.to_owned(), ..Setup::default() };
+        if !provider.is_empty() {
+            setup.provider = provider.to_owned();
+        }
+        let gate = Gate::start(setup, App::plain());
+        let token = gate.issuer().ada();
+        let bearer = format!("Bearer {token}");
+        let in_cookie = provider.contains("tok }");
+        let credential = if in_cookie { format!("tok={token}") } else { "a=1".to_owned() };
+        let seen = |case: &str| {
+            let last = gate.app.last();
+            assert_eq!(last.header("x-user-id"), Some("ada.example"), "{case}");
+            // The application reads bytes as letters, one by one.
+            let bytes = last.header("cookie").unwrap_or_default().chars().map(|letter| u8::try_from(letter).unwrap());
+            String::from_utf8(bytes.collect()).unwrap().replace("a=1; ", "")
+        };
+        let case = format!("{provider} {more} {app}");
+        let head = |cookie: &[u8]| {
+            let mut head = b"GET /me HTTP/1.1\r\nhost: clinic.example\r\n".to_vec();
+            if !in_cookie {
+                head.extend_from_slice(format!("authorization: {bearer}\r\n").as_bytes());
+            }
+            head.extend_from_slice(format!("cookie: {credential}; ").as_bytes());
+            [&head[..], cookie, b"\r\n\r\n"].concat()
+        };
+        let answer = Raw::open(&gate).await.ask(head("name=Zoë; b=2".as_bytes())).await.unwrap();
+        assert_eq!((answer.status(), seen(&case).as_str()), (200, "name=Zoë; b=2"), "{case}");
+        let answer = Raw::open(&gate).await.ask(head(b"name=Zo\xeb")).await.unwrap();
+        assert_eq!((answer.status(), answer.code().as_str()), (400, "BAD_HEADER"), "{case}");
+
+        let fields = |cookies: [&'static [u8]; 2]| {
+            let mut fields = wire::get(b"/me");
+            if !in_cookie {
+                fields.push((&b"authorization"[..], bearer.as_bytes()));
+            }
+            fields.push((b"cookie", credential.as_bytes()));
+            fields.extend(cookies.map(|one| (&b"cookie"[..], one)));
+            fields
+        };
+        let ended = Wire::open(&gate).await.ask(&fields(["name=Zoë".as_bytes(), b"b=2"])).await;
+        assert!(matches!(ended, Ended::Answered(_)), "{case}: {ended:?}");
+        assert_eq!(seen(&case), "name=Zoë; b=2", "{case}");
+        let before = gate.app.count();
+        let refused = Wire::open(&gate).await.ask(&fields([b"name=Zo\xeb", b"b=2"])).await;
+        assert_eq!((refused.code().as_str(), gate.app.count()), ("BAD_HEADER", before), "{case}");
+    }
+}

@@ -66,6 +66,11 @@ async fn logging_out_ends_the_session_everywhere_and_clears_the_browser() {
     let page = clients[0].ask("GET", "/me", &page).await;
     assert_eq!((page.status.as_u16(), page.header("clear-site-data").is_empty()), (401, false));
     assert_eq!(clients[0].get("/me", &mine).await.header("clear-site-data"), "");
+    // Nobody may ever see what is fetched ahead, so it must not take away what an open page still needs.
+    let ahead = [("cookie", cookie.as_str()), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    let ahead = [&ahead[..], &[("sec-purpose", "prefetch;prerender")]].concat();
+    let ahead = clients[0].ask("GET", "/me", &ahead).await;
+    assert_eq!((ahead.status.as_u16(), ahead.header("clear-site-data")), (401, ""));
 
     // A form of a page leads on; and whoever has no good credential gets the browser cleared all the same.
     let theirs = format!("__session={other}");

@@ -6,6 +6,7 @@ use http::Version;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, HeaderMap};
 
 use super::is_folded;
+use crate::cookie_pairs;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::UnclearHeaders;
 
@@ -63,6 +64,7 @@ pub(super) fn check(headers: &HeaderMap, version: Version, unclear: UnclearHeade
     if version < Version::HTTP_2 && crumbs > 1 {
         return Err(Rejection::BadHeader("`Cookie` is repeated"));
     }
+    cookie_pairs::pairs(headers).map(drop)?;
     let said = |name| headers.get(name).map(http::HeaderValue::as_bytes);
     if said(AUTHORIZATION).is_some_and(holds_two_credentials) {
         return Err(Rejection::BadHeader("`Authorization` holds more than one credential"));

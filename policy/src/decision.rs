@@ -153,7 +153,7 @@ const STEP_UP: Code = Code {
     public: "sign in again with a second factor",
     advice: "A role that the caller holds, the act or the tenant demands factors (`mfa`) that the credential does not show, \
              or that were shown too long ago; the challenge says which (RFC 9470), and the log what is missing. The client sends \
-             the caller to sign in with its `acr_values` and `max_age`.",
+             the caller to sign in with its `acr_values` (at Entra its `claims`) and `max_age`.",
 };
 const NOT_GRANTED: Code = Code {
     code: "NOT_GRANTED",

@@ -37,6 +37,8 @@ pub struct SignIn {
     pub session: Option<String>,
     /// The provider's own name of it, where `session` is a name that the gate gave: what the provider ends it by.
     pub at_provider: Option<String>,
+    /// When the gate itself began the session, in Unix seconds, where `session` is a name that it gave.
+    pub begun: Option<u64>,
     /// When the caller last signed in, in Unix seconds. A credential that is renewed without the caller keeps it, so it is
     /// never the time at which the credential was issued.
     pub at: Option<u64>,

@@ -18,7 +18,7 @@ use redact::PseudonymKey;
 use rustls::ServerConfig;
 
 use crate::app_session::AppSession;
-use crate::authn::{self, Callers, Contexts, KeyStore, MetadataStore};
+use crate::authn::{self, Callers, KeyStore, MetadataStore};
 use crate::directory::Directory;
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
@@ -189,15 +189,12 @@ pub enum Voucher<'r> {
     AppSession(u64),
 }
 
-/// A certificate and the application have no contexts that anyone could be sent for.
-static NO_CONTEXTS: Contexts = Contexts { two_factors: Vec::new(), phishing_resistant: Vec::new() };
-
 impl<'r> Voucher<'r> {
-    /// The contexts that prove factors.
-    pub fn contexts(self) -> &'r Contexts {
+    /// The provider that vouches; a certificate and the application are none that anyone could be sent to for factors.
+    pub fn provider(self) -> Option<&'r authn::Provider> {
         match self {
-            Voucher::Token(provider) | Voucher::Login(provider) => provider.authn.contexts(),
-            Voucher::Certificate | Voucher::AppSession(_) => &NO_CONTEXTS,
+            Voucher::Token(provider) | Voucher::Login(provider) => Some(&provider.authn),
+            Voucher::Certificate | Voucher::AppSession(_) => None,
         }
     }
 

@@ -99,7 +99,7 @@ impl Shared {
             reasons.push("record");
         }
         let runtime = self.runtime.load();
-        let now = self.clock.now().unix_seconds();
+        let now = self.clock.now().monotone;
         if !runtime.providers.is_empty() && runtime.providers.iter().all(|one| one.keys.current(now).is_err()) {
             reasons.push("keys");
         }

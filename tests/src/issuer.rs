@@ -4,8 +4,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anteroom::dev_key::DevKey;
 use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustls_pki_types::PrivatePkcs8KeyDer;
+use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Map, Value, json};
 
 /// What the gate of the tests believes.
@@ -63,6 +67,17 @@ impl Issuer {
     /// A signed token.
     pub fn sign(&self, claims: &Map<String, Value>) -> String {
         self.key.sign(self.key.kid(), claims).unwrap()
+    }
+
+    /// A good token that does not say which key signed it.
+    pub fn unnamed(&self) -> String {
+        let pem = self.key.pem();
+        let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, key.secret_pkcs8_der()).unwrap();
+        let claims = Value::Object(self.claims("ada.example", "a", &["provider"]));
+        let signed = format!("{}.{}", part(&json!({ "alg": "ES256", "typ": "JWT" })), part(&claims));
+        let tag = key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
     /// A token of a key that the gate does not know, under the id of one that it does.

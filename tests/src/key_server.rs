@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use http::{HeaderMap, Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -35,6 +36,7 @@ pub struct KeyServer {
     /// What it says instead, whatever it is asked for.
     instead: Mutex<Option<Said>>,
     down: AtomicBool,
+    hangs: AtomicBool,
     asked: Mutex<Vec<(String, HeaderMap)>>,
 }
 
@@ -54,6 +56,7 @@ impl KeyServer {
             metadata: Mutex::new(metadata),
             instead: Mutex::new(None),
             down: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
             asked: Mutex::new(Vec::new()),
         });
         let serving = Arc::clone(&server);
@@ -71,8 +74,14 @@ impl KeyServer {
     async fn serve(self: Arc<Self>, acceptor: TlsAcceptor, stream: TcpStream) {
         let Ok(stream) = acceptor.accept(stream).await else { return };
         let service = service_fn(|request: Request<Incoming>| {
-            let answer = self.answer(&request);
-            async move { Ok::<_, Infallible>(answer) }
+            let server = Arc::clone(&self);
+            async move {
+                let answer = server.answer(&request);
+                while server.hangs.load(Ordering::SeqCst) {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                Ok::<_, Infallible>(answer)
+            }
         });
         drop(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await);
     }
@@ -122,6 +131,11 @@ impl KeyServer {
     /// Goes down, or comes back: while it is down, each connection is closed at once.
     pub fn be_down(&self, down: bool) {
         self.down.store(down, Ordering::SeqCst);
+    }
+
+    /// Hangs, or goes on: while it hangs, it reads what it is asked and says nothing.
+    pub fn hang(&self, hangs: bool) {
+        self.hangs.store(hangs, Ordering::SeqCst);
     }
 
     /// How often it was asked for `path`.

@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use serde_json::{Map, Value, json};
 
 use crate::app::App;
-use crate::backend::{At, Backend};
+use crate::backend::{At, Backend, pipe, streamed};
 use crate::client::{Answer, AnyBody, Client, Protocol, body};
 use crate::gate::{Gate, Setup};
 use crate::issuer::ISSUER;
@@ -42,6 +42,15 @@ struct Grant {
     back: String,
 }
 
+/// How the token endpoint hangs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Hang {
+    /// It reads what it is asked, and says nothing.
+    BeforeTheHead,
+    /// It says that all is well, begins, and goes no further.
+    AfterTheHead,
+}
+
 /// What the provider does.
 #[derive(Debug, Default)]
 pub struct Behaviour {
@@ -53,6 +62,8 @@ pub struct Behaviour {
     pub tokens: Map<String, Value>,
     /// The token endpoint's status, where it fails.
     pub fails: Option<u16>,
+    /// How the token endpoint hangs, where it does.
+    pub hangs: Option<Hang>,
     /// The time that its tokens are made for, in Unix seconds.
     pub now: u64,
     /// The forms that the token endpoint got, with what stood in `Authorization`.
@@ -173,8 +184,25 @@ async fn token(behaviour: Arc<Mutex<Behaviour>>, request: Request<Incoming>) -> 
     let form = Limited::new(form, 64 * 1024).collect().await.unwrap().to_bytes();
     let form = pairs(std::str::from_utf8(&form).unwrap());
     let shown = parts.headers.get("authorization").map_or(String::new(), |value| value.to_str().unwrap().to_owned());
+    let hangs = {
+        let mut does = behaviour.lock().unwrap();
+        does.asked.push((form.clone(), shown.clone()));
+        does.hangs
+    };
+    match hangs {
+        Some(Hang::BeforeTheHead) => std::future::pending().await,
+        Some(Hang::AfterTheHead) => {
+            let (pipe, begun) = pipe();
+            tokio::spawn(async move {
+                if pipe.send("{\"token_type\":").await {
+                    pipe.gone().await;
+                }
+            });
+            return streamed(200, &[("content-type", "application/json")], begun);
+        }
+        None => {}
+    }
     let mut does = behaviour.lock().unwrap();
-    does.asked.push((form.clone(), shown.clone()));
     let (status, told) = match does.fails {
         Some(status) => (status, json!({ "error": "temporarily_unavailable" })),
         None => match does.granted(&form, &shown) {

@@ -46,14 +46,14 @@ fn status(shared: &Shared, about: &About) -> serde_json::Value {
             let about = json!({
                 "keys": keys.keys,
                 "skipped": skipped,
-                "usable": provider.keys.current(now.unix_seconds()).is_ok(),
-                "age_s": keys.state.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
+                "usable": provider.keys.current(now.monotone).is_ok(),
+                "age_s": keys.state.age(now.monotone).map(|age| age.as_secs()),
                 "failures": keys.state.failed,
                 "error": keys.state.last_error.map(|error| redact::text(&error).into_owned()),
                 "metadata": provider.metadata.as_ref().map(|metadata| {
                     let state = metadata.state();
                     json!({
-                        "age_s": state.fetched_at.map(|at| now.unix_seconds().saturating_sub(at)),
+                        "age_s": state.age(now.monotone).map(|age| age.as_secs()),
                         "failures": state.failed,
                         "error": state.last_error.map(|error| redact::text(&error).into_owned()),
                     })

@@ -75,7 +75,7 @@ impl KeyTasks {
         let shared = Arc::clone(&self.shared);
         let task = async move {
             let mut stages = shared.phase.watch();
-            let now = || shared.clock.now().unix_seconds();
+            let now = || shared.clock.now();
             // Whoever comes while the gate leaves may have a token of a key that is new.
             authn::keep_fresh(renewal, now, spread, stages.reached(Stage::Over)).await;
         };

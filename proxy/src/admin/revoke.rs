@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::{Answer, plain};
 use crate::pipeline::canonical::form_decoded;
+use crate::runtime::Provider;
 use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
 use crate::sessions::{EndedBy, Revocation};
@@ -33,6 +34,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
             let said = json!({
                 "revoked": kind_word(revocation.kind),
                 "until": audit::rfc3339(revocation.end.until.saturating_mul(1_000)),
+                "back": back(revocation.kind, provider),
                 "survives_restart": shared.sessions.is_written(),
             });
             plain(StatusCode::OK, "application/json", format!("{said}\n"))
@@ -41,11 +43,24 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
     }
 }
 
+/// What lets whoever was revoked in again before its time is over.
+fn back(kind: Kind, provider: Option<&Provider>) -> &'static str {
+    match (kind, provider.map(|one| one.authn.tells_sign_in())) {
+        (Kind::Session | Kind::Subject | Kind::Nameless, Some(true)) => "by a later sign-in",
+        (Kind::Session | Kind::Subject | Kind::Nameless, Some(false)) => {
+            "by a later sign-in, where the credential tells its time (`auth_time`); else not before `until`"
+        }
+        // Of callers whom no provider names, nobody tells when they signed in.
+        (Kind::Credential, _) | (_, None) => "not before `until`",
+    }
+}
+
 fn kind_word(kind: Kind) -> &'static str {
     match kind {
         Kind::Session => "session",
         Kind::Subject => "subject",
         Kind::Credential => "token",
+        Kind::Nameless => "nameless",
     }
 }
 
@@ -67,7 +82,7 @@ fn read(query: &str, now: u64) -> Option<Revocation> {
     let (issuer, name) = (pairs.remove("issuer")?, pairs.remove("name")?);
     // Of a credential there is no later sign-in: it is ended whatever it says.
     let before = match kind {
-        Kind::Session | Kind::Subject => Some(now),
+        Kind::Session | Kind::Subject | Kind::Nameless => Some(now),
         Kind::Credential => None,
     };
     let end = End { before, until: now.saturating_add(seconds) };

@@ -18,6 +18,9 @@ const MAX_ROLE: usize = 128;
 /// The most tenants that one token may speak for.
 const MAX_TENANTS: usize = 64;
 
+/// Why groups that do not fit into a token count for nothing.
+const TOO_MANY_GROUPS: &str = "it has too many groups to name them (`_claim_names`, `hasgroups`), so it proves no role";
+
 type Claims = Map<String, Value>;
 
 /// What a token says of tenants and roles.
@@ -39,6 +42,8 @@ impl Said {
 pub(super) fn bindings(claims: &Claims, provider: &Provider) -> Said {
     let map = provider.claims();
     let said = match &map.bindings {
+        // What is named all the same is not all that there is.
+        Some(path) if is_elsewhere(path, claims, provider.preset()) => Said::nothing(TOO_MANY_GROUPS),
         Some(path) => of_each(path.find(claims)),
         None => flat(claims, provider),
     };
@@ -73,10 +78,7 @@ fn flat(claims: &Claims, provider: &Provider) -> Said {
     };
     let Some(tenant) = tenants.pop() else { return Said::default() };
     let (roles, remark) = match &map.roles {
-        Some(path) if is_elsewhere(path, claims, provider.preset()) => (
-            Vec::new(),
-            Some("it has too many groups to name them (`_claim_names`, `hasgroups`), so it proves no role"),
-        ),
+        Some(path) if is_elsewhere(path, claims, provider.preset()) => (Vec::new(), Some(TOO_MANY_GROUPS)),
         Some(path) => (roles(path.find(claims)), None),
         None => (Vec::new(), None),
     };
@@ -179,7 +181,12 @@ mod tests {
         let elsewhere = said(entra.clone(), json!({ "org": "a", "groups": ["g"], "hasgroups": true }));
         assert!(elsewhere.remark.is_some_and(|remark| remark.contains("hasgroups")), "{elsewhere:?}");
         assert_eq!(elsewhere.bindings, Bindings::one(TenantId::parse("a"), Vec::new()));
-        assert_eq!(said(entra, json!({ "org": "a", "groups": ["g"] })).remark, None);
+        assert_eq!(said(entra.clone(), json!({ "org": "a", "groups": ["g"] })).remark, None);
+        entra.claims = ClaimMap { bindings: ClaimPath::parse("groups"), ..ClaimMap::default() };
+        let claims = json!({ "_claim_names": { "groups": "src1" }, "_claim_sources": { "src1": {} } });
+        assert_eq!(said(entra.clone(), claims).remark, Some(TOO_MANY_GROUPS));
+        let named = said(entra, json!({ "groups": ["a:admin"], "_claim_names": { "groups": "src1" } }));
+        assert!(named.remark.is_some() && named.bindings.is_empty(), "{named:?}");
 
         let several = said(settings(), json!({ "org": ["a", "b"], "roles": ["admin"] }));
         assert!(several.remark.is_some() && several.bindings.is_empty(), "{several:?}");

@@ -47,6 +47,7 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
         credential: map.credential.find(claims).and_then(name),
         expires: claims.get("exp").and_then(Value::as_u64),
         at_provider: None,
+        begun: None,
     };
     Ok(Principal {
         issuer: provider.issuer().to_owned(),

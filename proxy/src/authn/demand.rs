@@ -1,8 +1,8 @@
 //! When a token with an unknown key is a reason to fetch the provider's keys.
 //!
-//! Decides it by a window and by what is remembered of each such key: anybody can write any key's name into a token, so names
-//! cost the provider at most one fetch a window however many there are, and a name that was asked for in vain asks again
-//! ever more seldom. Never fetches.
+//! Decides it by a window and by what is remembered of each such key: anybody can write any key's name into a token, or none, so
+//! tokens cost the provider at most one fetch a window however many there are, and a name that was asked for in vain asks
+//! again ever more seldom. Never fetches.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
@@ -35,11 +35,21 @@ struct Absent {
 }
 
 impl Demand {
-    /// Whether the keys are to be fetched because a token names `kid` (or none that fits), at `now` in Unix seconds.
+    /// Whether the keys are to be fetched because a token names `kid`, or none, at `now` in Unix seconds.
     pub(super) fn asks(&mut self, kid: Option<&str>, now: u64) -> bool {
         if self.asked_at.is_some_and(|at| within(at, WINDOW_S, now)) {
             return false;
         }
+        // Tokens without a name are not of one key: that one has asked in vain says nothing of the next.
+        let asks = kid.is_none_or(|kid| self.is_due(kid, now));
+        if asks {
+            self.asked_at = Some(now);
+        }
+        asks
+    }
+
+    /// Whether it is time that this one asks (again).
+    fn is_due(&mut self, kid: &str, now: u64) -> bool {
         let mark = self.hashing.hash_one(kid);
         let before = self.absent.get(&mark).copied();
         if before.is_some_and(|one| within(one.asked_at, one.quiet_s, now)) {
@@ -55,7 +65,6 @@ impl Demand {
             }
         }
         self.absent.insert(mark, Absent { asked_at: now, quiet_s });
-        self.asked_at = Some(now);
         true
     }
 }
@@ -92,7 +101,9 @@ mod tests {
         // A new one is not held up by it.
         assert!(demand.asks(Some("new"), NOW + 7_200));
         assert!(!demand.asks(None, NOW + 7_200));
-        assert!(demand.asks(None, NOW + 7_230));
+        for window in 1..20 {
+            assert!(demand.asks(None, NOW + 7_200 + window * WINDOW_S), "who names no key asks in each window");
+        }
     }
 
     #[test]

@@ -122,8 +122,8 @@ impl MetadataStore {
         self.0.keep_for(keep);
     }
 
-    /// The metadata at `now` (Unix seconds); `None` where there never was any, or the last good one is too old.
-    pub fn current(&self, now: u64) -> Option<Arc<Metadata>> {
+    /// The metadata at `now` (monotone); `None` where there never was any, or the last good one is too old.
+    pub fn current(&self, now: Duration) -> Option<Arc<Metadata>> {
         self.0.current(now)
     }
 

@@ -2,7 +2,8 @@
 //!
 //! Decides by a closed list of rules. What a rule does not know for certain is no: a method without a name of its own, a time
 //! that is missing, a form that the provider does not document. A time is never later than the truth: where a provider tells
-//! it by the minute, the earliest moment of that minute counts. `iat` is when a token was made, and no proof of anything.
+//! it by the minute, the earliest moment of that minute counts. `iat` is when a token was made, and no proof of anything; only the
+//! minutes of Clerk, which were counted then, are counted back from it.
 
 use policy::{Factors, Vouched};
 use schemars::JsonSchema;

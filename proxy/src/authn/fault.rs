@@ -60,6 +60,8 @@ pub enum TokenFault {
     UnknownKey,
     /// No `kid`, and more than one key fits.
     AmbiguousKey,
+    /// No `kid`, and the one key that fits has not signed it.
+    UnnamedKey,
     /// The signature is not the key's.
     Signature,
     /// `iss` is not the provider's, exactly.
@@ -78,7 +80,7 @@ pub enum TokenFault {
     NotYet,
     /// `iat` lies in the future.
     IssuedLater,
-    /// There are no keys to check with: never fetched, or too old.
+    /// There are no keys to check with: never fetched, too old, or all withdrawn.
     NoKeys,
     /// There is no token, and the connection's certificate proves nobody.
     Certificate(CertificateFault),
@@ -125,6 +127,7 @@ impl TokenFault {
             | TokenFault::Type
             | TokenFault::UnknownKey
             | TokenFault::AmbiguousKey
+            | TokenFault::UnnamedKey
             | TokenFault::Signature
             | TokenFault::Issuer
             | TokenFault::Audience
@@ -179,8 +182,8 @@ impl TokenFault {
                 "The caller fetches a new token; if it happens at once, compare the clocks of both sides."
             }
             Class::NoKeys => {
-                "The provider's keys were never fetched, or the last good ones are older than `last_good`, or the directory of \
-                 subjects does not answer: `anteroom status` shows the error of the last attempt. Or a [sign-in](login.md) could not \
+                "The provider's keys were never fetched, or the last good ones are older than `last_good`, or the provider publishes \
+                 none that can be used, or the directory of subjects does not answer: `anteroom status` shows the error of the last attempt. Or a [sign-in](login.md) could not \
                  ask the provider, or the application gave no answer to `app.session.whoami`: the log says why."
             }
         }
@@ -198,6 +201,11 @@ impl TokenFault {
     /// The finer reason, for the log only; it holds nothing of the token.
     pub fn detail(self) -> String {
         self.to_string()
+    }
+
+    /// Whether it may be another key that is meant, one that the provider has published since: worth a fetch.
+    pub(crate) fn may_be_for_a_newer_key(self) -> bool {
+        matches!(self, TokenFault::UnknownKey | TokenFault::AmbiguousKey | TokenFault::UnnamedKey)
     }
 
     /// Whether the very same text can never be accepted by the same provider, whatever the time and the keys.
@@ -231,6 +239,7 @@ impl fmt::Display for TokenFault {
             TokenFault::Type => f.write_str("`typ` is not the one of an access token"),
             TokenFault::UnknownKey => f.write_str("no key of the provider has this `kid` and fits"),
             TokenFault::AmbiguousKey => f.write_str("no `kid`, and several keys fit"),
+            TokenFault::UnnamedKey => f.write_str("no `kid`, and the signature is not that of the one key that fits"),
             TokenFault::Signature => f.write_str("the signature does not verify"),
             TokenFault::Issuer => f.write_str("`iss` is not the provider's issuer"),
             TokenFault::Audience => f.write_str("`aud` names none of the provider's audiences"),
@@ -239,7 +248,9 @@ impl fmt::Display for TokenFault {
             TokenFault::Expired => f.write_str("`exp` has passed"),
             TokenFault::NotYet => f.write_str("`nbf` lies in the future"),
             TokenFault::IssuedLater => f.write_str("`iat` lies in the future"),
-            TokenFault::NoKeys => f.write_str("the provider's keys were never fetched or are too old"),
+            TokenFault::NoKeys => {
+                f.write_str("the provider's keys were never fetched, are too old, or are all withdrawn")
+            }
             TokenFault::Certificate(fault) => fault.fmt(f),
             TokenFault::AppSession(fault) => fault.fmt(f),
             TokenFault::Login(fault) => fault.fmt(f),

@@ -1,7 +1,8 @@
 //! One fetch of a provider's keys, directly or by what its metadata says.
 //!
 //! Decides what counts as keys, and when the metadata has to be asked again. Asks with a condition, so that a provider that
-//! has nothing new says so in a few bytes. Never gives up what is held for a worse answer.
+//! has nothing new says so in a few bytes. Never gives up what is held for an answer that cannot be read; a set of keys that can
+//! be read, and has none that can be used, is no such answer: the provider has withdrawn them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use super::freshness;
 use super::jwks::Pace;
 use super::keys::{KeySet, KeySetFault, MAX_KEY_SET};
 use super::store::KeyStore;
+use crate::clock::Now;
 use crate::outbound::{Endpoint, Fault};
 
 /// The longest `ETag` or `Last-Modified` that is kept, in bytes.
@@ -163,21 +165,21 @@ pub(super) struct Fetcher {
     pace: Pace,
     keys: Option<Resource>,
     metadata: Option<Resource>,
-    /// Until when (Unix seconds) the metadata is not asked for again.
-    settled_until: u64,
+    /// Until when (monotone) the metadata is not asked for again.
+    settled_until: Duration,
 }
 
 impl Fetcher {
     pub(super) fn new(provider: String, source: Source, pace: Pace) -> Self {
-        Self { provider, source, pace, keys: None, metadata: None, settled_until: 0 }
+        Self { provider, source, pace, keys: None, metadata: None, settled_until: Duration::ZERO }
     }
 
-    /// Fetches once, at `now` (Unix seconds); for how many seconds the answer may be used, where it says so. `pressing`: a
+    /// Fetches once, at `now`; for how many seconds the answer may be used, where it says so. `pressing`: a
     /// token asks for keys that are newer than what caches have.
     ///
     /// # Errors
     /// Whatever keeps it from being keys, or metadata, that can be used. It is noted where they would go.
-    pub(super) async fn fetch(&mut self, pressing: bool, now: u64) -> Result<Option<u64>, FetchFault> {
+    pub(super) async fn fetch(&mut self, pressing: bool, now: Now) -> Result<Option<u64>, FetchFault> {
         match self.source.clone() {
             Source::Keys { store, at } => self.keys(&store, &at, pressing, now).await,
             Source::Discovered { store, by } => {
@@ -191,7 +193,7 @@ impl Fetcher {
                 let fetched = self.keys(&store, &metadata.keys, pressing, now).await;
                 if fetched.is_err() {
                     // They may have moved.
-                    self.settled_until = 0;
+                    self.settled_until = Duration::ZERO;
                 }
                 fetched
             }
@@ -203,7 +205,7 @@ impl Fetcher {
         store: &KeyStore,
         at: &Endpoint,
         pressing: bool,
-        now: u64,
+        now: Now,
     ) -> Result<Option<u64>, FetchFault> {
         let resource = match self.keys.take().filter(|known| known.at.url() == at.url()) {
             Some(resource) => self.keys.insert(resource),
@@ -211,10 +213,19 @@ impl Fetcher {
         };
         let fetched = async {
             let accept = "application/jwk-set+json, application/json";
-            let answer = resource.ask(accept, MAX_KEY_SET, pressing, now).await?;
+            let answer = resource.ask(accept, MAX_KEY_SET, pressing, now.unix_seconds()).await?;
             match &answer.body {
                 None => store.confirmed(now),
-                Some(body) => store.fetched(KeySet::from_jwks(body).map_err(FetchFault::Keys)?, now),
+                Some(body) => {
+                    let keys = KeySet::published(body).map_err(FetchFault::Keys)?;
+                    let withdrawn = keys.is_empty();
+                    store.fetched(keys, now);
+                    if withdrawn {
+                        // The next answer must be a whole one: by "not modified" the keys of before would never come back.
+                        resource.known.clear();
+                        return Err(FetchFault::Keys(KeySetFault::NoneUsable));
+                    }
+                }
             }
             // ORDER: a version is known only once it was used, so that a bad one is never confirmed.
             resource.known = answer.known;
@@ -228,20 +239,16 @@ impl Fetcher {
     }
 
     /// Metadata to find the keys by: what is held, where it is not time to ask again or the answer is worse.
-    async fn settled(&mut self, by: &Discovery, now: u64) -> Result<Arc<Metadata>, FetchFault> {
-        // A clock that was set back does not make it last longer.
-        let settled =
-            self.settled_until.checked_sub(now).is_some_and(|left| (1..=self.pace.most.as_secs()).contains(&left));
-        match by.store.current(now) {
-            Some(held) if settled => return Ok(held),
+    async fn settled(&mut self, by: &Discovery, now: Now) -> Result<Arc<Metadata>, FetchFault> {
+        match by.store.current(now.monotone) {
+            Some(held) if now.monotone < self.settled_until => return Ok(held),
             Some(_) | None => {}
         }
         let fetched = self.metadata(by, now).await;
         if let Ok(lifetime) = &fetched {
-            let pause = self.pace.after(*lifetime);
-            self.settled_until = now.saturating_add(pause.as_secs());
+            self.settled_until = now.monotone.saturating_add(self.pace.after(*lifetime));
         }
-        match (by.store.current(now), fetched) {
+        match (by.store.current(now.monotone), fetched) {
             (Some(held), Ok(_)) => Ok(held),
             (Some(held), Err(fault)) => {
                 let provider = &self.provider;
@@ -253,10 +260,10 @@ impl Fetcher {
         }
     }
 
-    async fn metadata(&mut self, by: &Discovery, now: u64) -> Result<Option<u64>, FetchFault> {
+    async fn metadata(&mut self, by: &Discovery, now: Now) -> Result<Option<u64>, FetchFault> {
         let resource = self.metadata.get_or_insert_with(|| Resource::new(by.at.clone()));
         let fetched = async {
-            let answer = resource.ask("application/json", MAX_METADATA, false, now).await?;
+            let answer = resource.ask("application/json", MAX_METADATA, false, now.unix_seconds()).await?;
             match &answer.body {
                 None => by.store.0.confirmed(now),
                 Some(body) => {
@@ -279,7 +286,7 @@ impl Fetcher {
 ///
 /// # Errors
 /// Whatever keeps the answer from being used; what is held stays as it is.
-pub async fn fetch_once(source: &Source, now: u64) -> Result<(), FetchFault> {
+pub async fn fetch_once(source: &Source, now: Now) -> Result<(), FetchFault> {
     Fetcher::new(String::new(), source.clone(), Pace::of(Duration::MAX)).fetch(false, now).await.map(|_| ())
 }
 

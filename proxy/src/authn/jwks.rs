@@ -1,13 +1,15 @@
 //! The life of fetched keys: fetched at once, renewed from time to time and on demand, kept while renewal fails.
 //!
-//! Decides when to fetch: as the provider's answers say, within bounds of our own. Never gives up keys for a worse answer, and
-//! one provider's trouble is never another's: each has a task of its own.
+//! Decides when to fetch: as the provider's answers say, within bounds of our own. Never gives up keys for an answer that
+//! cannot be read, and one provider's trouble is never another's: each has a task of its own.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fetch::{FetchFault, Fetcher, Source};
+use super::keys::KeySetFault;
 use super::store::KeyStore;
+use crate::clock::Now;
 
 /// When to fetch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,13 +70,13 @@ pub struct Renewal {
     pub pace: Pace,
 }
 
-/// Keeps a provider's keys, and the metadata that names them, fresh until `shutdown` ends. `now` tells the time in Unix seconds, `random` gives any
-/// number (for the spread of attempts only).
+/// Keeps a provider's keys, and the metadata that names them, fresh until `shutdown` ends. `now` tells the time, `random`
+/// gives any number (for the spread of attempts only).
 ///
 /// One task for each: so there is at most one fetch at a time.
 pub async fn keep_fresh(
     renewal: Renewal,
-    now: impl Fn() -> u64,
+    now: impl Fn() -> Now,
     mut random: impl FnMut() -> u64,
     shutdown: impl Future<Output = ()>,
 ) {
@@ -114,6 +116,9 @@ fn tell(provider: &str, store: &KeyStore, fetched: &Result<Option<u64>, FetchFau
     match fetched {
         Ok(_) if failures > 0 => tracing::info!(provider, keys, skipped, "keys fetched again"),
         Ok(_) => tracing::debug!(provider, keys, skipped, "keys fetched"),
+        Err(fault @ FetchFault::Keys(KeySetFault::NoneUsable)) => {
+            tracing::warn!(provider, skipped, reason = fault.to_string(), "all keys withdrawn");
+        }
         Err(fault) => tracing::warn!(provider, reason = fault.to_string(), "keys not fetched"),
     }
 }

@@ -71,7 +71,7 @@ impl Verified {
     }
 }
 
-/// Why a token was refused, and the key that was tried, where it came that far.
+/// Why a token was refused, and the key that did not sign it, where it is certain that this one was meant.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Refused {
     pub(crate) fault: TokenFault,
@@ -150,6 +150,10 @@ fn open(token: &str, provider: &Provider, keys: &KeySet) -> Result<Opened, Refus
     }
     let key = keys.find(header.kid.as_deref(), header.algorithm)?;
     if !signed(&parts, key, header.algorithm) {
+        // Which key was meant is not said; perhaps one that is not here yet. A shared secret leaves no doubt.
+        if header.kid.is_none() && !keys.is_secret() {
+            return Err(TokenFault::UnnamedKey.into());
+        }
         return Err(Refused { fault: TokenFault::Signature, under: Some(key.id) });
     }
     Ok(Opened { payload, key: key.id })

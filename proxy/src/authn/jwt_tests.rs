@@ -188,7 +188,7 @@ fn keys_inside_the_token_are_not_looked_at() {
     assert_eq!(fault(&forged, &keys), TokenFault::Signature);
     let unnamed = json!({ "alg": "EdDSA", "jwk": theirs.jwk("e") });
     let forged = theirs.token_of(&unnamed.to_string(), &claims(json!({})).to_string());
-    assert_eq!(fault(&forged, &keys), TokenFault::Signature);
+    assert_eq!(fault(&forged, &keys), TokenFault::UnnamedKey);
 }
 
 #[test]

@@ -115,6 +115,16 @@ impl KeySet {
     /// # Errors
     /// A set that is too large, not strict JSON, or without a usable key.
     pub fn from_jwks(text: &[u8]) -> Result<Self, KeySetFault> {
+        let set = Self::published(text)?;
+        if set.is_empty() { Err(KeySetFault::NoneUsable) } else { Ok(set) }
+    }
+
+    /// The same for what a provider publishes now. That may be a set without a usable key, and empty then: so it withdraws all
+    /// that it published before.
+    ///
+    /// # Errors
+    /// A set that cannot be read: too large, not strict JSON, without a list of keys, or with too many of them.
+    pub(super) fn published(text: &[u8]) -> Result<Self, KeySetFault> {
         if text.len() > MAX_KEY_SET {
             return Err(KeySetFault::TooLarge);
         }
@@ -124,9 +134,6 @@ impl KeySet {
             return Err(KeySetFault::TooManyKeys);
         }
         let (keys, skipped) = usable(members);
-        if keys.is_empty() {
-            return Err(KeySetFault::NoneUsable);
-        }
         Ok(Self { keys, skipped, shared: false })
     }
 
@@ -169,6 +176,11 @@ impl KeySet {
         }
     }
 
+    /// Whether it is a shared secret.
+    pub(super) fn is_secret(&self) -> bool {
+        self.shared
+    }
+
     /// Whether the key is (still) in the set.
     pub(super) fn holds(&self, id: KeyId) -> bool {
         self.keys.iter().any(|key| key.id == id)
@@ -179,7 +191,7 @@ impl KeySet {
         self.keys.len()
     }
 
-    /// Never the case for a set that was read: an empty one is refused.
+    /// Whether none is used: the provider has withdrawn them all.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

@@ -1,12 +1,15 @@
 //! Something that is fetched, shared by every worker, and used for a while when it cannot be fetched again.
 //!
-//! Decides whether it may be used now. Never fetches, and never gives it up for a worse answer.
+//! Decides whether it may be used now, by its age on the monotone clock: who sets the wall clock back makes nothing last longer.
+//! Never fetches, and never gives it up for a worse answer.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+
+use crate::clock::Now;
 
 /// The thing, replaced as a whole.
 #[derive(Debug)]
@@ -30,12 +33,20 @@ pub(super) struct Held<T> {
 pub struct State {
     /// Counts those that came, from 1; a confirmed one is not another.
     pub generation: u64,
-    /// When its source last gave or confirmed it, in Unix seconds; `None` for one that is not fetched, or not yet.
-    pub fetched_at: Option<u64>,
+    /// When its source last gave or confirmed it; `None` for one that is not fetched, or not yet.
+    pub fetched_at: Option<Now>,
     /// Attempts that failed, since the start.
     pub failed: u64,
     /// Why the last attempt failed; `None` after a success.
     pub last_error: Option<String>,
+}
+
+impl State {
+    /// How old it is at `now` (monotone); `None` for one that is not fetched, or not yet.
+    pub fn age(&self, now: Duration) -> Option<Duration> {
+        // Another worker may have read the clock a moment later.
+        self.fetched_at.map(|at| now.saturating_sub(at.monotone))
+    }
 }
 
 impl<T> LastGood<T> {
@@ -59,17 +70,16 @@ impl<T> LastGood<T> {
         self.keep_s.store(keep.as_secs(), Ordering::Release);
     }
 
-    /// It, where there is one that is not too old at `now` (Unix seconds).
-    pub(super) fn current(&self, now: u64) -> Option<Arc<T>> {
+    /// It, where there is one that is not too old at `now` (monotone).
+    pub(super) fn current(&self, now: Duration) -> Option<Arc<T>> {
         let held = self.held.load();
-        let keep_s = self.keep_s.load(Ordering::Acquire);
-        // A clock that was set back is no reason to give it up.
-        let fresh = held.state.fetched_at.is_none_or(|at| now.saturating_sub(at) <= keep_s);
+        let keep = Duration::from_secs(self.keep_s.load(Ordering::Acquire));
+        let fresh = held.state.age(now).is_none_or(|age| age <= keep);
         held.value.as_ref().filter(|_| fresh).map(Arc::clone)
     }
 
     /// Puts one in place of the old one.
-    pub(super) fn fetched(&self, value: T, now: u64) {
+    pub(super) fn fetched(&self, value: T, now: Now) {
         let value = Some(Arc::new(value));
         self.held.rcu(|held| Held {
             value: value.clone(),
@@ -83,7 +93,7 @@ impl<T> LastGood<T> {
     }
 
     /// Its source says that it is still the same.
-    pub(super) fn confirmed(&self, now: u64) {
+    pub(super) fn confirmed(&self, now: Now) {
         self.held.rcu(|held| Held {
             value: held.value.clone(),
             state: State { fetched_at: Some(now), last_error: None, ..held.state.clone() },
@@ -112,33 +122,51 @@ impl<T> LastGood<T> {
 mod tests {
     use super::*;
 
-    const NOW: u64 = 1_795_000_000;
     const DAY: Duration = Duration::from_secs(86_400);
+
+    /// So many seconds after the start, by a wall clock that is set as the test says.
+    fn at(passed_s: u64, unix_s: u64) -> Now {
+        Now { unix_ms: unix_s * 1_000, monotone: s(passed_s) }
+    }
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
 
     #[test]
     fn it_outlives_failures_for_as_long_as_is_said() {
         let store = LastGood::awaited(DAY);
-        assert_eq!(store.current(NOW), None);
+        assert_eq!(store.current(s(7)), None);
         store.failed("the host cannot be reached");
-        assert_eq!(store.current(NOW), None);
-        store.fetched("a", NOW);
+        assert_eq!(store.current(s(7)), None);
+        store.fetched("a", at(7, 1_795_000_000));
         store.failed("the host answered 500");
-        assert!(store.current(NOW + 86_400).is_some());
-        assert_eq!(store.current(NOW + 86_401), None);
-        assert!(store.current(NOW - 1_000).is_some(), "a clock that was set back");
+        assert!(store.current(s(7 + 86_400)).is_some());
+        assert_eq!(store.current(s(7 + 86_401)), None);
+        assert!(store.current(s(6)).is_some(), "by a worker that read the clock a moment before");
         store.keep_for(DAY * 2);
-        assert!(store.current(NOW + 86_401).is_some());
-        store.confirmed(NOW + 86_400);
-        assert!(store.current(NOW + 3 * 86_400).is_some());
-        assert_eq!(
-            store.held().state,
-            State { generation: 1, fetched_at: Some(NOW + 86_400), failed: 2, last_error: None }
-        );
+        assert!(store.current(s(7 + 86_401)).is_some());
+        store.confirmed(at(7 + 86_400, 1_795_086_400));
+        assert!(store.current(s(7 + 3 * 86_400)).is_some());
+        let state =
+            State { generation: 1, fetched_at: Some(at(7 + 86_400, 1_795_086_400)), failed: 2, last_error: None };
+        assert_eq!(store.held().state, state);
+    }
+
+    #[test]
+    fn a_wall_clock_that_was_set_makes_it_neither_older_nor_younger() {
+        for unix_s in [0, 1_795_000_000, u64::MAX / 1_000] {
+            let store = LastGood::awaited(DAY);
+            store.fetched("a", at(7, unix_s));
+            assert!(store.current(s(7 + 86_400)).is_some());
+            assert_eq!(store.current(s(7 + 86_401)), None);
+            assert_eq!(store.held().state.age(s(100)), Some(s(93)));
+        }
     }
 
     #[test]
     fn what_is_not_fetched_does_not_age() {
-        assert!(LastGood::fixed("a").current(u64::MAX).is_some());
-        assert_eq!(LastGood::fixed("a").held().state.fetched_at, None);
+        assert!(LastGood::fixed("a").current(Duration::MAX).is_some());
+        assert_eq!(LastGood::fixed("a").held().state.age(DAY), None);
     }
 }

@@ -6,10 +6,12 @@
 
 use serde_json::Value;
 
+use super::claims;
 use super::fault::TokenFault;
 use super::jwt;
 use super::provider::Provider;
 use super::store::KeyStore;
+use crate::clock::Now;
 
 /// The member of `events` that makes a token one.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -27,40 +29,41 @@ pub struct LoggedOut {
     pub at: u64,
 }
 
-/// Judges a logout token at `now` (Unix seconds) by a provider's settings for such tokens.
+/// Judges a logout token at `now` by a provider's settings for such tokens.
 ///
 /// # Errors
 /// As with any token of the provider; and where it is none for logging out.
-pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: u64) -> Result<LoggedOut, TokenFault> {
-    let keys = store.current(now)?;
+pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: Now) -> Result<LoggedOut, TokenFault> {
+    let keys = store.current(now.monotone)?;
+    let now = now.unix_seconds();
     let verified = jwt::judge(token, judge, &keys, now).map_err(|refused| {
-        if refused.fault == TokenFault::UnknownKey {
-            store.lacks(jwt::unverified_kid(token).as_deref(), now);
-        }
+        store.refused(token, refused.fault, now);
         refused.fault
     })?;
-    let claims = verified.claims();
-    let is_event = claims
+    let told = verified.claims();
+    let is_event = told
         .get("events")
         .and_then(Value::as_object)
         .is_some_and(|events| events.get(EVENT).is_some_and(Value::is_object));
     if !is_event {
         return Err(TokenFault::Claim("events"));
     }
-    if claims.contains_key("nonce") {
+    if told.contains_key("nonce") {
         return Err(TokenFault::Claim("nonce"));
     }
-    let name = |claim: &'static str| match claims.get(claim) {
+    let name = |claim: &'static str| match told.get(claim) {
         None => Ok(None),
         Some(Value::String(text)) if !text.is_empty() && text.len() <= LONGEST => Ok(Some(text.clone())),
         Some(_) => Err(TokenFault::Claim(claim)),
     };
     let (session, subject) = (name("sid")?, name("sub")?);
+    // Where subjects go by another claim, `sub` is nobody's name here.
+    let subject = if judge.names_sub() { subject } else { judge.claims().subject.find(told).and_then(claims::name) };
     if session.is_none() && subject.is_none() {
         return Err(TokenFault::Claim("sid"));
     }
     name("jti")?.ok_or(TokenFault::Claim("jti"))?;
-    let at = claims.get("iat").and_then(Value::as_u64).ok_or(TokenFault::Claim("iat"))?;
+    let at = told.get("iat").and_then(Value::as_u64).ok_or(TokenFault::Claim("iat"))?;
     // As the provider's clock has it: its times of sign-in are of the same clock.
     Ok(LoggedOut { session, subject, at })
 }
@@ -70,11 +73,17 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
-    use crate::authn::signing::{Maker, NOW, set_of, settings};
+    use crate::authn::claim_map::ClaimPath;
+    use crate::authn::provider::ProviderSettings;
+    use crate::authn::signing::{Maker, NOW, at, set_of, settings};
 
     fn judged(changes: Value, typ: Option<&str>) -> Result<LoggedOut, TokenFault> {
+        judged_by(settings(), changes, typ)
+    }
+
+    fn judged_by(settings: ProviderSettings, changes: Value, typ: Option<&str>) -> Result<LoggedOut, TokenFault> {
         let maker = Maker::ed25519();
-        let provider = Provider::new(settings()).unwrap();
+        let provider = Provider::new(settings).unwrap();
         let judge = provider.for_logout(vec!["client-7".to_owned()]).unwrap();
         let store = KeyStore::fixed(set_of(&[maker.jwk("e")]));
         let mut claims = json!({
@@ -93,7 +102,7 @@ mod tests {
             header["typ"] = typ.into();
         }
         let token = maker.token_of(&header.to_string(), &Value::Object(claims).to_string());
-        logged_out(&token, &judge, &store, NOW)
+        logged_out(&token, &judge, &store, at(NOW))
     }
 
     #[test]
@@ -110,6 +119,18 @@ mod tests {
             NOW + 20,
             "as the provider's clock has it, within its leeway"
         );
+    }
+
+    #[test]
+    fn a_subject_goes_by_the_claim_that_it_goes_by_in_other_tokens() {
+        let told = |changes: Value| {
+            let mut settings = settings();
+            settings.claims.subject = ClaimPath::at_the_top("oid");
+            judged_by(settings, changes, None)
+        };
+        assert_eq!(told(json!({})).unwrap().subject, None, "`sub` is nobody's name there");
+        assert_eq!(told(json!({ "oid": "ada.example", "sub": "x" })).unwrap().subject.as_deref(), Some("ada.example"));
+        assert_eq!(told(json!({ "sid": null })), Err(TokenFault::Claim("sid")));
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Check {
             TokenFault::Encoding(TokenPart::Payload | TokenPart::Signature) => Check::Encoding,
             TokenFault::Type => Check::Type,
             TokenFault::KeyAlgorithm | TokenFault::UnknownKey | TokenFault::AmbiguousKey => Check::Key,
-            TokenFault::Signature => Check::Signature,
+            TokenFault::Signature | TokenFault::UnnamedKey => Check::Signature,
             TokenFault::Json(TokenPart::Payload, _) => Check::Payload,
             TokenFault::Issuer => Check::Issuer,
             TokenFault::Audience => Check::Audience,

@@ -7,12 +7,12 @@ use std::fmt;
 use policy::{TenantId, Vouched};
 
 use super::algorithm::Algorithm;
-use super::claim_map::ClaimMap;
+use super::claim_map::{ClaimMap, ClaimPath, SessionSource};
 use super::factors::FactorRule;
 use super::preset::{KnownAudience, Preset, TokenKind};
 
-/// The longest leeway, in seconds.
-pub const MAX_LEEWAY_S: u64 = 300;
+/// The longest leeway, in seconds: what is off by more is a clock that nobody sets.
+pub const MAX_LEEWAY_S: u64 = 60;
 
 /// Authentication contexts (`acr`) of a provider, by what they prove, each list in the order of preference.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -267,6 +267,24 @@ impl Provider {
         Ok(Self { is_shown: false, ..judge })
     }
 
+    /// Whether its tokens name a session as its logout tokens do, by `sid` (OpenID Connect Back-Channel Logout, 2.4).
+    pub(crate) fn names_sid(&self) -> bool {
+        self.claims().session == SessionSource::Claim(ClaimPath::at_the_top("sid"))
+    }
+
+    /// Whether its tokens name a subject as its logout tokens do, by `sub`.
+    pub(crate) fn names_sub(&self) -> bool {
+        self.claims().subject == ClaimPath::at_the_top("sub")
+    }
+
+    /// Whether every token of a person tells when that person signed in, whatever is configured at the provider.
+    pub(crate) fn tells_sign_in(&self) -> bool {
+        match self.factor_rule() {
+            FactorRule::Clerk | FactorRule::Supabase | FactorRule::Firebase => true,
+            FactorRule::Standard | FactorRule::Entra | FactorRule::None => false,
+        }
+    }
+
     pub(crate) fn leeway_s(&self) -> u64 {
         self.settings.leeway_s
     }
@@ -298,7 +316,7 @@ mod tests {
         }
         let mixed = ProviderSettings { algorithms: vec![Algorithm::Hs256, Algorithm::Rs256], ..settings() };
         assert_eq!(refused(mixed), Some(ProviderFault::MixedAlgorithms));
-        let lax = ProviderSettings { leeway_s: MAX_LEEWAY_S + 1, ..settings() };
-        assert_eq!(refused(lax), Some(ProviderFault::Leeway));
+        let lax = |leeway_s| refused(ProviderSettings { leeway_s, ..settings() });
+        assert_eq!((lax(60), lax(61)), (None, Some(ProviderFault::Leeway)));
     }
 }

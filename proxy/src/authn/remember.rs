@@ -16,6 +16,7 @@ use super::jwt::{self, Lifetime, MAX_TOKEN, Refused};
 use super::keys::{KeyId, KeySet};
 use super::provider::Provider;
 use super::store::KeyStore;
+use crate::clock::Now;
 
 /// The most verified tokens that are remembered. Only a provider's signature gets a token in here.
 const MAX_VERIFIED: u64 = 10_000;
@@ -57,27 +58,27 @@ impl Remembered {
         Self::default()
     }
 
-    /// Who sent this token, at `now` (Unix seconds), as far as that costs no signature check; `None`: ask
+    /// Who sent this token, at `now`, as far as that costs no signature check; `None`: ask
     /// [`Remembered::verify`].
     pub fn known(
         &self,
         token: &str,
         provider: &Provider,
         store: &KeyStore,
-        now: u64,
+        now: Now,
     ) -> Option<Result<Arc<Principal>, TokenFault>> {
-        let keys = match store.current(now) {
+        let keys = match store.current(now.monotone) {
             Ok(keys) => keys,
             Err(fault) => return Some(Err(fault)),
         };
         if token.len() > MAX_TOKEN {
             return Some(Err(TokenFault::TooLong));
         }
-        self.recall(&mark(token, provider), provider, &keys, now)
+        self.recall(&mark(token, provider), provider, &keys, now.unix_seconds())
     }
 
-    /// Who sent this token, at `now` (Unix seconds), by a fresh look, which is then remembered. Asks for fresh keys when
-    /// the token names one that is not known.
+    /// Who sent this token, at `now`, by a fresh look, which is then remembered. Asks for fresh keys when
+    /// the token may be for one that is not known.
     ///
     /// # Errors
     /// As [`verify`](super::verify) and [`principal`](super::principal); [`TokenFault::NoKeys`] while there are none.
@@ -86,21 +87,18 @@ impl Remembered {
         token: &str,
         provider: &Provider,
         store: &KeyStore,
-        now: u64,
+        now: Now,
     ) -> Result<Arc<Principal>, TokenFault> {
-        let keys = store.current(now)?;
-        let judged = judge(token, provider, &keys, now);
+        let keys = store.current(now.monotone)?;
+        let judged = judge(token, provider, &keys, now.unix_seconds());
         match &judged {
             Ok(entry) if token.len() <= MAX_REMEMBERED => self.verified.insert(mark(token, provider), entry.clone()),
             Ok(_) => {}
-            // Only what cannot change: a malformed token, and a bad signature under a known key.
+            // Only what cannot change: a malformed token, and a bad signature under the very key that it names.
             Err(refused) if refused.fault.is_malformed() || refused.under.is_some() => {
                 self.refused.insert(mark(token, provider), *refused);
             }
-            Err(Refused { fault: TokenFault::UnknownKey, .. }) => {
-                store.lacks(jwt::unverified_kid(token).as_deref(), now)
-            }
-            Err(_) => {}
+            Err(refused) => store.refused(token, refused.fault, now.unix_seconds()),
         }
         judged.map(|entry| entry.principal).map_err(|refused| refused.fault)
     }

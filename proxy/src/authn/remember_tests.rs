@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::authn::signing::{Maker, NOW, SECRET, provider, set_of, settings};
+use crate::authn::signing::{Maker, NOW, SECRET, at, claims, provider, set_of, settings};
 use crate::authn::{KeySet, ProviderSettings};
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(86_400);
@@ -16,6 +16,7 @@ fn look(
     store: &KeyStore,
     now: u64,
 ) -> Result<Arc<Principal>, TokenFault> {
+    let now = at(now);
     memory.known(token, provider, store, now).unwrap_or_else(|| memory.verify(token, provider, store, now))
 }
 
@@ -30,9 +31,9 @@ fn the_second_look_is_a_memory() {
     let maker = Maker::ed25519();
     let (store, memory) = (KeyStore::fixed(set_of(&[maker.jwk("e")])), Remembered::new());
     let token = maker.token("EdDSA", "e", json!({}));
-    assert!(memory.known(&token, &provider(), &store, NOW).is_none());
+    assert!(memory.known(&token, &provider(), &store, at(NOW)).is_none());
     let first = look(&memory, &token, &provider(), &store, NOW).unwrap();
-    let second = memory.known(&token, &provider(), &store, NOW).unwrap().unwrap();
+    let second = memory.known(&token, &provider(), &store, at(NOW)).unwrap().unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     assert_eq!(stored(&memory), (1, 0));
 }
@@ -64,13 +65,13 @@ fn a_withdrawn_key_ends_what_it_signed() {
     let (maker, next) = (Maker::ed25519(), Maker::ed25519());
     let (store, memory) = (KeyStore::awaiting(DAY), Remembered::new());
     let token = maker.token("EdDSA", "e", json!({}));
-    store.fetched(set_of(&[maker.jwk("e")]), NOW);
+    store.fetched(set_of(&[maker.jwk("e")]), at(NOW));
     assert!(look(&memory, &token, &provider(), &store, NOW).is_ok());
-    store.fetched(set_of(&[next.jwk("f")]), NOW);
+    store.fetched(set_of(&[next.jwk("f")]), at(NOW));
     assert_eq!(look(&memory, &token, &provider(), &store, NOW).unwrap_err(), TokenFault::UnknownKey);
-    store.fetched(set_of(&[next.jwk("e")]), NOW);
+    store.fetched(set_of(&[next.jwk("e")]), at(NOW));
     assert_eq!(look(&memory, &token, &provider(), &store, NOW).unwrap_err(), TokenFault::Signature);
-    store.fetched(set_of(&[maker.jwk("renamed")]), NOW);
+    store.fetched(set_of(&[maker.jwk("renamed")]), at(NOW));
     assert_eq!(look(&memory, &token, &provider(), &store, NOW).unwrap_err(), TokenFault::UnknownKey);
 }
 
@@ -80,7 +81,7 @@ fn no_memory_helps_when_the_keys_are_too_old() {
     let (store, memory) = (KeyStore::awaiting(DAY), Remembered::new());
     let token = maker.token("EdDSA", "e", json!({ "exp": NOW + 1_000_000 }));
     assert_eq!(look(&memory, &token, &provider(), &store, NOW).unwrap_err(), TokenFault::NoKeys);
-    store.fetched(set_of(&[maker.jwk("e")]), NOW);
+    store.fetched(set_of(&[maker.jwk("e")]), at(NOW));
     assert!(look(&memory, &token, &provider(), &store, NOW).is_ok());
     let later = NOW + DAY.as_secs() + 1;
     assert_eq!(look(&memory, &token, &provider(), &store, later).unwrap_err(), TokenFault::NoKeys);
@@ -104,13 +105,48 @@ fn a_bad_signature_is_remembered_while_its_key_is_there() {
     let (right, wrong) = (Maker::ed25519(), Maker::ed25519());
     let (store, memory) = (KeyStore::awaiting(DAY), Remembered::new());
     let token = right.token("EdDSA", "e", json!({}));
-    store.fetched(set_of(&[wrong.jwk("e")]), NOW);
+    store.fetched(set_of(&[wrong.jwk("e")]), at(NOW));
     for _ in 0..2 {
         assert_eq!(look(&memory, &token, &provider(), &store, NOW).unwrap_err(), TokenFault::Signature);
     }
     assert_eq!(stored(&memory), (0, 1));
-    store.fetched(set_of(&[right.jwk("e")]), NOW);
+    store.fetched(set_of(&[right.jwk("e")]), at(NOW));
     assert!(look(&memory, &token, &provider(), &store, NOW).is_ok(), "the right key has come");
+}
+
+#[test]
+fn a_token_without_kid_is_never_refused_from_memory_and_asks_for_newer_keys() {
+    let (old, new) = (Maker::ed25519(), Maker::ed25519());
+    let unnamed = |maker: &Maker| {
+        let mut jwk = maker.jwk("");
+        jwk.as_object_mut().unwrap().remove("kid");
+        jwk
+    };
+    let payload = claims(json!({})).to_string();
+    let token = new.token_of(r#"{"alg":"EdDSA"}"#, &payload);
+    for (keys, fault) in [
+        (set_of(&[unnamed(&old)]), TokenFault::UnnamedKey),
+        (set_of(&[unnamed(&old), unnamed(&Maker::ed25519())]), TokenFault::AmbiguousKey),
+    ] {
+        let (store, memory) = (KeyStore::awaiting(DAY), Remembered::new());
+        store.fetched(keys, at(NOW));
+        for _ in 0..2 {
+            assert_eq!(look(&memory, &token, &provider(), &store, NOW).unwrap_err(), fault);
+            assert!(store.is_wanted());
+        }
+        assert_eq!(stored(&memory), (0, 0));
+        store.fetched(set_of(&[unnamed(&new)]), at(NOW));
+        assert!(look(&memory, &token, &provider(), &store, NOW).is_ok());
+        // One that names its key, and one that needs to name none, ask for nothing.
+        let store = KeyStore::awaiting(DAY);
+        store.fetched(set_of(&[old.jwk("e")]), at(NOW));
+        let named = new.token("EdDSA", "e", json!({}));
+        assert_eq!(look(&memory, &named, &provider(), &store, NOW).unwrap_err(), TokenFault::Signature);
+        store.fetched(KeySet::from_secret(SECRET).unwrap(), at(NOW));
+        let secret = Maker::Secret(vec![7; 64]).token_of(r#"{"alg":"HS256"}"#, &payload);
+        assert_eq!(look(&memory, &secret, &provider(), &store, NOW).unwrap_err(), TokenFault::Signature);
+        assert!(!store.is_wanted());
+    }
 }
 
 #[test]

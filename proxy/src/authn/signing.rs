@@ -1,5 +1,7 @@
 //! Test support: keys made on the spot, the key sets that publish them, and tokens that they sign.
 
+use std::time::Duration;
+
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature::{
@@ -13,12 +15,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::clock::Now;
 
 /// 2026-11-21, in Unix seconds: the time of every test.
 pub(super) const NOW: u64 = 1_795_000_000;
 pub(super) const ISSUER: &str = "https://issuer.example/";
 pub(super) const AUDIENCE: &str = "https://api.clinic.example";
 pub(super) const SECRET: &[u8] = b"a secret of the test, of at least sixty-four bytes, so that HS512 has enough of it";
+
+/// A time by clocks that both count from 1970.
+pub(super) fn at(unix_s: u64) -> Now {
+    Now { unix_ms: unix_s.saturating_mul(1_000), monotone: Duration::from_secs(unix_s) }
+}
 
 pub(super) fn b64(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)

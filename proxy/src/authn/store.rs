@@ -12,8 +12,10 @@ use tokio::time::timeout;
 
 use super::demand::Demand;
 use super::fault::TokenFault;
+use super::jwt;
 use super::keys::{KeySet, Skipped};
 use super::last_good::{LastGood, State};
+use crate::clock::Now;
 
 /// The most requests that wait for one provider's keys at a time.
 pub const MAX_WAITING: usize = 64;
@@ -48,6 +50,10 @@ impl Wishes {
         self.made > self.ended
     }
 }
+
+/// The wishes that were granted before a token was judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Granted(u64);
 
 /// The wishes that a fetch is for, made before it began.
 #[derive(Clone, Copy, Debug)]
@@ -88,21 +94,29 @@ impl KeyStore {
         self.keys.keep_for(keep);
     }
 
-    /// The keys to check with at `now` (Unix seconds).
+    /// The keys to check with at `now` (monotone).
     ///
     /// # Errors
-    /// [`TokenFault::NoKeys`] when there never were any, or the last good ones are too old.
-    pub fn current(&self, now: u64) -> Result<Arc<KeySet>, TokenFault> {
-        self.keys.current(now).ok_or(TokenFault::NoKeys)
+    /// [`TokenFault::NoKeys`] when there never were any, the last good ones are too old, or the provider has withdrawn them all.
+    pub fn current(&self, now: Duration) -> Result<Arc<KeySet>, TokenFault> {
+        self.keys.current(now).filter(|keys| !keys.is_empty()).ok_or(TokenFault::NoKeys)
+    }
+
+    /// The keys, however old: for a command that has fetched them just now, and ends.
+    ///
+    /// # Errors
+    /// [`TokenFault::NoKeys`] when there are none.
+    pub fn just_fetched(&self) -> Result<Arc<KeySet>, TokenFault> {
+        self.keys.held().value.clone().filter(|keys| !keys.is_empty()).ok_or(TokenFault::NoKeys)
     }
 
     /// Puts fetched keys in place of the old ones.
-    pub(super) fn fetched(&self, keys: KeySet, now: u64) {
+    pub(super) fn fetched(&self, keys: KeySet, now: Now) {
         self.keys.fetched(keys, now);
     }
 
     /// Notes that the provider still has the same keys.
-    pub(super) fn confirmed(&self, now: u64) {
+    pub(super) fn confirmed(&self, now: Now) {
         self.keys.confirmed(now);
     }
 
@@ -111,14 +125,27 @@ impl KeyStore {
         self.keys.failed(reason);
     }
 
+    /// Says that a token was refused by these keys, at `now` (Unix seconds): where it may be for a newer one, that is looked for.
+    pub(crate) fn refused(&self, token: &str, fault: TokenFault, now: u64) {
+        if fault.may_be_for_a_newer_key() {
+            self.lacks(jwt::unverified_kid(token).as_deref(), now);
+        }
+    }
+
     /// Says that a token named a key that is not here, at `now` (Unix seconds). Few of these lead to a fetch.
-    pub(crate) fn lacks(&self, kid: Option<&str>, now: u64) {
+    fn lacks(&self, kid: Option<&str>, now: u64) {
         let Some(fetching) = &self.fetching else { return };
         // A panic while it was held can have left nothing half done that matters: at worst a fetch more or less.
         let asks = fetching.demand.lock().unwrap_or_else(PoisonError::into_inner).asks(kid, now);
         if asks {
             fetching.wishes.send_modify(|wishes| wishes.made = wishes.made.saturating_add(1));
         }
+    }
+
+    /// Whether somebody would like a fetch.
+    #[cfg(test)]
+    pub(super) fn is_wanted(&self) -> bool {
+        self.fetching.as_ref().is_some_and(|fetching| fetching.wishes.borrow().are_open())
     }
 
     /// Waits for a wish; for ever, where nobody fetches.
@@ -141,12 +168,21 @@ impl KeyStore {
         }
     }
 
+    /// What was granted so far: to be asked before a token is judged, for [`KeyStore::settled`].
+    pub fn granted(&self) -> Granted {
+        Granted(self.fetching.as_ref().map_or(0, |fetching| fetching.wishes.borrow().ended))
+    }
+
     /// Waits until the fetch ends that a token with an unknown key has caused, for at most [`PATIENCE`]. False, at once, where
-    /// there is no such fetch, or [`MAX_WAITING`] wait for it already; then nothing has changed.
-    pub async fn settled(&self) -> bool {
+    /// there is no such fetch since `granted`, or [`MAX_WAITING`] wait for it already; then nothing has changed.
+    pub async fn settled(&self, granted: Granted) -> bool {
         let Some(fetching) = &self.fetching else { return false };
         let mut wishes = fetching.wishes.subscribe();
         let before = *wishes.borrow_and_update();
+        // ORDER: first whether one has ended meanwhile: on a busy machine a fetch can be faster than whoever asked for it.
+        if before.ended > granted.0 {
+            return true;
+        }
         if !before.are_open() {
             return false;
         }
@@ -186,16 +222,21 @@ impl Drop for Waiting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::authn::signing::{Maker, NOW, set_of};
+    use crate::authn::signing::{Maker, NOW, at, set_of};
 
     const DAY: Duration = Duration::from_secs(86_400);
+
+    /// For whoever judges a token now.
+    async fn settled(store: &KeyStore) -> bool {
+        store.settled(store.granted()).await
+    }
 
     #[test]
     fn no_keys_yet_is_nobody_in() {
         let store = KeyStore::awaiting(DAY);
-        assert_eq!(store.current(NOW).err(), Some(TokenFault::NoKeys));
+        assert_eq!(store.current(at(NOW).monotone).err(), Some(TokenFault::NoKeys));
         store.failed("the host cannot be reached");
-        assert_eq!(store.current(NOW).err(), Some(TokenFault::NoKeys));
+        assert_eq!(store.current(at(NOW).monotone).err(), Some(TokenFault::NoKeys));
         assert_eq!(TokenFault::NoKeys.code(), "PROVIDER_DOWN");
         assert_eq!(TokenFault::NoKeys.challenge(), None);
         let status = store.status();
@@ -206,10 +247,10 @@ mod tests {
     #[test]
     fn keys_are_replaced_and_confirmed() {
         let store = KeyStore::awaiting(DAY);
-        store.fetched(set_of(&[Maker::ed25519().jwk("e")]), NOW);
-        store.confirmed(NOW + 86_400);
-        assert!(store.current(NOW + 2 * 86_400).is_ok());
-        assert_eq!(store.current(NOW + 2 * 86_400 + 1).err(), Some(TokenFault::NoKeys));
+        store.fetched(set_of(&[Maker::ed25519().jwk("e")]), at(NOW));
+        store.confirmed(at(NOW + 86_400));
+        assert!(store.current(at(NOW + 2 * 86_400).monotone).is_ok());
+        assert_eq!(store.current(at(NOW + 2 * 86_400 + 1).monotone).err(), Some(TokenFault::NoKeys));
         let status = store.status();
         assert_eq!((status.keys, status.fetched, status.state.generation), (1, true, 1));
         assert!(!KeyStore::fixed(set_of(&[Maker::ed25519().jwk("e")])).status().fetched);
@@ -218,27 +259,37 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn few_wait_and_not_for_long() {
         let store = Arc::new(KeyStore::awaiting(DAY));
-        assert!(!store.settled().await, "nothing to wait for");
+        assert!(!settled(&store).await, "nothing to wait for");
         store.lacks(Some("new"), NOW);
         let waiters: Vec<_> = (0..MAX_WAITING)
             .map(|_| {
                 let store = Arc::clone(&store);
-                tokio::spawn(async move { store.settled().await })
+                tokio::spawn(async move { settled(&store).await })
             })
             .collect();
         while store.fetching.as_ref().unwrap().waiting.load(Ordering::SeqCst) < MAX_WAITING {
             tokio::task::yield_now().await;
         }
-        assert!(!store.settled().await, "one too many");
+        assert!(!settled(&store).await, "one too many");
         store.ends(store.begins());
         for waiter in waiters {
             assert!(waiter.await.unwrap());
         }
-        assert!(!store.settled().await, "the fetch has ended");
+        assert!(!settled(&store).await, "the fetch has ended");
         store.lacks(Some("another"), NOW + 30);
         let began = tokio::time::Instant::now();
-        assert!(!store.settled().await, "a fetch that does not end");
+        assert!(!settled(&store).await, "a fetch that does not end");
         assert!(began.elapsed() <= PATIENCE + Duration::from_millis(10));
+    }
+
+    #[tokio::test]
+    async fn a_fetch_that_ends_before_anybody_waits_for_it_is_not_missed() {
+        let store = KeyStore::awaiting(DAY);
+        let granted = store.granted();
+        store.lacks(Some("new"), NOW);
+        store.ends(store.begins());
+        assert!(store.settled(granted).await);
+        assert!(!settled(&store).await, "whoever judges by what it brought has nothing to wait for");
     }
 
     #[tokio::test(start_paused = true)]
@@ -247,7 +298,7 @@ mod tests {
         let scheduled = store.begins();
         store.lacks(Some("new"), NOW);
         store.ends(scheduled);
-        assert!(!store.settled().await, "still waits for the next fetch");
+        assert!(!settled(&store).await, "still waits for the next fetch");
         store.wanted().await;
         store.ends(store.begins());
         assert!(timeout(PATIENCE, store.wanted()).await.is_err(), "one wish is one fetch");
@@ -257,6 +308,6 @@ mod tests {
     async fn keys_that_are_not_fetched_are_not_waited_for() {
         let store = KeyStore::fixed(set_of(&[Maker::ed25519().jwk("e")]));
         store.lacks(Some("new"), NOW);
-        assert!(!store.settled().await);
+        assert!(!settled(&store).await);
     }
 }

@@ -25,9 +25,14 @@ type AnyError = Box<dyn std::error::Error + Send + Sync>;
 /// Where the control socket is.
 #[derive(Debug, clap::Args)]
 pub(super) struct Control {
-    /// The control socket, as `listen.control` names it without `unix:`
-    #[arg(long, value_name = "SOCKET", default_value = "/run/anteroom/control.sock")]
+    /// The control socket, as `listen.control` names it, with `unix:` or without
+    #[arg(long, value_name = "SOCKET", default_value = "/run/anteroom/control.sock", value_parser = socket)]
     control: PathBuf,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "clap asks for a result")]
+fn socket(written: &str) -> Result<PathBuf, std::convert::Infallible> {
+    Ok(PathBuf::from(written.strip_prefix("unix:").unwrap_or(written)))
 }
 
 /// An answer.

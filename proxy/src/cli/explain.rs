@@ -95,14 +95,15 @@ pub(super) fn run(args: &ExplainArgs) -> Exit {
         Ok(plan) => plan,
         Err(faults) => return show(&faults),
     };
-    let now = args.at.unwrap_or_else(|| Clock::system().now().unix_seconds());
+    let clock = Clock::system();
+    let now = args.at.unwrap_or_else(|| clock.now().unix_seconds());
     let token = match args.token.as_deref().map(token::read).transpose() {
         Ok(token) => token,
         Err(reason) => return invalid(&reason),
     };
     // Without a header there is no token to judge.
     if token.is_some() || !args.headers.is_empty() {
-        for note in fetch_keys(&plan, now) {
+        for note in fetch_keys(&plan, &clock) {
             complain(&note);
         }
     }
@@ -306,7 +307,7 @@ fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, bindings: Bindings, now
 }
 
 /// Fetches the keys that are behind an address, once; gives a line for each that could not be had.
-fn fetch_keys(plan: &Plan, now: u64) -> Vec<String> {
+fn fetch_keys(plan: &Plan, clock: &Clock) -> Vec<String> {
     if plan.key_sources.is_empty() {
         return Vec::new();
     }
@@ -317,7 +318,7 @@ fn fetch_keys(plan: &Plan, now: u64) -> Vec<String> {
     let all = async {
         let mut notes = Vec::new();
         for source in &plan.key_sources {
-            if let Err(fault) = authn::fetch_once(&source.source, now).await {
+            if let Err(fault) = authn::fetch_once(&source.source, clock.now()).await {
                 notes
                     .push(format!("warning: the keys of provider `{}` could not be fetched: {fault}", source.provider));
             }

@@ -1,6 +1,6 @@
 //! From what was written to what runs: pure, and every fault at once.
 //!
-//! Decides what is unsafe and refuses it; it never warns about something that it then does. It opens nothing and binds
+//! Decides what is unsafe and refuses it; it warns only where settings of somebody else decide, which it cannot see. It opens nothing and binds
 //! nothing: `load` has read the files before.
 
 use std::net::SocketAddr;
@@ -200,6 +200,16 @@ impl<'a> Faulty<'a> {
     /// Notes a fault with a hint.
     pub(super) fn at(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) {
         self.found.push(Diagnostic::error(code, span, message).help(help));
+    }
+
+    /// Notes what may be meant and may be unsafe, with a hint.
+    pub(super) fn warn(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) {
+        self.found.push(Diagnostic::warning(code, span, message).help(help));
+    }
+
+    /// How many faults there are: warnings are none.
+    pub(super) fn count(&self) -> usize {
+        self.found.iter().filter(|one| one.is_error()).count()
     }
 
     /// The bytes of a named file; a fault where it could not be read.

@@ -73,7 +73,7 @@ fn one(
     (identity, bound_elsewhere): (Option<&IdentityHeaders>, bool),
     faults: &mut Faulty<'_>,
 ) -> (Option<Provider>, Option<KeySource>) {
-    let before = faults.found.len();
+    let before = faults.count();
     rules::check(raw, faults);
     let profile = raw.preset.profile();
     let places = places(raw, identity, faults);
@@ -122,7 +122,7 @@ fn one(
             (store.map(|keys| Provider { authn, keys, metadata, places, siblings, login }), source)
         }
         // What is wrong has been said already, at its place and with a hint.
-        Err(_) if faults.found.len() > before => (None, None),
+        Err(_) if faults.count() > before => (None, None),
         Err(fault) => {
             let span = match fault {
                 authn::ProviderFault::NoIssuer => raw.issuer.span,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use policy::units::Period;
-use policy::{Policy, SessionTerms, Spanned};
+use policy::{Diagnostic, Policy, SessionTerms, Spanned};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -250,6 +250,7 @@ fn told_by(
             }
             continue;
         };
+        names(name, &provider.authn, faults);
         let audience = more.audience.iter().map(|one| one.value.clone()).collect();
         match provider.authn.for_logout(audience) {
             Ok(judge) => told.push(judge),
@@ -257,6 +258,22 @@ fn told_by(
         }
     }
     told
+}
+
+/// Whether logout tokens name sessions and subjects as the provider's other tokens do: by `sid` and `sub`.
+fn names(name: &Spanned<String>, provider: &authn::Provider, faults: &mut Faulty<'_>) {
+    if provider.names_sid() {
+        return;
+    }
+    let (what, hint) = ("tokens of it name sessions by another claim than `sid`", "`claims: { session: sid }`");
+    if provider.names_sub() {
+        let message = format!("{what}: what it ends is every session of the subject");
+        let help = format!("where its tokens have one: {hint}");
+        faults.found.push(Diagnostic::warning("session", name.span, message).help(help));
+    } else {
+        let message = format!("{what}, and subjects by another than `sub`: it could end nothing");
+        faults.at(name.span, "session", message, &format!("where its tokens have one: {hint}; or leave it out here"));
+    }
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ pub(super) const KEPT: u64 = 24 * 60 * 60;
 /// What is asked of the provider beyond a sign-in.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Ask {
-    /// Contexts that would do (`acr_values`), with spaces between.
-    pub acr_values: Option<String>,
+    /// The field that asks for contexts, and what it says: `acr_values`, or what the provider understands in its place.
+    pub contexts: Option<(&'static str, String)>,
     /// How old the authentication may be, in seconds.
     pub max_age: Option<u64>,
     /// To sign in again, whatever the provider remembers.
@@ -77,7 +77,7 @@ impl Attempt {
             order: 0,
             max_age: ask.max_age,
             again: ask.again,
-            stepping: ask.max_age.is_some() || ask.acr_values.is_some(),
+            stepping: ask.max_age.is_some() || ask.contexts.is_some(),
         })
     }
 

@@ -32,7 +32,7 @@ impl Login {
 
     fn begin_at(&self, address: &str, host: &str, back: ReturnPath, ask: &Ask, asks: &Asks<'_>) -> Option<Begun> {
         let (place, order) = attempt::place(&attempt::of_browser(self, asks.headers));
-        let attempt = Attempt { order, ..Attempt::new(host, back, ask, asks.now)? };
+        let attempt = Attempt { order, ..Attempt::new(host, back, ask, asks.now.unix_seconds())? };
         let name = self.names().attempts.get(place)?;
         let text = self.seal(Purpose::Attempt, &serde_json::to_vec(&attempt).ok()?)?;
         let settings = &self.settings;
@@ -51,7 +51,7 @@ impl Login {
         ];
         let prompt = if ask.again { Some(Prompt::Login) } else { settings.prompt };
         fields.extend(prompt.map(|prompt| ("prompt", prompt.as_str())));
-        fields.extend(ask.acr_values.as_deref().map(|values| ("acr_values", values)));
+        fields.extend(ask.contexts.as_ref().map(|(field, says)| (*field, says.as_str())));
         fields.extend(age.as_deref().map(|age| ("max_age", age)));
         let location = HeaderValue::try_from(with_query(address, &fields)).ok()?;
         Some(Begun { location, cookie: cookies::set(name, &text, KEPT)? })

@@ -21,6 +21,7 @@ use super::return_path::ReturnPath;
 use super::session::{self, Session};
 use super::{Asks, Begun, Login, cookies};
 use crate::authn::{self, KeyStore, TokenFault, Verified};
+use crate::clock::Now;
 use crate::outbound::{self, Endpoint, encode};
 use crate::pipeline::canonical::form_decoded;
 
@@ -105,7 +106,8 @@ impl Login {
     /// # Errors
     /// Whatever keeps the answer from being a sign-in of this browser.
     pub async fn finish(&self, asks: &Asks<'_>, host: &str, answer: &Answer) -> Result<Finished, TokenFault> {
-        let Asks { logins, store, headers, now, .. } = *asks;
+        let Asks { logins, store, headers, .. } = *asks;
+        let now = asks.now.unix_seconds();
         // ORDER: nothing of the answer counts before it is known to belong to this browser.
         let (place, attempt) = self.attempt(host, answer, headers).ok_or(LoginFault::NoAttempt)?;
         if now >= attempt.at.saturating_add(self.settings.attempt.as_secs()) {
@@ -117,7 +119,10 @@ impl Login {
         if !logins.is_first(&attempt.state) {
             return Err(LoginFault::Used.into());
         }
-        let named = asks.metadata.and_then(|store| store.current(now)).is_some_and(|metadata| metadata.names_issuer);
+        let named = asks
+            .metadata
+            .and_then(|store| store.current(asks.now.monotone))
+            .is_some_and(|metadata| metadata.names_issuer);
         match &answer.iss {
             Some(iss) if iss != self.settings.id_tokens.issuer() => return Err(LoginFault::Issuer.into()),
             // A provider that says that it always names itself, and did not: somebody else answered.
@@ -130,7 +135,7 @@ impl Login {
         let code = answer.code.as_deref().ok_or(LoginFault::Answer("there is no `code`"))?;
         let tokens = self.exchange(&self.token(asks)?, code, &attempt).await?;
         let id_token = tokens.id_token.as_deref().ok_or(LoginFault::IdToken("there is none"))?;
-        let verified = self.believed(id_token, store, now).await?;
+        let verified = self.believed(id_token, store, asks.now).await?;
         check(verified.claims(), &tokens, &self.settings.client_id)?;
         check_attempt(verified.claims(), &attempt, now)?;
         self.sign_in(verified.claims(), &tokens, (place, attempt), headers, now).map(Box::new).map(Finished::Signed)
@@ -180,12 +185,14 @@ impl Login {
     }
 
     /// An ID token whose signature, issuer, audience and times are good. Waits once for a key that is not known yet.
-    pub(super) async fn believed(&self, token: &str, store: &KeyStore, now: u64) -> Result<Verified, TokenFault> {
-        let judge = || authn::verify(token, &self.settings.id_tokens, &*store.current(now)?, now);
+    pub(super) async fn believed(&self, token: &str, store: &KeyStore, now: Now) -> Result<Verified, TokenFault> {
+        let keys = || store.current(now.monotone);
+        let judge = || authn::verify(token, &self.settings.id_tokens, &*keys()?, now.unix_seconds());
+        let granted = store.granted();
         match judge() {
-            Err(TokenFault::UnknownKey) => {
-                store.lacks(authn::unverified_kid(token).as_deref(), now);
-                if store.settled().await { judge() } else { Err(TokenFault::UnknownKey) }
+            Err(fault) if fault.may_be_for_a_newer_key() => {
+                store.refused(token, fault, now.unix_seconds());
+                if store.settled(granted).await { judge() } else { Err(fault) }
             }
             judged => judged,
         }

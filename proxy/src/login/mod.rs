@@ -35,6 +35,7 @@ pub use seal::{MAX_KEYS, SealFault, SealKeys};
 pub use session::Session;
 
 use crate::authn::{self, KeyStore, MetadataStore};
+use crate::clock::Now;
 use crate::outbound::Endpoint;
 
 /// Where people are brought to sign in; `to` in the query is where they come back to.
@@ -133,8 +134,8 @@ pub struct Asks<'a> {
     pub metadata: Option<&'a MetadataStore>,
     /// The cookies of the browser.
     pub headers: &'a HeaderMap,
-    /// In Unix seconds.
-    pub now: u64,
+    /// The time.
+    pub now: Now,
 }
 
 /// A provider's login, ready to sign people in.
@@ -162,14 +163,14 @@ impl Login {
 
     /// Where browsers are sent to sign in.
     fn authorize(&self, asks: &Asks<'_>) -> Result<String, LoginFault> {
-        let told = || asks.metadata?.current(asks.now)?.authorization_endpoint.clone();
+        let told = || asks.metadata?.current(asks.now.monotone)?.authorization_endpoint.clone();
         let address = self.settings.endpoints.authorize.clone().or_else(told);
         address.ok_or(LoginFault::Down("its metadata names no `authorization_endpoint`, or was never fetched"))
     }
 
     /// Where codes become tokens.
     fn token(&self, asks: &Asks<'_>) -> Result<Endpoint, LoginFault> {
-        let told = || asks.metadata?.current(asks.now)?.token_endpoint.clone();
+        let told = || asks.metadata?.current(asks.now.monotone)?.token_endpoint.clone();
         let address = self.settings.endpoints.token.clone().or_else(told);
         address.ok_or(LoginFault::Down("its metadata names no `token_endpoint`, or was never fetched"))
     }
@@ -220,11 +221,11 @@ impl Login {
 
     /// What signs a person out: the cookies taken back, and where the browser goes next, the provider's own sign-out where
     /// it has one (OpenID Connect RP-Initiated Logout 1.0, section 2). `host` is that of the request, and `after` the path on
-    /// it that the person comes to at last.
+    /// it that the person comes to at last. `now` is monotone.
     ///
     /// The session itself lasts in whatever copy of its cookie there is, until its end or until its name
     /// ([`Session::id`]) is revoked: whoever signs people out revokes it as well.
-    pub fn logout(&self, host: &str, after: &str, metadata: Option<&MetadataStore>, now: u64) -> Logout {
+    pub fn logout(&self, host: &str, after: &str, metadata: Option<&MetadataStore>, now: Duration) -> Logout {
         let told = || metadata?.current(now)?.end_session_endpoint.clone();
         let location = match self.settings.endpoints.end_session.clone().or_else(told) {
             None => after.to_owned(),

@@ -17,6 +17,7 @@ use super::fault::LoginFault;
 use super::session::{self, Session};
 use super::{Asks, Login, cookies, exchange};
 use crate::authn::{KeyStore, TokenFault};
+use crate::clock::Now;
 use crate::made_of::MadeOf;
 use crate::outbound::Endpoint;
 
@@ -101,7 +102,8 @@ impl Login {
     /// # Errors
     /// [`LoginFault::NotRenewed`], [`LoginFault::Stale`].
     pub async fn fresh(self: &Arc<Self>, asks: &Asks<'_>, session: Session) -> Result<Renewed, LoginFault> {
-        let Asks { logins, store, headers, now, .. } = *asks;
+        let Asks { logins, store, headers, .. } = *asks;
+        let now = asks.now.unix_seconds();
         let as_it_is = |session| Renewed { session, cookies: Vec::new() };
         let Some(every) = self.settings.renew.map(|every| every.as_secs()) else { return Ok(as_it_is(session)) };
         let age = now.saturating_sub(session.renewed);
@@ -129,7 +131,8 @@ impl Login {
             (false, Some(token)) => {
                 let at = self.token(asks)?;
                 // A task of its own: a client that hangs up must not make us forget the token that the provider changed.
-                let asking = Arc::clone(self).ask_for(session.clone(), (at, token), renewals, (Arc::clone(store), now));
+                let asking =
+                    Arc::clone(self).ask_for(session.clone(), (at, token), renewals, (Arc::clone(store), asks.now));
                 tokio::spawn(asking).await.unwrap_or(Err(LoginFault::Down("the renewal failed")))
             }
         };
@@ -145,11 +148,11 @@ impl Login {
         session: Session,
         (at, token): (Endpoint, String),
         mut renewals: OwnedMutexGuard<Renewals>,
-        (store, now): (Arc<KeyStore>, u64),
+        (store, now): (Arc<KeyStore>, Now),
     ) -> Result<Renewed, LoginFault> {
         let outcome = self.renew(session, (&at, &token), &store, now).await;
         match &outcome {
-            Err(LoginFault::Down(_)) => renewals.failed_at = Some(now),
+            Err(LoginFault::Down(_)) => renewals.failed_at = Some(now.unix_seconds()),
             outcome => renewals.last = Some(outcome.clone()),
         }
         outcome
@@ -160,7 +163,7 @@ impl Login {
         session: Session,
         (at, token): (&Endpoint, &str),
         store: &KeyStore,
-        now: u64,
+        now: Now,
     ) -> Result<Renewed, LoginFault> {
         let grant = [("grant_type", "refresh_token"), ("refresh_token", token)];
         let tokens = match self.tokens(at, &grant).await {
@@ -184,6 +187,7 @@ impl Login {
         if claims.get("sub") != session.claims.get("sub") {
             return Err(LoginFault::NotRenewed);
         }
+        let now = now.unix_seconds();
         let session = Session { renewed: now, claims, ..session };
         let cookies = vec![
             self.cookie(&session, now)?,

@@ -74,6 +74,7 @@ impl Session {
         let sign_in = SignIn {
             session: Some(self.id.clone()),
             at_provider: principal.sign_in.session.clone(),
+            begun: Some(self.begun),
             // A sign-in is never newer than the session that it made: what the provider says later, on renewal, revives nothing.
             at: principal.sign_in.at.map(|at| at.min(self.begun)),
             expires: Some(self.ends),

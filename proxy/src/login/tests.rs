@@ -53,7 +53,7 @@ fn settings() -> LoginSettings {
 }
 
 fn asks<'a>(logins: &'a Logins, store: &'a Arc<KeyStore>, headers: &'a HeaderMap) -> Asks<'a> {
-    Asks { logins, store, metadata: None, headers, now: 7 }
+    Asks { logins, store, metadata: None, headers, now: Now { unix_ms: 7_000, monotone: Duration::ZERO } }
 }
 
 fn session() -> Session {
@@ -65,7 +65,7 @@ fn session() -> Session {
 #[test]
 fn signing_out_takes_all_back_and_goes_by_the_provider() {
     let login = Login::new(settings());
-    let out = login.logout("clinic.example:8443", "/bye", None, 0);
+    let out = login.logout("clinic.example:8443", "/bye", None, Duration::ZERO);
     assert_eq!(
         out.location,
         "https://issuer.example/end?client_id=web&post_logout_redirect_uri=https%3A%2F%2Fclinic.example%3A8443%2Fbye"
@@ -74,7 +74,7 @@ fn signing_out_takes_all_back_and_goes_by_the_provider() {
     assert!(out.cookies.iter().all(|line| line.to_str().unwrap().ends_with("; Max-Age=0")));
     let mut alone = settings();
     alone.endpoints.end_session = None;
-    assert_eq!(Login::new(alone).logout("clinic.example", "/bye", None, 0).location, "/bye");
+    assert_eq!(Login::new(alone).logout("clinic.example", "/bye", None, Duration::ZERO).location, "/bye");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn what_is_sealed_for_one_purpose_or_provider_opens_for_no_other() {
 #[test]
 fn an_attempt_has_a_place_of_its_own_and_the_address_keeps_its_query() {
     let login = Login::new(settings());
-    let ask = Ask { acr_values: Some("a b".to_owned()), max_age: Some(300), again: false };
+    let ask = Ask { contexts: Some(("acr_values", "a b".to_owned())), max_age: Some(300), again: false };
     let (logins, store) = (Logins::default(), Arc::new(KeyStore::awaiting(Duration::from_secs(60))));
     let none = HeaderMap::new();
     let begun = login.begin("clinic.example", ReturnPath::root(), &ask, &asks(&logins, &store, &none)).unwrap();

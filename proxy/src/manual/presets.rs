@@ -61,7 +61,7 @@ fn rows(preset: Preset, profile: &Profile) -> Vec<(&'static str, String)> {
         ("types", listed(profile.types.iter().map(|one| (*one).to_owned()).collect())),
         ("token", token.join(", ")),
         ("claims.tenant", path(profile.tenant)),
-        ("claims.roles", profile.roles.map_or_else(|| "nobody has any".to_owned(), code)),
+        ("claims.roles", roles(profile)),
         ("claims.session", session),
         ("factors", rule(profile.factors).to_owned()),
         ("acr.mfa", if two.is_empty() { "none".to_owned() } else { two }),
@@ -77,11 +77,31 @@ fn audience(profile: &Profile, issuer: &str) -> String {
     }
 }
 
+fn roles(profile: &Profile) -> String {
+    match (profile.roles, profile.picked) {
+        (Some(roles), Some(picked)) => {
+            format!(
+                "{} where `tenant` is fixed; with {}, which people pick, *to be written*",
+                code(roles),
+                code(picked)
+            )
+        }
+        (Some(roles), None) => code(roles),
+        (None, _) => "nobody has any".to_owned(),
+    }
+}
+
 fn clients(profile: &Profile) -> String {
     let claims: Vec<String> = profile.clients.claims().iter().map(code).collect();
     match profile.clients {
         KnownClients::Untold => "its tokens do not say".to_owned(),
         KnownClients::Told(_) => format!("anybody; where written, {} is looked at", claims.join(" or ")),
+        KnownClients::OfOthers(_) => {
+            format!(
+                "nobody but your own pages; a program of others, named by {}, has to be listed",
+                claims.join(" or ")
+            )
+        }
         KnownClients::Demanded(_, hint) => format!("*to be written* ({}): {hint}", claims.join(" or ")),
     }
 }

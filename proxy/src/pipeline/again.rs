@@ -148,16 +148,17 @@ async fn session(shared: &Shared, stream: &Stream, terms: SessionTerms, now: u64
     let sessions = &shared.sessions;
     if sessions.has_revoked() {
         let others = stream.others.get_or_init(|| sessions.others_of(&stream.principal));
-        if sessions.is_revoked(stream.session.into_iter().chain(others.iter().copied()), stream.at, now) {
-            return Err(Fault::Revoked);
-        }
+        let keys = stream.session.into_iter().chain(others.iter().copied());
+        sessions.stands(keys, (stream.at, stream.principal.sign_in.begun), now)?;
     }
     let Some(key) = stream.session else { return Ok(()) };
     let known = sessions.store().look(key).get().await.map_err(|_| Fault::Forgotten)?;
     match (known.life, known.floor) {
         // Where nothing is demanded of sessions, a later sign-in is told by the credential alone.
         (Some(life), _) => life.renewed(Sight::glance(stream.at, now)).judge(terms, now).map(drop),
-        (None, Some(floor)) if stream.at.is_none_or(|at| at <= floor) => Err(Fault::Forgotten),
+        (None, Some(floor)) if stream.principal.sign_in.begun.or(stream.at).is_none_or(|at| at <= floor) => {
+            Err(Fault::Forgotten)
+        }
         (None, _) => Ok(()),
     }
 }

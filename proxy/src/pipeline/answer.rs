@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::cache::{self, Audience};
 use crate::authn::TokenFault;
-use crate::login::{AGAIN, LOGIN};
+use crate::login::{AGAIN, LOGIN, LoginFault};
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::runtime::AnswerHeaders;
@@ -172,6 +172,7 @@ struct Says {
 /// What a page says beside a refusal, as HTML: fixed texts alone.
 fn more(rejection: &Rejection, offer: Offer) -> String {
     let unknown = rejection.status() == StatusCode::UNAUTHORIZED;
+    let down = matches!(rejection, Rejection::Token(TokenFault::Login(LoginFault::Down(_))));
     let advice = match rejection {
         Rejection::Token(TokenFault::Login(fault)) => fault.advice(),
         _ => None,
@@ -183,6 +184,8 @@ fn more(rejection: &Rejection, offer: Offer) -> String {
             format!("{advice}<p><a href=\"{LOGIN}?{AGAIN}\">Sign in again</a></p>\n")
         }
         Offer::SignIn if unknown => format!("{advice}<p><a href=\"{LOGIN}\">Sign in</a></p>\n"),
+        // To load the page again would not help: what the provider sent the browser back with counts once.
+        Offer::SignIn if down => format!("{advice}<p><a href=\"{LOGIN}\">Try again</a></p>\n"),
         Offer::Loop if unknown => format!("{advice}<p>{LOOP}</p>\n"),
         Offer::Nothing | Offer::SignIn | Offer::Loop => advice,
     }

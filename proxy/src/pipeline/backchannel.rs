@@ -12,6 +12,7 @@ use super::record;
 use super::reports::whole;
 use super::trail::{Known, Trail};
 use crate::authn::{self, LoggedOut, TokenFault};
+use crate::clock::Now;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::sessions::ends::End;
@@ -51,45 +52,57 @@ pub(super) async fn serve(
     let text = whole(body).await.ok_or(Rejection::TooLarge(Oversize::Body))?;
     let token = field(&text, "logout_token").ok_or(Rejection::LogoutToken(TokenFault::Parts))?;
     let now = trail.started.unix_seconds();
-    let (issuer, told) = judge(runtime, &token, now).map_err(Rejection::LogoutToken)?;
-    trail.actor = told.subject.as_ref().map(|subject| Known::Told(issuer.clone(), subject.clone()));
+    let (judge, told) = judge(runtime, &token, trail.started).map_err(Rejection::LogoutToken)?;
+    trail.actor = told.subject.as_ref().map(|subject| Known::Told(judge.issuer().to_owned(), subject.clone()));
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
-    let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == issuer);
-    end(shared, (&issuer, signs_in), told, now).await?;
+    let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == judge.issuer());
+    end(shared, (judge, signs_in), told, now).await?;
     let mut answer = Response::new(AnswerBody::Whole(None));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     record::after(answer, trail, shared.clock.now()).await
 }
 
-/// Whom the token is about, and at which issuer.
-fn judge(runtime: &Runtime, token: &str, now: u64) -> Result<(String, LoggedOut), TokenFault> {
+/// Whom the token is about, and by whose settings.
+fn judge<'r>(runtime: &'r Runtime, token: &str, now: Now) -> Result<(&'r authn::Provider, LoggedOut), TokenFault> {
     // The claim only picks the judge, who then checks it.
     let issuer = authn::unverified_issuer(token).ok_or(TokenFault::Issuer)?;
     let judge = runtime.sessions.told_by.iter().find(|one| one.issuer() == issuer).ok_or(TokenFault::Issuer)?;
     let provider = runtime.providers.iter().find(|one| one.authn.name() == judge.name());
     let keys = &provider.ok_or(TokenFault::Issuer)?.keys;
-    Ok((issuer, authn::logged_out(token, judge, keys, now)?))
+    Ok((judge, authn::logged_out(token, judge, keys, now)?))
 }
 
-/// One session where the token names one, else all of the subject.
-async fn end(shared: &Shared, (issuer, signs_in): (&str, bool), told: LoggedOut, now: u64) -> Result<(), Rejection> {
+/// One session where the token names one, else all of the subject. Credentials that are of no session that could be told from
+/// others end with every session of their subject.
+async fn end(
+    shared: &Shared,
+    (judge, signs_in): (&authn::Provider, bool),
+    told: LoggedOut,
+    now: u64,
+) -> Result<(), Rejection> {
     let sessions = &shared.sessions;
+    let revocation = |kind: Kind, name: String| {
+        let end = End { before: Some(told.at), until: told.at.saturating_add(SUBJECT_S) };
+        Revocation { kind, issuer: judge.issuer().to_owned(), name, end }
+    };
     match (told.session, told.subject) {
-        (Some(session), _) => {
-            let key = sessions.key(Kind::Session, issuer, &session);
+        // What is answered well has ended something.
+        (Some(_), None) if !judge.names_sid() => return Err(Rejection::LogoutToken(TokenFault::Claim("sub"))),
+        (Some(session), subject) => {
+            let key = sessions.key(Kind::Session, judge.issuer(), &session);
             sessions.end(key, told.at, told.at, EndedBy::Provider).await.map_err(|_| Rejection::Overloaded)?;
             // A session of the gate's own goes by another name, and is reached by its provider's through what was revoked.
-            if signs_in {
-                let end = End { before: Some(told.at), until: told.at.saturating_add(SUBJECT_S) };
-                let revocation = Revocation { kind: Kind::Session, issuer: issuer.to_owned(), name: session, end };
-                sessions.revoke(&revocation, now, EndedBy::Provider).map_err(|_| Rejection::Overloaded)?;
+            let own = signs_in.then(|| revocation(Kind::Session, session));
+            // Where the provider's tokens name sessions in another way, only their subject tells whose they are.
+            let kind = if judge.names_sid() { Kind::Nameless } else { Kind::Subject };
+            for one in own.into_iter().chain(subject.map(|name| revocation(kind, name))) {
+                sessions.also_revoke(&one, now, EndedBy::Provider).map_err(|_| Rejection::Overloaded)?;
             }
         }
         (None, Some(name)) => {
-            let end = End { before: Some(told.at), until: told.at.saturating_add(SUBJECT_S) };
-            let revocation = Revocation { kind: Kind::Subject, issuer: issuer.to_owned(), name, end };
-            sessions.revoke(&revocation, now, EndedBy::Provider).map_err(|_| Rejection::Overloaded)?;
+            let all = revocation(Kind::Subject, name);
+            sessions.revoke(&all, now, EndedBy::Provider).map_err(|_| Rejection::Overloaded)?;
         }
         // INVARIANT: a token that names neither is none.
         (None, None) => return Err(Rejection::LogoutToken(TokenFault::Claim("sid"))),

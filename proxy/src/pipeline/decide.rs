@@ -93,14 +93,14 @@ fn asks(denial: &Denial, caller: Option<&Caller<'_>>, trail: &Trail) -> Option<A
     if trail.stepped.is_some_and(|at| now.saturating_sub(at) < NOT_AGAIN) {
         return None;
     }
-    let acr_values = step_up::acr_values(short.needed, provider.authn.contexts());
-    Some(Ask { acr_values: Some(acr_values), max_age: short.needed.within_s(), again: false })
+    let contexts = step_up::field(short.needed, &provider.authn);
+    Some(Ask { contexts: Some(contexts), max_age: short.needed.within_s(), again: false })
 }
 
 /// A denial as the client gets it: a demand of factors with what to ask the caller's provider for.
 pub(super) fn refused(denial: Denial, caller: Option<&Caller<'_>>) -> Rejection {
     if let (Denial::StepUp(short), Some(caller)) = (&denial, caller) {
-        let challenge = step_up::challenge(short.needed, caller.voucher.contexts());
+        let challenge = step_up::challenge(short.needed, caller.voucher.provider());
         return Rejection::StepUp(denial, challenge);
     }
     Rejection::Denied(denial)

@@ -366,7 +366,7 @@ fn credential<'r>(
         }
         let present = identify::credential(runtime, headers)?;
         let Some((provider, place, token)) = present else { return identify::by_certificate(runtime, shown) };
-        let keys = provider.keys.current(now).map_err(Rejection::Token)?;
+        let keys = provider.keys.just_fetched().map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
         Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true }))

@@ -184,7 +184,7 @@ async fn prove<'r>(
             AppLogin::NoCookie => by_certificate(runtime, shown),
         };
     };
-    let now = trail.started.unix_seconds();
+    let now = trail.started;
     let judged = match shared.tokens.known(&token, &provider.authn, &provider.keys, now) {
         Some(known) => known,
         None => {
@@ -193,10 +193,11 @@ async fn prove<'r>(
                 observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
             }
             let judge = || shared.tokens.verify(&token, &provider.authn, &provider.keys, now);
+            let granted = provider.keys.granted();
             match judge() {
                 // A provider may sign with a key in the moment that it publishes it: the fetch that this token has caused, or
                 // another one, may bring it. Nothing else waits, few do at a time, and once.
-                Err(TokenFault::UnknownKey) if provider.keys.settled().await => judge(),
+                Err(fault) if fault.may_be_for_a_newer_key() && provider.keys.settled(granted).await => judge(),
                 judged => judged,
             }
         }
@@ -260,7 +261,7 @@ async fn by_login<'r>(
         return Ok(caller);
     }
     let SignedIn { provider, login, session } = signed_in;
-    let renewed = login.fresh(&login::asks(shared, provider, headers, now), session).await;
+    let renewed = login.fresh(&login::asks(shared, provider, headers, trail.started), session).await;
     if let (Err(LoginFault::NotRenewed), Some(key)) = (&renewed, shared.sessions.key_of(&caller.principal)) {
         // What is open in a session that the provider no longer vouches for ends with it.
         let until = caller.principal.sign_in.expires.unwrap_or(now);
@@ -293,19 +294,16 @@ pub(super) fn credential<'r, 'h>(
     runtime: &'r Runtime,
     headers: &'h HeaderMap,
 ) -> Result<Option<Credential<'r, 'h>>, Rejection> {
+    let readable = |(provider, place, token): Found<'r, 'h>| Ok((provider, place, token?));
     if let [only] = &*runtime.providers {
-        return Ok(first_present(only, headers)?.map(|(place, token)| (only, place, token)));
+        return first_present(only, headers).map(readable).transpose();
     }
-    let mut present = Vec::new();
-    for provider in &runtime.providers {
-        if let Some((place, token)) = first_present(provider, headers)? {
-            present.push((provider, place, token));
-        }
+    let mut found: Vec<_> = runtime.providers.iter().filter_map(|provider| first_present(provider, headers)).collect();
+    // ORDER: what was put into a header is judged alone: no cookie makes up for it, and none spoils it, whatever it is.
+    if found.iter().any(|(_, place, _)| matches!(place, Place::Header(_))) {
+        found.retain(|(_, place, _)| matches!(place, Place::Header(_)));
     }
-    // ORDER: what was put into a header is judged alone: no cookie makes up for it, whatever it is.
-    if present.iter().any(|(_, place, _)| matches!(place, Place::Header(_))) {
-        present.retain(|(_, place, _)| matches!(place, Place::Header(_)));
-    }
+    let mut present = found.into_iter().map(readable).collect::<Result<Vec<_>, Rejection>>()?;
     if present.len() < 2 {
         return Ok(present.pop());
     }
@@ -316,21 +314,18 @@ pub(super) fn credential<'r, 'h>(
     Ok(Some(present.swap_remove(claimed)))
 }
 
-fn first_present<'r, 'h>(
-    provider: &'r Provider,
-    headers: &'h HeaderMap,
-) -> Result<Option<(&'r Place, Cow<'h, str>)>, Rejection> {
-    for place in &provider.places {
+/// What stands in the first of a provider's places that is present: a token, or why none can be read there.
+type Found<'r, 'h> = (&'r Provider, &'r Place, Result<Cow<'h, str>, Rejection>);
+
+fn first_present<'r, 'h>(provider: &'r Provider, headers: &'h HeaderMap) -> Option<Found<'r, 'h>> {
+    provider.places.iter().find_map(|place| {
         let token = match place {
-            Place::Header(name) => from_header(headers, name)?.map(Cow::Borrowed),
-            Place::Cookie(name) => token_cookies::plain(headers, name)?.map(Cow::Borrowed),
-            Place::CookieChunks(name) => token_cookies::chunks(headers, name)?.map(Cow::Owned),
+            Place::Header(name) => from_header(headers, name).map(|token| token.map(Cow::Borrowed)),
+            Place::Cookie(name) => token_cookies::plain(headers, name).map(|token| token.map(Cow::Borrowed)),
+            Place::CookieChunks(name) => token_cookies::chunks(headers, name).map(|token| token.map(Cow::Owned)),
         };
-        if let Some(token) = token {
-            return Ok(Some((place, token)));
-        }
-    }
-    Ok(None)
+        Some((provider, place, token.transpose()?))
+    })
 }
 
 fn from_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, Rejection> {

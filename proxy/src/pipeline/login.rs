@@ -19,6 +19,7 @@ use super::observe;
 use super::record;
 use super::trail::{Known, Trail};
 use crate::authn::TokenFault;
+use crate::clock::Now;
 use crate::login::{
     AGAIN, Answer, Ask, Asks, Begun, CALLBACK, Count, Finished, LOGIN, Login, LoginFault, ReturnPath, cookies,
 };
@@ -88,14 +89,14 @@ pub(super) fn instead(
         return (rejection, None, Offer::Loop);
     }
     let Some(ask) = ask.filter(|_| !came.is_own_page()) else { return (rejection, None, Offer::SignIn) };
-    match login.begin(&came.host, came.back(), &ask, &asks(shared, provider, &came.cookies, now)) {
+    match login.begin(&came.host, came.back(), &ask, &asks(shared, provider, &came.cookies, trail.started)) {
         Ok(begun) => (Rejection::SignIn(Box::new(rejection)), Some(begun), Offer::Nothing),
         Err(fault) => (fault.into(), None, Offer::SignIn),
     }
 }
 
 /// What a sign-in goes by.
-pub(super) fn asks<'a>(shared: &'a Shared, provider: &'a Provider, headers: &'a HeaderMap, now: u64) -> Asks<'a> {
+pub(super) fn asks<'a>(shared: &'a Shared, provider: &'a Provider, headers: &'a HeaderMap, now: Now) -> Asks<'a> {
     Asks { logins: &shared.logins, store: &provider.keys, metadata: provider.metadata.as_deref(), headers, now }
 }
 
@@ -190,7 +191,7 @@ fn begin(
     let query = understood.query.as_deref().unwrap_or_default();
     let back = asked_for(query)?;
     let ask = Ask { again: query.split('&').any(|pair| pair == AGAIN), ..Ask::default() };
-    let begun = login.begin(&understood.host, back, &ask, &asks(shared, provider, headers, now))?;
+    let begun = login.begin(&understood.host, back, &ask, &asks(shared, provider, headers, trail.started))?;
     Ok(to_provider(begun, trail))
 }
 
@@ -220,7 +221,7 @@ async fn finish(
     let answer = Answer::read(understood.query.as_deref().unwrap_or_default())?;
     let now = trail.started.unix_seconds();
     let headers = &understood.parts.headers;
-    let asks = asks(shared, provider, headers, now);
+    let asks = asks(shared, provider, headers, trail.started);
     let Some(_room) = shared.logins.room() else { return Err(Rejection::Overloaded) };
     match login.finish(&asks, &understood.host, &answer).await.map_err(Rejection::Token)? {
         Finished::Signed(signed) => {

@@ -161,6 +161,8 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
     let (sessions, principal) = (&shared.sessions, &caller.principal);
     // The sign-in that ends may be told by a clock that is ahead of ours.
     let now = life::believable(principal.sign_in.at, principal.factors.leeway_s, now).map_or(now, |at| at.max(now));
+    // And the session may have begun before our own clock was set back.
+    let now = principal.sign_in.begun.map_or(now, |begun| begun.max(now));
     let expires = principal.sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     match (sessions.key_of(principal), &principal.sign_in.credential) {
         (Some(key), _) => {
@@ -198,7 +200,7 @@ fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: 
         runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(_))).map(|(provider, login)| {
             let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
             let metadata = provider.metadata.as_deref();
-            login.logout(&understood.host, after, metadata, trail.started.unix_seconds())
+            login.logout(&understood.host, after, metadata, trail.started.monotone)
         });
     let mut answer = Response::new(AnswerBody::Whole(None));
     let by_page = is_by_person(&parts.headers);

@@ -22,7 +22,7 @@ use crate::rejection::Rejection;
 use crate::runtime::{Runtime, Voucher};
 use crate::server::Connection;
 use crate::sessions::key::{Key, Kind};
-use crate::sessions::life::{self, Fault, FirstSeen, Left, Life, Sight, UNENDING_S};
+use crate::sessions::life::{self, Fault, FirstSeen, Left, Sight, UNENDING_S};
 use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
 use crate::shared::Shared;
 
@@ -182,25 +182,17 @@ async fn judge(
     let (sessions, sign_in) = (&shared.sessions, &principal.sign_in);
     let at = life::believable(sign_in.at, principal.factors.leeway_s, now);
     let expires = sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
-    let sight = Sight { at, now, expires, active, first_seen: runtime.sessions.first_seen };
+    let begun = sign_in.begun;
+    let sight = Sight { at, begun, now, expires, active, first_seen: runtime.sessions.first_seen };
     let key = sessions.key_of(principal);
     if sessions.has_revoked() {
         let keys = key.into_iter().chain(sessions.others_of(principal));
-        if sessions.is_revoked(keys, at, now) {
-            return Err(Rejection::Session(Fault::Revoked));
-        }
+        sessions.stands(keys, (at, begun), now).map_err(Rejection::Session)?;
     }
     let left = match key {
         Some(key) => {
             let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
-            let life = match (known.life, known.floor) {
-                (Some(life), _) => life.renewed(sight),
-                (None, Some(floor)) if at.is_none_or(|at| at <= floor) => {
-                    return Err(Rejection::Session(Fault::Forgotten));
-                }
-                (None, _) => Life::new(sight),
-            };
-            life.judge(terms, now).map_err(Rejection::Session)?
+            known.seen(sight).and_then(|life| life.judge(terms, now)).map_err(Rejection::Session)?
         }
         None => nameless(terms, at, now).map_err(Rejection::Session)?,
     };
@@ -208,11 +200,14 @@ async fn judge(
     // what is known of the provider's own session says whether that revives what has ended.
     if let Some(key) = sessions.key_at_provider(principal) {
         let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
-        if let Some(life) = known.life {
-            life.renewed(sight).judge(terms, now).map_err(Rejection::Session)?;
-        }
+        known.seen(at_provider(sight)).and_then(|life| life.judge(terms, now)).map_err(Rejection::Session)?;
     }
     Ok(Standing { key, terms, sight, left })
+}
+
+/// What a request shows of the provider's own session: that one is as old as its sign-in, and may be silent here.
+fn at_provider(sight: Sight) -> Sight {
+    Sight { begun: None, first_seen: FirstSeen::Now, ..sight }
 }
 
 /// A credential that names no session: how long nothing was done cannot be known, and its age only by its sign-in.
@@ -261,8 +256,7 @@ pub(super) async fn touch(
         })?;
         trail.session_left = left.least();
         if let Some(key) = shared.sessions.key_at_provider(&caller.principal) {
-            let sight = Sight { first_seen: FirstSeen::Now, ..sight };
-            shared.sessions.store().touch(key, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+            shared.sessions.store().touch(key, at_provider(sight)).get().await.map_err(|_| Rejection::Overloaded)?;
         }
         if caller.voucher.is_app_session() {
             let all = all_unseen(shared, &caller.principal);

@@ -170,7 +170,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let (written, seen) = watch::channel(0);
     let sessions = Sessions::new(&secret, journal.as_ref().map(|_| Writer { ask: ask.clone(), written: seen }));
     if let Some(journal) = &mut journal
-        && journal.restore(&sessions, clock.now().unix_seconds())
+        && journal.restore(&sessions, clock.now().unix_seconds()).map_err(StartError::Sessions)?
     {
         tracing::error!(target: "anteroom", "the state of sessions is damaged: everybody has to sign in again");
     }

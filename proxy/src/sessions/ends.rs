@@ -3,16 +3,18 @@
 //! Decides whether a caller is among them. An end of a subject holds for every sign-in up to a moment: whoever signs in later
 //! is let in again. It never forgets one before its time: when there is no room for one more, that one is refused, loudly.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::EndedBy;
 use super::key::Key;
 
 /// The most that are kept of those that were said over the control socket and by providers, and the most of the file: about
-/// 4 MiB each.
+/// 5 MiB each.
 pub const MOST: usize = 65_536;
+/// Stands for everybody, whatever the credential names; no digest of a name is this one.
+const EVERYBODY: Key = Key([0; 16]);
 
 /// One end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,13 +58,26 @@ pub struct Full;
 /// All ends.
 #[derive(Debug, Default)]
 pub struct Ends {
-    said: RwLock<HashMap<Key, End>>,
-    /// Those that a directory has not been told of yet, where one wants to know; at most [`MOST`].
-    fresh: Mutex<Vec<(Key, End)>>,
+    tables: RwLock<Tables>,
     is_recorded: bool,
-    filed: RwLock<HashMap<Key, End>>,
-    /// How many there are, so that a gate without any looks no further.
-    count: AtomicUsize,
+    /// Whether there are any, so that a gate without looks no further. Set under the lock of the tables.
+    any: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Tables {
+    said: HashMap<Key, End>,
+    /// Those of `said` that a directory has not been told of yet, where one wants to know.
+    fresh: HashSet<Key>,
+    filed: HashMap<Key, End>,
+}
+
+impl Tables {
+    fn forget_past(&mut self, now: u64) {
+        let Self { said, fresh, .. } = self;
+        said.retain(|_, end| now < end.until);
+        fresh.retain(|key| said.contains_key(key));
+    }
 }
 
 impl Ends {
@@ -71,77 +86,112 @@ impl Ends {
         Self { is_recorded, ..Self::default() }
     }
 
-    /// One more.
+    /// One more. One that adds nothing to what is there already is not told to the directory again.
     ///
     /// # Errors
     /// Where as many are kept already as `by` may fill.
     pub fn say(&self, key: Key, end: End, now: u64, by: EndedBy) -> Result<End, Full> {
-        let room = room(by);
-        let mut said = self.said.write().unwrap_or_else(PoisonError::into_inner);
-        if said.len() >= room && !said.contains_key(&key) {
-            said.retain(|_, end| now < end.until);
-            if said.len() >= room {
-                return Err(Full);
+        self.change(|tables| {
+            if tables.said.len() >= room(by) && !tables.said.contains_key(&key) {
+                tables.forget_past(now);
+                if tables.said.len() >= room(by) {
+                    return Err(Full);
+                }
             }
-        }
-        let end = said.get(&key).filter(|old| now < old.until).map_or(end, |old| old.and(end));
-        if self.is_recorded {
-            let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-            if fresh.len() >= MOST {
-                return Err(Full);
+            let old = tables.said.get(&key).copied();
+            let end = old.filter(|old| now < old.until).map_or(end, |old| old.and(end));
+            if self.is_recorded && old != Some(end) {
+                tables.fresh.insert(key);
             }
-            fresh.push((key, end));
-        }
-        said.insert(key, end);
-        drop(said);
-        self.recount();
-        Ok(end)
+            tables.said.insert(key, end);
+            Ok(end)
+        })
     }
 
-    /// The file says these, and no others.
-    pub fn file(&self, ends: HashMap<Key, End>) {
-        *self.filed.write().unwrap_or_else(PoisonError::into_inner) = ends;
-        self.recount();
+    /// Puts back what a directory remembers.
+    ///
+    /// # Errors
+    /// Where there is no room for one more.
+    pub(super) fn restore(&self, key: Key, end: End) -> Result<(), Full> {
+        self.change(|tables| {
+            if tables.said.len() >= MOST && key != EVERYBODY && !tables.said.contains_key(&key) {
+                return Err(Full);
+            }
+            let end = tables.said.get(&key).map_or(end, |old| old.and(end));
+            tables.said.insert(key, end);
+            Ok(())
+        })
     }
 
-    fn recount(&self) {
-        let length = |map: &RwLock<HashMap<Key, End>>| map.read().unwrap_or_else(PoisonError::into_inner).len();
-        self.count.store(length(&self.said) + length(&self.filed), Ordering::Release);
+    /// Ends may be missing: whoever signed in up to `now` is taken for ended, by whatever credential.
+    pub(super) fn distrust(&self, now: u64, until: u64) {
+        // There is room for this one, whatever else there is.
+        self.restore(EVERYBODY, End { before: Some(now), until }).unwrap_or_default();
+    }
+
+    /// The file says these, and no others. What it says of one twice counts together.
+    pub fn file(&self, ends: impl IntoIterator<Item = (Key, End)>) {
+        let mut filed: HashMap<Key, End> = HashMap::new();
+        for (key, end) in ends {
+            filed.entry(key).and_modify(|old| *old = old.and(end)).or_insert(end);
+        }
+        self.change(|tables| tables.filed = filed);
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Tables) -> T) -> T {
+        let mut tables = self.writing();
+        let done = change(&mut tables);
+        // ORDER: under the lock, so that of two changes the later one is told.
+        self.any.store(!(tables.said.is_empty() && tables.filed.is_empty()), Ordering::Release);
+        done
+    }
+
+    fn writing(&self) -> RwLockWriteGuard<'_, Tables> {
+        self.tables.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reading(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.count.load(Ordering::Acquire)
+        let tables = self.reading();
+        tables.said.len() + tables.filed.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        !self.any.load(Ordering::Acquire)
     }
 
     /// Whether one of these digests is ended at `now` for a sign-in at `at`.
-    pub fn hold(&self, keys: impl Iterator<Item = Key> + Clone, at: Option<u64>, now: u64) -> bool {
-        [&self.said, &self.filed].into_iter().any(|map| {
-            let map = map.read().unwrap_or_else(PoisonError::into_inner);
-            !map.is_empty() && keys.clone().any(|key| map.get(&key).is_some_and(|end| end.meets(at, now)))
-        })
+    pub fn hold(&self, mut keys: impl Iterator<Item = Key>, at: Option<u64>, now: u64) -> bool {
+        let tables = self.reading();
+        let meets = |end: Option<&End>| end.is_some_and(|end| end.meets(at, now));
+        keys.any(|key| meets(tables.said.get(&key)) || meets(tables.filed.get(&key)))
+    }
+
+    /// Whether whoever shows no later sign-in than `at` may be one whose end was lost.
+    pub(super) fn hold_everybody(&self, at: Option<u64>, now: u64) -> bool {
+        self.hold(std::iter::once(EVERYBODY), at, now)
     }
 
     /// Drops those whose time is over.
     pub(super) fn prune(&self, now: u64) {
-        self.said.write().unwrap_or_else(PoisonError::into_inner).retain(|_, end| now < end.until);
-        self.recount();
+        self.change(|tables| tables.forget_past(now));
     }
 
     /// Takes those that are new since the last time.
     pub(super) fn take_fresh(&self) -> Vec<(Key, End)> {
-        std::mem::take(&mut *self.fresh.lock().unwrap_or_else(PoisonError::into_inner))
+        let mut tables = self.writing();
+        let fresh = std::mem::take(&mut tables.fresh);
+        fresh.into_iter().filter_map(|key| Some((key, *tables.said.get(&key)?))).collect()
     }
 
     /// Those that were said rather than filed.
     pub(super) fn all_said(&self) -> Vec<(Key, End)> {
-        let said = self.said.read().unwrap_or_else(PoisonError::into_inner);
-        said.iter().map(|(key, end)| (*key, *end)).collect()
+        self.reading().said.iter().map(|(key, end)| (*key, *end)).collect()
     }
 }
 
@@ -218,6 +268,74 @@ mod tests {
                 said(ends.len(), by).unwrap();
             }
             assert_eq!(said(MOST + 1, by), Err(Full), "{by:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_file_says_of_one_twice_counts_together() {
+        let ends = Ends::default();
+        let out = (key(1), End { before: None, until: 1_000 });
+        let milder = (key(1), End { before: Some(50), until: 500 });
+        for file in [[out, milder], [milder, out]] {
+            ends.file(file);
+            assert!(ends.hold([key(1)].into_iter(), Some(100), 900), "{file:?}");
+        }
+    }
+
+    #[test]
+    fn the_directory_is_told_of_what_is_new_and_of_nothing_twice() {
+        let ends = Ends::new(true);
+        let end = End { before: Some(100), until: 1_000 };
+        ends.say(key(1), end, 100, EndedBy::Logout).unwrap();
+        ends.say(key(1), end, 100, EndedBy::Logout).unwrap();
+        assert_eq!(ends.take_fresh(), [(key(1), end)]);
+        ends.say(key(1), end, 100, EndedBy::Logout).unwrap();
+        ends.say(key(1), End { before: Some(90), ..end }, 100, EndedBy::Logout).unwrap();
+        assert_eq!(ends.take_fresh(), []);
+        let later = End { before: Some(101), ..end };
+        ends.say(key(1), later, 101, EndedBy::Logout).unwrap();
+        assert_eq!(ends.take_fresh(), [(key(1), later)]);
+        ends.restore(key(2), end).unwrap();
+        assert_eq!(ends.take_fresh(), [], "what was read is written already");
+    }
+
+    #[test]
+    fn more_are_put_back_than_can_be_new_and_what_is_not_is_said() {
+        let ends = Ends::new(true);
+        let end = End { before: Some(100), until: 1_000 };
+        for _ in 0..2 {
+            for number in 0..MOST as u32 {
+                ends.restore(key(number + 1), end).unwrap();
+            }
+        }
+        assert_eq!(ends.restore(key(u32::MAX), end), Err(Full));
+        ends.distrust(200, 1_000);
+        for (at, held) in [(None, true), (Some(200), true), (Some(201), false)] {
+            assert_eq!(ends.hold_everybody(at, 300), held, "{at:?}");
+        }
+        assert!(ends.hold([key(MOST as u32)].into_iter(), Some(100), 300));
+        ends.prune(1_000);
+        assert!(ends.is_empty() && !ends.hold_everybody(None, 1_000));
+    }
+
+    #[test]
+    fn no_end_hides_behind_a_change_of_another() {
+        for _ in 0..200 {
+            let ends = Ends::default();
+            std::thread::scope(|threads| {
+                for number in 0..4 {
+                    let ends = &ends;
+                    threads.spawn(move || match number {
+                        0 => ends.prune(1),
+                        1 => ends.file([]),
+                        _ => {
+                            ends.say(key(number), End { before: None, until: 9 }, 1, EndedBy::Control).unwrap();
+                            assert!(!ends.is_empty());
+                        }
+                    });
+                }
+            });
+            assert!(!ends.is_empty());
         }
     }
 }

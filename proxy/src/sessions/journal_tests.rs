@@ -1,7 +1,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::mpsc::sync_channel;
 
-use super::super::life::{FirstSeen, Sight};
+use super::super::life::{Fault, FirstSeen, Life, Sight};
 use super::super::{EndedBy, Revocation, Writer};
 use super::*;
 use crate::sessions::key::Kind;
@@ -19,7 +19,7 @@ fn key(sessions: &Sessions, name: &str) -> Key {
 }
 
 fn sight(now: u64) -> Sight {
-    Sight { at: Some(NOW), now, expires: now + 3_600, active: true, first_seen: FirstSeen::SignIn }
+    Sight { at: Some(NOW), begun: None, now, expires: now + 3_600, active: true, first_seen: FirstSeen::SignIn }
 }
 
 async fn life(sessions: &Sessions, name: &str) -> Option<Life> {
@@ -44,7 +44,7 @@ async fn lived(folder: &Path) {
 
 fn eve(gate: &Sessions) -> bool {
     let key = gate.digester.key(Kind::Subject, "https://a.example/", "eve.example");
-    gate.is_revoked(std::iter::once(key), Some(NOW), NOW + 100)
+    gate.stands(std::iter::once(key), (Some(NOW), None), NOW + 100).is_err()
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn what_was_written_is_there_again() {
     lived(&state).await;
     let mut journal = Journal::open(&state).unwrap();
     let gate = sessions(&journal);
-    assert!(!journal.restore(&gate, NOW + 100), "nothing is damaged");
+    assert!(!journal.restore(&gate, NOW + 100).unwrap(), "nothing is damaged");
     assert_eq!(life(&gate, "s-1").await.unwrap().last, NOW);
     assert_eq!(life(&gate, "s-2").await.unwrap().ended, Some(NOW + 5));
     assert!(eve(&gate));
@@ -80,7 +80,7 @@ async fn a_torn_end_is_cut_and_any_other_damage_is_not_believed() {
         std::fs::write(&path, &whole[..whole.len() - torn]).unwrap();
         let mut journal = Journal::open(folder.path()).unwrap();
         let gate = sessions(&journal);
-        assert!(!journal.restore(&gate, NOW + 100), "{torn} bytes");
+        assert!(!journal.restore(&gate, NOW + 100).unwrap(), "{torn} bytes");
         assert_eq!(life(&gate, "s-1").await.unwrap().last, NOW);
         assert_eq!(std::fs::metadata(&path).unwrap().len() % RECORD as u64, 0);
     }
@@ -90,7 +90,7 @@ async fn a_torn_end_is_cut_and_any_other_damage_is_not_believed() {
         std::fs::write(&path, &bytes).unwrap();
         let mut journal = Journal::open(folder.path()).unwrap();
         let gate = sessions(&journal);
-        assert!(journal.restore(&gate, NOW + 100), "a flipped bit in byte {at}");
+        assert!(journal.restore(&gate, NOW + 100).unwrap(), "a flipped bit in byte {at}");
         // What the file calls alive may have ended behind the damage.
         assert!(life(&gate, "s-1").await.is_none_or(|life| life.ended.is_some()));
         // Whoever is not remembered has to have signed in since.
@@ -113,14 +113,14 @@ async fn a_file_that_grows_is_written_anew_and_what_is_past_is_left_out() {
             gate.store().touch(key(&gate, &name.to_string()), sight(now)).get().await.unwrap();
         }
         journal.write(&gate).unwrap();
-        largest = largest.max(journal.length);
+        largest = largest.max(journal.size());
     }
     assert!(largest <= WORTH_IT + 200 * RECORD as u64, "{largest}");
-    assert!(journal.length < largest, "it was compacted");
+    assert!(journal.size() < largest, "it was compacted");
     drop((journal, gate));
     let mut journal = Journal::open(folder.path()).unwrap();
     let gate = sessions(&journal);
-    journal.restore(&gate, NOW + 4_000);
+    journal.restore(&gate, NOW + 4_000).unwrap();
     assert_eq!(gate.memory.len(), 200);
     assert!(life(&gate, "7").await.unwrap().last >= NOW + 199 * 20 - 20);
     let mut journal = {
@@ -128,8 +128,133 @@ async fn a_file_that_grows_is_written_anew_and_what_is_past_is_left_out() {
         Journal::open(folder.path()).unwrap()
     };
     let gate = sessions(&journal);
-    journal.restore(&gate, NOW + 4_000 + 3_600 + KEPT_S + 100);
+    journal.restore(&gate, NOW + 4_000 + 3_600 + KEPT_S + 100).unwrap();
     assert!(gate.memory.is_empty());
+}
+
+/// The gate that the folder makes, and whether anything was damaged.
+fn again(folder: &Path, now: u64) -> (Journal, Sessions, bool) {
+    let mut journal = Journal::open(folder).unwrap();
+    let gate = sessions(&journal);
+    let damaged = journal.restore(&gate, now).unwrap();
+    (journal, gate, damaged)
+}
+
+#[tokio::test]
+async fn damage_is_no_more_once_it_was_told_and_what_it_may_have_lost_stays_out() {
+    let folder = tempfile::tempdir().unwrap();
+    lived(folder.path()).await;
+    let path = folder.path().join("journal");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[2 * RECORD + 30] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    for (damaged, later) in [(true, 100), (false, 200), (false, 300)] {
+        let (_, gate, is_damaged) = again(folder.path(), NOW + later);
+        assert_eq!(is_damaged, damaged, "{later}");
+        // Whatever it is of: a session that is not remembered, and a credential that names none.
+        let unknown = gate.store().touch(key(&gate, "s-9"), sight(NOW + later)).get().await.unwrap();
+        assert!(unknown.ended.is_some());
+        let stands = |at, begun| gate.stands(std::iter::empty(), (at, begun), NOW + later);
+        for at in [None, Some(NOW), Some(NOW + 100)] {
+            assert_eq!(stands(at, None), Err(Fault::Forgotten), "{at:?}");
+        }
+        assert_eq!(stands(Some(NOW), Some(NOW + 101)), Err(Fault::Forgotten), "the provider repeats a sign-in");
+        assert_eq!(stands(Some(NOW + 101), None), Ok(()));
+        assert_eq!(stands(None, Some(NOW + 101)), Ok(()), "the gate's own session is of later");
+    }
+}
+
+#[tokio::test]
+async fn what_was_taken_out_or_moved_is_missed_wherever_that_was() {
+    let folder = tempfile::tempdir().unwrap();
+    lived(folder.path()).await;
+    let path = folder.path().join("journal");
+    let (mut journal, gate, damaged) = again(folder.path(), NOW + 100);
+    assert!(!damaged);
+    // A tick later it is known that the last write has reached the disk.
+    journal.write(&gate).unwrap();
+    drop((journal, gate));
+    let whole = std::fs::read(&path).unwrap();
+    let records: Vec<&[u8]> = whole.chunks(RECORD).collect();
+    assert_eq!(records.len(), 5);
+    let damaged = |bytes: &[u8]| {
+        std::fs::write(&path, bytes).unwrap();
+        again(folder.path(), NOW + 100).2
+    };
+    assert!(!damaged(&whole));
+    for cut in 0..records.len() {
+        assert!(damaged(&records[..cut].concat()), "cut to {cut}");
+        assert!(damaged(&[&records[..cut], &records[cut + 1..]].concat().concat()), "without {cut}");
+        assert!(damaged(&[&records[..cut], &records[cut..=cut], &records[cut..]].concat().concat()), "twice {cut}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(again(folder.path(), NOW + 100).2, "beside its key it has been lost");
+}
+
+#[tokio::test]
+async fn a_file_of_what_is_past_is_written_anew_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).unwrap();
+    let gate = sessions(&journal);
+    for name in 0..30_000 {
+        gate.store().touch(key(&gate, &name.to_string()), sight(NOW)).get().await.unwrap();
+    }
+    journal.write(&gate).unwrap();
+    assert_eq!(journal.size(), 30_001 * RECORD as u64);
+    drop((journal, gate));
+    let (journal, gate, damaged) = again(folder.path(), NOW + 100);
+    assert_eq!(
+        (journal.size(), gate.memory.len(), damaged),
+        (30_001 * RECORD as u64, 30_000, false),
+        "nothing is past"
+    );
+    drop((journal, gate));
+    let (_, gate, _) = again(folder.path(), NOW + 3_600 + KEPT_S + 100);
+    assert!(gate.memory.is_empty());
+    assert_eq!(std::fs::metadata(folder.path().join("journal")).unwrap().len(), RECORD as u64);
+}
+
+#[tokio::test]
+async fn what_is_ended_again_and_again_is_written_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).unwrap();
+    let gate = sessions(&journal);
+    let end = End { before: None, until: NOW + 90_000 };
+    let credential =
+        Revocation { kind: Kind::Credential, issuer: "https://a.example/".into(), name: "t-1".into(), end };
+    for round in 0..50 {
+        for _ in 0..3 {
+            gate.revoke(&credential, NOW + round, EndedBy::Logout).unwrap();
+            gate.end(key(&gate, "s-1"), NOW, NOW + 3_600, EndedBy::Logout).await.unwrap();
+        }
+        journal.write(&gate).unwrap();
+    }
+    assert_eq!(journal.size(), 3 * RECORD as u64);
+}
+
+#[tokio::test]
+async fn a_folder_that_was_moved_away_is_noticed_and_nothing_is_lost_until_it_is_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (here, elsewhere) = (folder.path().join("state"), folder.path().join("moved"));
+    lived(&here).await;
+    let (mut journal, gate, _) = again(&here, NOW + 100);
+    journal.write(&gate).unwrap();
+    std::fs::rename(&here, &elsewhere).unwrap();
+    assert!(journal.write(&gate).unwrap_err().to_string().contains("moved away"));
+    gate.end(key(&gate, "s-1"), NOW + 101, NOW + 3_600, EndedBy::Logout).await.unwrap();
+    // Another one in its place is not written either: it has another key.
+    drop(Journal::open(&here).unwrap());
+    assert!(journal.write(&gate).is_err());
+    std::fs::remove_dir_all(&here).unwrap();
+    std::fs::rename(&elsewhere, &here).unwrap();
+    journal.write(&gate).unwrap();
+    // A file that is gone alone is written anew.
+    std::fs::remove_file(here.join("journal")).unwrap();
+    journal.write(&gate).unwrap();
+    drop((journal, gate));
+    let (_, gate, damaged) = again(&here, NOW + 200);
+    assert!(!damaged && eve(&gate));
+    assert_eq!(life(&gate, "s-1").await.unwrap().ended, Some(NOW + 101));
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Journal;
+use crate::clock::Now;
 use crate::config::{print_of, read_bytes, read_revocations};
 use crate::phase::Stage;
 use crate::shared::Shared;
@@ -19,6 +20,10 @@ use crate::shared::Shared;
 const TICK: Duration = Duration::from_millis(250);
 /// How many ticks lie between two looks for what is past.
 const PRUNE: u32 = 240;
+/// How far the wall clock may go away from the time that really passes, and be the same clock.
+const STEP: Duration = Duration::from_secs(5 * 60);
+/// For how long a clock has to go on so before anything is dropped by it.
+const TRIED: Duration = Duration::from_secs(60 * 60);
 
 /// The keeper of the files.
 pub(crate) struct Keeper {
@@ -35,6 +40,7 @@ impl Keeper {
     /// Keeps them until the gate is over.
     pub(crate) fn keep(mut self) {
         let (mut seen, mut ticks) = (None, 0_u32);
+        let mut pace = Pace::from(self.shared.clock.now());
         loop {
             match self.asks.recv_timeout(TICK) {
                 Ok(()) | Err(RecvTimeoutError::Timeout) => {}
@@ -44,12 +50,15 @@ impl Keeper {
             let over = self.shared.phase.stage() >= Stage::Over;
             self.write();
             if over {
+                // What was written is counted by the next write: here is none.
+                self.write();
                 return;
             }
             self.look(&mut seen);
             ticks = ticks.wrapping_add(1);
-            if ticks % PRUNE == 0 {
-                self.shared.sessions.prune(self.shared.clock.now().unix_seconds());
+            let now = self.shared.clock.now();
+            if ticks.is_multiple_of(PRUNE) && pace.is_tried(now) {
+                self.shared.sessions.prune(now.unix_seconds());
             }
         }
     }
@@ -95,5 +104,53 @@ impl Keeper {
                 sessions.revoked_trouble(Some(detail));
             }
         }
+    }
+}
+
+/// Whether the wall clock goes as time passes. One that jumps ahead for a while must not make anybody forget an end, since it
+/// would be forgotten for good.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    since: Now,
+}
+
+impl Pace {
+    fn from(now: Now) -> Self {
+        Self { since: now }
+    }
+
+    /// Whether the clock has gone without a step for long enough.
+    fn is_tried(&mut self, now: Now) -> bool {
+        let passed = now.monotone.saturating_sub(self.since.monotone);
+        let expected = Duration::from_millis(self.since.unix_ms).saturating_add(passed);
+        if Duration::from_millis(now.unix_ms).abs_diff(expected) > STEP {
+            *self = Self::from(now);
+            return false;
+        }
+        passed >= TRIED
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_jumps_drops_nothing_until_it_has_gone_on_for_an_hour() {
+        let at = |passed_s: u64, ahead_s: i64| Now {
+            unix_ms: 1_800_000_000_000_u64.saturating_add_signed((passed_s as i64 + ahead_s) * 1_000),
+            monotone: Duration::from_secs(passed_s),
+        };
+        let mut pace = Pace::from(at(0, 0));
+        assert!(!pace.is_tried(at(3_599, 0)), "whether the first reading was right is not known either");
+        assert!(pace.is_tried(at(3_600, 0)) && pace.is_tried(at(7_200, 299)));
+        // A month ahead, for a minute; and back.
+        let month = 30 * 24 * 3_600;
+        assert!(!pace.is_tried(at(7_260, month)) && !pace.is_tried(at(7_320, month)));
+        assert!(!pace.is_tried(at(7_380, 0)) && !pace.is_tried(at(10_920, 0)));
+        assert!(pace.is_tried(at(10_980, 0)));
+        // One that was set right stays so.
+        assert!(!pace.is_tried(at(11_040, month)) && pace.is_tried(at(14_640, month)));
+        assert!(!pace.is_tried(at(14_700, -month)) && pace.is_tried(at(18_300, -month)));
     }
 }

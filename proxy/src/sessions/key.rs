@@ -18,6 +18,8 @@ pub enum Kind {
     Subject,
     /// One credential of an issuer (`jti`).
     Credential,
+    /// What a person or machine of an issuer has of credentials that name no session.
+    Nameless,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Kind::Session => b's',
             Kind::Subject => b'u',
             Kind::Credential => b't',
+            Kind::Nameless => b'n',
         }
     }
 }
@@ -53,10 +56,11 @@ impl Digester {
         Key(key)
     }
 
-    /// Eight bytes that only the holder of the secret can make of `text`.
-    pub(super) fn seal(&self, text: &[u8]) -> [u8; 8] {
+    /// Eight bytes that only the holder of the secret can make of `text` behind what has the seal `before`.
+    pub(super) fn seal(&self, before: [u8; 8], text: &[u8]) -> [u8; 8] {
         let mut context = hmac::Context::with_key(&self.0);
         context.update(b"seal");
+        context.update(&before);
         context.update(text);
         let mut seal = [0; 8];
         seal.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
@@ -76,6 +80,7 @@ mod tests {
         for other in [
             one.key(Kind::Subject, "https://a.example/", "s-1"),
             one.key(Kind::Credential, "https://a.example/", "s-1"),
+            one.key(Kind::Nameless, "https://a.example/", "s-1"),
             one.key(Kind::Session, "https://a.example", "/s-1"),
             one.key(Kind::Session, "https://a.example/", "s-2"),
             Digester::new(&[2; 32]).key(Kind::Session, "https://a.example/", "s-1"),

@@ -44,6 +44,8 @@ pub enum FirstSeen {
 pub struct Sight {
     /// When the caller signed in last, where the credential tells.
     pub at: Option<u64>,
+    /// When the gate itself began the session, under a name that it never gives again; `None`: somebody else did.
+    pub begun: Option<u64>,
     /// Now.
     pub now: u64,
     /// When the credential ends.
@@ -57,7 +59,13 @@ pub struct Sight {
 impl Sight {
     /// A look that is nobody's doing.
     pub fn glance(at: Option<u64>, now: u64) -> Self {
-        Self { at, now, expires: 0, active: false, first_seen: FirstSeen::SignIn }
+        Self { at, begun: None, now, expires: 0, active: false, first_seen: FirstSeen::SignIn }
+    }
+
+    /// Before when the session cannot have been: what ended or was forgotten until then was another one. A session that the
+    /// gate began is no older than that, however long ago its person signed in at the provider.
+    pub fn began(self) -> Option<u64> {
+        self.begun.or(self.at)
     }
 }
 

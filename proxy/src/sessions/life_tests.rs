@@ -4,7 +4,7 @@ const SIGNED_IN: u64 = 1_000_000;
 const IDLE: SessionTerms = SessionTerms { idle_s: Some(900), absolute_s: None };
 
 fn sight(at: Option<u64>, now: u64, active: bool) -> Sight {
-    Sight { at, now, expires: now + 3_600, active, first_seen: FirstSeen::SignIn }
+    Sight { at, begun: None, now, expires: now + 3_600, active, first_seen: FirstSeen::SignIn }
 }
 
 fn live(now: u64) -> Life {

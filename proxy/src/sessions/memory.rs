@@ -142,6 +142,13 @@ impl Memory {
         }
     }
 
+    /// Forgets those that have not ended.
+    pub(super) fn forget_living(&self) {
+        for part in &self.parts {
+            locked(part).lives.retain(|_, slot| slot.ended > 0);
+        }
+    }
+
     /// Nothing is known for certain of what lived before `now`: whoever is not remembered has to have signed in later.
     pub(super) fn distrust(&self, now: u64, until: u64) {
         for (number, _) in (0_u8..).zip(&self.parts) {
@@ -154,7 +161,9 @@ impl Memory {
         let mut changes = Changes::default();
         for (number, part) in (0_u8..).zip(&self.parts) {
             let mut part = locked(part);
-            let changed = std::mem::take(&mut part.changed);
+            let mut changed = std::mem::take(&mut part.changed);
+            changed.sort_unstable();
+            changed.dedup();
             if std::mem::take(&mut part.all_changed) {
                 changes.lives.extend(part.lives.iter().map(|(key, slot)| (*key, slot.life())));
             } else {
@@ -198,10 +207,10 @@ fn locked(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
 }
 
 impl Part {
-    /// The floor, where a session that is not known and shows this sign-in may be a forgotten one.
-    fn floor_under(&self, at: Option<u64>) -> Option<u64> {
+    /// The floor, where a session that is not known and began then may be a forgotten one.
+    fn floor_under(&self, begun: Option<u64>) -> Option<u64> {
         let floor = u64::from(self.floor.at);
-        (floor > 0 && at.is_none_or(|at| at <= floor)).then_some(floor)
+        (floor > 0 && begun.is_none_or(|begun| begun <= floor)).then_some(floor)
     }
 
     /// Notes that a key is to be written.
@@ -257,7 +266,7 @@ impl Store for Memory {
         let Some(mut part) = self.part(key) else { return Answer::Now(Life::over(sight.now, sight.expires)) };
         let (before, written) = match part.lives.get(&key) {
             Some(slot) => (slot.life(), slot.written),
-            None => match part.floor_under(sight.at) {
+            None => match part.floor_under(sight.began()) {
                 // INVARIANT: what may have been forgotten never begins anew.
                 Some(floor) => return Answer::Now(Life::over(floor, sight.expires)),
                 None => (Life::new(sight), 0),
@@ -276,9 +285,12 @@ impl Store for Memory {
 
     fn end(&self, key: Key, at: u64, until: u64) -> Answer<'_, ()> {
         if let Some(mut part) = self.part(key) {
-            let life = part.lives.get(&key).map_or_else(|| Life::over(at, until), |slot| slot.life().end(at, until));
+            let before = part.lives.get(&key).map(Slot::life);
+            let life = before.map_or_else(|| Life::over(at, until), |life| life.end(at, until));
             part.put(key, Slot::of(life, short(life.last).max(1)));
-            part.note(key, self.is_recorded);
+            if before != Some(life) {
+                part.note(key, self.is_recorded);
+            }
         }
         Answer::Now(())
     }

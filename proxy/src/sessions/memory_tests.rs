@@ -10,7 +10,7 @@ fn key(number: u64) -> Key {
 }
 
 fn sight(at: Option<u64>, now: u64) -> Sight {
-    Sight { at, now, expires: now + 3_600, active: true, first_seen: FirstSeen::SignIn }
+    Sight { at, begun: None, now, expires: now + 3_600, active: true, first_seen: FirstSeen::SignIn }
 }
 
 fn now<T>(answer: Answer<'_, T>) -> T {
@@ -86,4 +86,35 @@ fn changes_are_told_once_and_use_only_now_and_then() {
     assert_eq!(told.last().unwrap().1.ended, Some(NOW + 16));
     assert!(table.changes().lives.is_empty());
     assert_eq!(size_of::<(Key, Slot)>(), 40, "the bound of the module rests on it");
+}
+
+#[test]
+fn a_session_that_the_gate_began_is_no_older_than_that() {
+    let table = Memory::new(false);
+    table.distrust(NOW, NOW + 10);
+    for (at, begun, lives) in [
+        (None, None, false),
+        (Some(NOW), None, false),
+        (None, Some(NOW), false),
+        (None, Some(NOW + 1), true),
+        (Some(NOW - 100), Some(NOW + 1), true),
+        (Some(NOW + 1), None, true),
+    ] {
+        let sight = Sight { begun, ..sight(at, NOW + 1) };
+        let key = key(at.unwrap_or(1) ^ begun.unwrap_or(2));
+        assert_eq!(now(table.look(key)).seen(sight).is_ok(), lives, "{at:?} {begun:?}");
+        assert_eq!(now(table.touch(key, sight)).ended.is_none(), lives, "{at:?} {begun:?}");
+    }
+}
+
+#[test]
+fn what_is_ended_twice_is_told_once() {
+    let table = Memory::new(true);
+    for _ in 0..3 {
+        now(table.end(key(1), NOW, NOW + 20));
+    }
+    now(table.end(key(1), NOW + 1, NOW + 20));
+    assert_eq!(table.changes().lives.len(), 1);
+    now(table.end(key(1), NOW, NOW + 20));
+    assert!(table.changes().lives.is_empty());
 }

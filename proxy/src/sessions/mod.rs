@@ -5,6 +5,7 @@
 //! reads a request, and it keeps no name of anybody, but keyed digests ([`key`]).
 
 pub mod ends;
+mod entry;
 mod journal;
 mod keeper;
 pub mod key;
@@ -13,7 +14,6 @@ mod memory;
 pub(crate) mod open;
 pub mod store;
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -164,15 +164,19 @@ impl Sessions {
         self.digester.key(kind, issuer, name)
     }
 
-    /// The digests of a caller's subject, of the credential where it has a name, and of the session where its provider has
-    /// another name for it than the gate.
+    /// The digests of a caller's subject, of the credential where it has a name, of the session where its provider has
+    /// another name for it than the gate, and of all that the subject has without a session where its provider names none.
     pub(crate) fn others_of(&self, principal: &Principal) -> Vec<Key> {
         let subject = self.digester.key(Kind::Subject, &principal.issuer, &principal.subject);
         let credential = principal.sign_in.credential.as_ref();
         let credential = credential.map(|name| self.digester.key(Kind::Credential, &principal.issuer, name));
         let at_provider = principal.sign_in.at_provider.as_ref();
         let at_provider = at_provider.map(|name| self.digester.key(Kind::Session, &principal.issuer, name));
-        std::iter::once(subject).chain(credential).chain(at_provider).collect()
+        // The gate's own name of a session is none of the provider's.
+        let sign_in = &principal.sign_in;
+        let is_nameless = sign_in.at_provider.is_none() && (sign_in.session.is_none() || sign_in.begun.is_some());
+        let nameless = is_nameless.then(|| self.digester.key(Kind::Nameless, &principal.issuer, &principal.subject));
+        std::iter::once(subject).chain(credential).chain(at_provider).chain(nameless).collect()
     }
 
     /// Whether anything was revoked at all.
@@ -180,9 +184,26 @@ impl Sessions {
         !self.ends.is_empty()
     }
 
-    /// Whether one of these was revoked for a sign-in at `at`.
-    pub(crate) fn is_revoked(&self, keys: impl Iterator<Item = Key> + Clone, at: Option<u64>, now: u64) -> bool {
-        !self.ends.is_empty() && self.ends.hold(keys, at, now)
+    /// Whether a caller with these digests stands, who signed in at `at`, in a session that the gate itself `begun` or somebody
+    /// else.
+    ///
+    /// # Errors
+    /// [`Fault::Revoked`]; [`Fault::Forgotten`] where ends were lost, and one of them may have been of this sign-in.
+    pub(crate) fn stands(
+        &self,
+        keys: impl Iterator<Item = Key>,
+        (at, begun): (Option<u64>, Option<u64>),
+        now: u64,
+    ) -> Result<(), Fault> {
+        if self.ends.is_empty() {
+            Ok(())
+        } else if self.ends.hold(keys, at, now) {
+            Err(Fault::Revoked)
+        } else if self.ends.hold_everybody(at.or(begun), now) {
+            Err(Fault::Forgotten)
+        } else {
+            Ok(())
+        }
     }
 
     /// Ends a session for every sign-in up to `at`.
@@ -200,9 +221,19 @@ impl Sessions {
     /// # Errors
     /// Where there is no room for one more.
     pub(crate) fn revoke(&self, revocation: &Revocation, now: u64, by: EndedBy) -> Result<(), Full> {
+        self.also_revoke(revocation, now, by)?;
+        self.count(by);
+        Ok(())
+    }
+
+    /// Revokes by name what belongs to something that was ended and counted already.
+    ///
+    /// # Errors
+    /// Where there is no room for one more.
+    pub(crate) fn also_revoke(&self, revocation: &Revocation, now: u64, by: EndedBy) -> Result<(), Full> {
         let key = self.digester.key(revocation.kind, &revocation.issuer, &revocation.name);
         self.ends.say(key, revocation.end, now, by)?;
-        self.count(by);
+        self.news.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 
@@ -215,11 +246,7 @@ impl Sessions {
 
     /// The file of revocations says these, and no others.
     pub(crate) fn file(&self, revocations: &[Revocation]) {
-        let mut ends = HashMap::new();
-        for one in revocations {
-            ends.insert(self.digester.key(one.kind, &one.issuer, &one.name), one.end);
-        }
-        self.ends.file(ends);
+        self.ends.file(revocations.iter().map(|one| (self.digester.key(one.kind, &one.issuer, &one.name), one.end)));
         self.news.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::pin::Pin;
 
 use super::key::Key;
-use super::life::{Life, Sight};
+use super::life::{Fault, Life, Sight};
 
 /// Keeps lives by their digests. Each act is one step: what comes between two acts is seen by the second.
 pub trait Store: fmt::Debug + Send + Sync {
@@ -28,6 +28,20 @@ pub struct Known {
     pub life: Option<Life>,
     /// Some that are like it were forgotten: one that is not remembered and shows no sign-in later than this may have ended.
     pub floor: Option<u64>,
+}
+
+impl Known {
+    /// The life that a session has which is seen like this.
+    ///
+    /// # Errors
+    /// [`Fault::Forgotten`] where it may be one of those that were.
+    pub fn seen(self, sight: Sight) -> Result<Life, Fault> {
+        match (self.life, self.floor) {
+            (Some(life), _) => Ok(life.renewed(sight)),
+            (None, Some(floor)) if sight.began().is_none_or(|begun| begun <= floor) => Err(Fault::Forgotten),
+            (None, _) => Ok(Life::new(sight)),
+        }
+    }
 }
 
 /// An answer, at once or later.
@@ -98,7 +112,7 @@ mod tests {
     #[tokio::test]
     async fn one_that_answers_later_fits() {
         let store: Box<dyn Store> = Box::<Remote>::default();
-        let sight = Sight { at: Some(5), now: 9, expires: 99, active: true, first_seen: FirstSeen::Now };
+        let sight = Sight { at: Some(5), begun: None, now: 9, expires: 99, active: true, first_seen: FirstSeen::Now };
         assert_eq!(store.look(Key([0; 16])).get().await.unwrap().life, None);
         assert_eq!(store.touch(Key([0; 16]), sight).get().await.unwrap().last, 9);
         assert_eq!(store.look(Key([0; 16])).get().await.unwrap().life.unwrap().begun, 5);

@@ -1,6 +1,8 @@
 //! What a header can say: algorithms, key ids, keys of its own, demands, types.
 
-use anteroom::authn::TokenFault::{Algorithm, Critical, Header, KeyAlgorithm, Parts, Signature, Type, UnknownKey};
+use anteroom::authn::TokenFault::{
+    Algorithm, Critical, Header, KeyAlgorithm, Parts, Signature, Type, UnknownKey, UnnamedKey,
+};
 use aws_lc_rs::hmac::{HMAC_SHA256, HMAC_SHA384, HMAC_SHA512};
 use aws_lc_rs::signature::Ed25519KeyPair;
 use serde_json::json;
@@ -174,7 +176,7 @@ impl Forger {
             header["kid"] = json!("theirs");
             table.add(format!("{name}, unknown kid"), signed(&theirs, &header.to_string(), &claims), UnknownKey);
             header.as_object_mut().unwrap().remove("kid");
-            table.add(format!("{name}, no kid"), signed(&theirs, &header.to_string(), &claims), Signature);
+            table.add(format!("{name}, no kid"), signed(&theirs, &header.to_string(), &claims), UnnamedKey);
         }
     }
 

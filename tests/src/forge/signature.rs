@@ -1,6 +1,6 @@
 //! Signatures that some library once took for good.
 
-use anteroom::authn::TokenFault::Signature;
+use anteroom::authn::TokenFault::{Signature, UnnamedKey};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use serde_json::json;
@@ -142,7 +142,7 @@ impl Forger {
             let renamed = b64(header.replace("JWT", "jwt"));
             table.add(format!("{alg}: another header"), format!("{renamed}.{middle}.{tag}"), Signature);
             let unkeyed = b64(format!(r#"{{"alg":"{alg}"}}"#));
-            table.add(format!("{alg}: no kid, the old signature"), format!("{unkeyed}.{middle}.{tag}"), Signature);
+            table.add(format!("{alg}: no kid, the old signature"), format!("{unkeyed}.{middle}.{tag}"), UnnamedKey);
             let late = signed(key, &header, &payload(json!({ "exp": 1 })));
             let stale = late.rsplit_once('.').unwrap().1;
             table.add(format!("{alg}: the signature of an expired one"), format!("{text}.{stale}"), Signature);

@@ -53,7 +53,7 @@ fn folder() -> TempDir {
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 #[rustfmt::skip]
-const MALFORMED: [Row; 98] = [
+const MALFORMED: [Row; 99] = [
     ("a key that is not known", CONFIG, "hosts:", "hots:", "unknown-key", "hots", "did you mean `hosts`?"),
     ("a key twice", CONFIG, "policies: policies\n", "policies: policies\npolicies: other\n", "duplicate-key", "policies: other", "line 17, column 1"),
     ("a key that is missing", CONFIG, "audit:\n  directory: audit\n", "", "missing-key", "apiVersion", ""),
@@ -124,6 +124,7 @@ const MALFORMED: [Row; 98] = [
     ("no tenant", CONFIG, "tenant: org_id, ", "", "tenant", "https://issuer", "claims: { tenant"),
     ("two tenants", CONFIG, "    jwks:", "    tenant: a\n    jwks:", "tenant", "a", "keep either"),
     ("a clock too far off", CONFIG, "    jwks:", "    leeway: 10m\n    jwks:", "range", "10m", "between"),
+    ("a clock a second too far off", CONFIG, "    jwks:", "    leeway: 61s\n    jwks:", "range", "61s", "between"),
     ("no algorithm", CONFIG, "    jwks:", "    algorithms: [none]\n    jwks:", "unknown-word", "none", "`ES256`"),
     ("algorithms of two kinds", CONFIG, "    jwks:", "    algorithms: [HS256, ES256]\n    jwks:", "provider", "[HS256", "manual"),
     ("an identity header that is taken", CONFIG, "policies: policies\n", "policies: policies\nheaders: { identity: { tenant: Host } }\n", "header", "Host", "`x-`"),

@@ -1,5 +1,7 @@
 //! Tokens that are none: the whole table, by the functions that judge and at a gate. None is believed.
 
+use std::time::Duration;
+
 use anteroom::authn;
 use anteroom::clock::Clock;
 use e2e::app::App;
@@ -29,7 +31,7 @@ fn each_is_refused_for_its_own_fault() {
     let (_, files, _app) = files(&forger);
     let plan = anteroom::config::prepare(&files.path("config.yaml")).unwrap();
     let provider = &plan.runtime.providers[0];
-    let keys = provider.keys.current(NOW).unwrap();
+    let keys = provider.keys.current(Duration::ZERO).unwrap();
     let judge = |token: &str| {
         authn::verify(token, &provider.authn, &keys, NOW).and_then(|one| authn::principal(&one, &provider.authn))
     };

@@ -133,6 +133,41 @@ async fn the_first_place_that_is_filled_is_judged_alone() {
 }
 
 #[tokio::test]
+async fn no_cookie_of_another_provider_spoils_a_token_in_a_header() {
+    let more = "claims: { tenant: org_id, roles: roles }
+  legacy:
+    issuer: https://old.clinic.example
+    audience: [clinic]
+    token: [{ cookie: old_session }, { cookie_chunks: old_pieces }]
+    tenant: a
+    jwks: { file: jwks.json }";
+    let gate = Gate::start(Setup { provider: more.to_owned(), ..Setup::default() }, App::plain());
+    let issuer = gate.issuer();
+    let old = issuer.changed(json!({ "iss": "https://old.clinic.example", "aud": "clinic" }));
+    let (good, bad) = (format!("Bearer {}", issuer.ada()), format!("Bearer {}", issuer.forged()));
+    for protocol in BOTH {
+        let mut client = Client::open(&gate, protocol).await;
+        let twice = format!("old_session={old}; theme=dark; old_session={old}");
+        for cookie in
+            [&twice, "theme=dark; old_session.0=x", "old_pieces.1=x; theme=dark", "old_pieces=base64-x; theme=dark"]
+        {
+            let both = [("authorization", good.as_str()), ("cookie", cookie)];
+            let answer = client.ask("GET", "/me", &both).await;
+            assert_eq!(answer.status, 200, "{cookie}: {answer:?}");
+            assert_eq!(gate.app.last().header("cookie"), Some("theme=dark"));
+            refused(&client.ask("GET", "/me", &both[1..]).await, "TOKEN_INVALID", cookie);
+        }
+        // Nor does a good one make up for what stands in the header.
+        let cookie = format!("old_session={old}");
+        assert_eq!(client.ask("GET", "/me", &[("cookie", &cookie)]).await.status, 200);
+        for header in [&bad, "Basic YWRhOng="] {
+            let both = [("authorization", header), ("cookie", &cookie)];
+            refused(&client.ask("GET", "/me", &both).await, "TOKEN_INVALID", header);
+        }
+    }
+}
+
+#[tokio::test]
 async fn two_cookies_of_one_name_prove_nobody() {
     let gate = Gate::plain();
     let (good, bad) = (gate.issuer().ada(), gate.issuer().forged());

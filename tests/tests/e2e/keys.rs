@@ -24,7 +24,7 @@ fn at(url: &str) -> String {
 }
 
 /// A gate whose provider's keys are at a server, which publishes those of its issuer.
-async fn fetching(clock: Clock) -> (Gate, Arc<KeyServer>) {
+pub(crate) async fn fetching(clock: Clock) -> (Gate, Arc<KeyServer>) {
     let (files, app) = folder();
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     (start(files, app, &at(&server.url(KEYS)), clock), server)
@@ -56,7 +56,7 @@ fn written(app: &App) -> String {
     e2e::gate::config(&setup(), app.address)
 }
 
-async fn ready(gate: &Gate) {
+pub(crate) async fn ready(gate: &Gate) {
     eventually("the keys", || gate.shared().unready().is_empty().then_some(())).await;
 }
 
@@ -67,7 +67,7 @@ fn set_of(keys: &[&DevKey]) -> Value {
 }
 
 /// An issuer of the same name with a key of its own.
-fn next(of: &Issuer) -> Issuer {
+pub(crate) fn next(of: &Issuer) -> Issuer {
     Issuer { now: of.now, ..Issuer::new() }
 }
 
@@ -77,7 +77,7 @@ fn again(key: &DevKey) -> DevKey {
 }
 
 /// What status tells of the provider.
-fn told(gate: &Gate) -> Value {
+pub(crate) fn told(gate: &Gate) -> Value {
     let said = e2e::process::run(gate.files.root(), &["status", "--control", "control.sock"]);
     let status: Value = serde_json::from_str(&said.out).unwrap();
     status["providers"]["clinic"].clone()

@@ -183,3 +183,29 @@ async fn a_refused_renewal_ends_what_is_open_and_keeps_nobody_from_signing_out()
         person(&op, now);
     }
 }
+
+#[tokio::test]
+async fn what_was_lost_locks_nobody_out_who_signs_in_since() {
+    let op = Op::start();
+    let mut setup = op.setup("");
+    setup.more = "session: { idle: 15m, state: state }\n".to_owned();
+    setup.files.push(("state/journal", "damaged".repeat(100)));
+    setup.clock = Clock::manual(Issuer::new().now * 1_000);
+    let gate = op.before(setup, e2e::app::App::plain());
+    op.does().now = gate.clock().now().unix_seconds();
+    let now = later(&op, &gate, 60);
+    // The provider does not say when the person signed in.
+    op.person(json!({ "sub": "ada.example", "sid": "op-1", "org_id": "a", "roles": ["provider"], "amr": ["pwd"] }));
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(&op, "/me").await.status, 200, "the session is of since");
+    assert_eq!(browser.fetch("GET", "/me").await.status, 200);
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    for (claims, status) in [
+        (json!({ "sid": "s-1" }), 401),
+        (json!({ "sid": "s-2", "auth_time": now - 61 }), 401),
+        (json!({ "sid": "s-3", "auth_time": now }), 200),
+    ] {
+        let token = gate.issuer().changed(claims.clone());
+        assert_eq!(client.get("/me", &token).await.status.as_u16(), status, "{claims}");
+    }
+}

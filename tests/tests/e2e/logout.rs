@@ -162,6 +162,64 @@ async fn a_provider_ends_one_session_or_all_of_a_subject() {
 }
 
 #[tokio::test]
+async fn credentials_without_a_session_end_with_any_of_their_subject() {
+    let session = "session: { backchannel_logout: { clinic: { audience: [client-7] } } }\n";
+    let (gate, now) = gate(session, POLICY);
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let nameless = |changes: Value| gate.issuer().changed(changes);
+    let (one, two) = (token(&gate, "s-1", now - 10, "t-1"), token(&gate, "s-2", now - 10, "t-2"));
+    let (told, untold) = (nameless(json!({ "auth_time": now - 10 })), nameless(json!({ "jti": "t-3" })));
+    let bob = gate.issuer().token("bob.example", "a", &["provider"]);
+    for token in [&one, &two, &told, &untold, &bob] {
+        assert_eq!(client.get("/me", token).await.status, 200);
+    }
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let said = format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1", "sub": "ada.example" })));
+    assert_eq!(client.post("POST", "/.anteroom/backchannel-logout", &form, said).await.status, 200);
+    for (token, code) in
+        [(&one, "SESSION_ENDED"), (&told, "SESSION_ENDED"), (&untold, "SESSION_ENDED"), (&two, ""), (&bob, "")]
+    {
+        assert_eq!(client.get("/me", token).await.code(), code);
+    }
+    assert_eq!(client.get("/me", &nameless(json!({ "auth_time": now + 1 }))).await.status, 200, "signed in since");
+    assert_eq!(gate.metric("anteroom_sessions_ended_total", &[("by", "provider")]), 1.0);
+}
+
+#[tokio::test]
+async fn a_provider_with_another_name_for_sessions_ends_all_of_a_subject() {
+    let claims = |more: &str| Setup {
+        provider: format!(
+            "token: [{{ header: authorization }}, {{ cookie: __session }}]\n    claims: {{ tenant: org_id, roles: roles, {more} }}"
+        ),
+        more: "session: { backchannel_logout: { clinic: { audience: [client-7] } } }\n".to_owned(),
+        ..Setup::default()
+    };
+    let prepare = |setup: &Setup| {
+        let files = e2e::gate::Files::write(setup, "127.0.0.1:1".parse().unwrap());
+        anteroom::config::prepare(&files.path("config.yaml"))
+    };
+    let warned = prepare(&claims("session: session_id")).unwrap().warnings;
+    assert!(warned.iter().any(|one| one.message.contains("every session of the subject")), "{warned:?}");
+    assert!(prepare(&claims("session: session_id, subject: oid")).is_err(), "nothing of it names what there is here");
+
+    let gate = Gate::start(claims("session: session_id"), App::plain());
+    let now = gate.issuer().now;
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let path = "/.anteroom/backchannel-logout";
+    let of = |session: &str| gate.issuer().changed(json!({ "session_id": session, "auth_time": now - 10 }));
+    let nobody = format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1" })));
+    let answer = client.post("POST", path, &form, nobody).await;
+    assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "TOKEN_INVALID"), "it would end nothing");
+    assert_eq!(client.get("/me", &of("x-1")).await.status, 200);
+    let all = format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1", "sub": "ada.example" })));
+    assert_eq!(client.post("POST", path, &form, all).await.status, 200);
+    for session in ["x-1", "x-2"] {
+        assert_eq!(client.get("/me", &of(session)).await.code(), "SESSION_ENDED");
+    }
+}
+
+#[tokio::test]
 async fn a_revoked_subject_is_out_on_every_worker_within_a_second() {
     let (gate, now) = gate("", POLICY);
     let mut clients = crowd(&gate).await;
@@ -170,7 +228,8 @@ async fn a_revoked_subject_is_out_on_every_worker_within_a_second() {
     assert_eq!(codes(&mut clients, &ada).await, [""], "remembered by now");
     let root = gate.files.root().to_owned();
     let revoke = |more: &[&str]| {
-        let all = [&["revoke", "--control", "control.sock", "--issuer", "https://issuer.example/"][..], more].concat();
+        let all =
+            [&["revoke", "--control", "unix:control.sock", "--issuer", "https://issuer.example/"][..], more].concat();
         process::run(&root, &all)
     };
     let said = revoke(&["--subject", "ada.example"]);
@@ -178,6 +237,7 @@ async fn a_revoked_subject_is_out_on_every_worker_within_a_second() {
     let began = Instant::now();
     let told: Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!((&told["revoked"], &told["survives_restart"]), (&json!("subject"), &json!(false)));
+    assert!(told["back"].as_str().unwrap().contains("auth_time"), "{told}");
     assert_eq!(codes(&mut clients, &ada).await, ["SESSION_ENDED"]);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!(codes(&mut clients, &bob).await, [""]);

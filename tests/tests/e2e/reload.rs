@@ -405,7 +405,7 @@ async fn a_remembered_token_is_judged_anew_once_a_setting_of_its_provider_has_ch
     assert_eq!(generation(), first);
     let runtime = gate.shared().runtime.load_full();
     let provider = &runtime.providers[0];
-    let at = gate.clock().now().unix_seconds();
+    let at = gate.clock().now();
     assert!(gate.shared().tokens.known(&token, &provider.authn, &provider.keys, at).is_some_and(|known| known.is_ok()));
 
     gate.files.put("config.yaml", &config.replace("https://api.clinic.example", "https://other.clinic.example"));

@@ -6,7 +6,7 @@
 //! is for the program that asked, and never for an API.
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, nothing};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, nothing};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 
@@ -23,13 +23,16 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("org_id"),
+    picked: None,
     tenant_hint: "",
     roles: Some("permissions"),
     session: Some("sid"),
     credential: "jti",
     own_words: &["user_metadata"],
+    writable: &[],
     factors: FactorRule::Standard,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[TokenKind::Access],
     kind,

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -29,13 +29,16 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: |_| Some(KnownCookie::Plain("__session".to_owned())),
     siblings: Some("__session"),
     tenant: Some("/o/id"),
+    picked: None,
     tenant_hint: "",
     roles: Some("/o/rol"),
     session: Some("sid"),
     credential: "jti",
     own_words: &["unsafe_metadata"],
+    writable: &[],
     factors: FactorRule::Clerk,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[],
     kind: one_kind,

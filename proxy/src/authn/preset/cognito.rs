@@ -3,13 +3,32 @@
 //! Traps: an access token has no `aud`, and says in `client_id` who asked; an ID token has `aud` and no `client_id`. Which
 //! of the two it is stands in `token_use`, and an ID token in the place of an access token is refused. Pools have two issuers.
 //! `acr` and `amr` stand in ID tokens alone, and not in every pool yet: absent means no. Levels of `acr` are named by each
-//! pool, so none counts until it is listed. `custom:` attributes stand in ID tokens alone, and those that the client may write
-//! are the person's own words.
+//! pool, so none counts until it is listed. Attributes, also those that begin with `custom:`, stand in ID tokens alone; those that an app
+//! client may write are the person's own words, and which these are no token shows: so whoever maps one is warned.
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
+
+/// The attributes of a person. App clients may write those of OpenID Connect unless told otherwise.
+const ATTRIBUTES: &[&str] = &[
+    "custom:",
+    "address",
+    "birthdate",
+    "family_name",
+    "gender",
+    "given_name",
+    "locale",
+    "middle_name",
+    "name",
+    "nickname",
+    "picture",
+    "preferred_username",
+    "profile",
+    "website",
+    "zoneinfo",
+];
 
 pub(super) const PROFILE: Profile = Profile {
     title: "Amazon Cognito",
@@ -27,14 +46,17 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "add `claims: { bindings: \"cognito:groups\" }` for groups named `clinic-a:provider`, or `tenant: clinic-a` \
                   where the pool is of one clinic",
     roles: Some("cognito:groups"),
     session: Some("origin_jti"),
     credential: "jti",
     own_words: &[],
+    writable: ATTRIBUTES,
     factors: FactorRule::Standard,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[TokenKind::Access, TokenKind::Id],
     kind,

@@ -3,11 +3,13 @@
 //! Traps: tokens have a version, each with an issuer of its own; the keys are those of all directories, so the issuer names
 //! one, and `tid` has to be it. An ID token looks like an access token but for `scp` and what says how the client
 //! authenticated. `amr` and `acr` stand in tokens of version 1 only; version 2 says in `acrs` which authentication contexts
-//! were met, and what they mean is the directory's matter. Over 200 groups, the token names none and points elsewhere: then
+//! were met, for those who ask by the parameter `claims`, and what they mean is the directory's matter. Over 200 groups, the token names none and points elsewhere: then
 //! nobody has roles by it. `upn`, `email` and `preferred_username` can be given to somebody else and decide nothing.
 
 use super::issuer::{self, is_guid};
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, nothing, text};
+use super::{
+    Asked, Claims, KnownAudience, KnownClients, Profile, SignInPlace, TokenKind, any, no_cookie, nothing, text,
+};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -25,13 +27,16 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("tid"),
+    picked: None,
     tenant_hint: "",
     roles: Some("roles"),
     session: Some("sid"),
     credential: "uti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Entra,
     two_factors: &[],
+    asked: Asked::ByClaim(sign_in),
     empty_contexts: &["0", "1"],
     kinds: &[TokenKind::Access],
     kind,
@@ -61,6 +66,12 @@ fn keys(issuer: &str) -> Option<String> {
     let (directory, version) = directory(issuer)?;
     let path = if version == "2.0" { "discovery/v2.0/keys" } else { "discovery/keys" };
     Some(format!("https://login.microsoftonline.com/{directory}/{path}"))
+}
+
+/// Where clients go with a claims challenge. Microsoft's libraries take what stands before `/oauth2/authorize` for the authority.
+fn sign_in(issuer: &str) -> Option<SignInPlace<'_>> {
+    let (realm, _) = directory(issuer)?;
+    Some(SignInPlace { realm, address: format!("https://login.microsoftonline.com/{realm}/oauth2/authorize") })
 }
 
 /// Access tokens say which rights were given (`scp`) or how the client proved itself; ID tokens never do.

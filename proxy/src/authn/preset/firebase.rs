@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, no_cookie, one_kind};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, no_cookie, one_kind};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -28,13 +28,16 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("/firebase/tenant"),
+    picked: None,
     tenant_hint: "",
     roles: Some("roles"),
     session: None,
     credential: "jti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Firebase,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[],
     kind: one_kind,

@@ -3,7 +3,7 @@
 //! Trap: these standards leave open what tells an ID token from an access token. `audience` has to: an ID token is for the
 //! program, an access token for the API.
 
-use super::{KnownAudience, KnownClients, Profile, no_cookie, nothing, one_kind};
+use super::{Asked, KnownAudience, KnownClients, Profile, no_cookie, nothing, one_kind};
 use crate::authn::factors::FactorRule;
 
 pub(super) const PROFILE: Profile = Profile {
@@ -19,13 +19,16 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "add `claims: { tenant: org_id }`, or `tenant: clinic-a` where the issuer serves one clinic",
     roles: None,
     session: Some("sid"),
     credential: "jti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Standard,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[],
     kind: one_kind,

@@ -3,10 +3,11 @@
 //! Traps: `aud` is `account` for every program of the realm, so it tells nothing: the API needs a mapper of its own, and `azp`
 //! is checked. What kind of token it is stands in the claim `typ` (`Bearer`, `ID`, `Refresh`, `Offline`), not in the header.
 //! `acr` is `0` where the level has expired and only the cookie was used again; a person can change the `acr_values` that a
-//! page asks for, so only what came back counts. `organization` is a list of names, or an object whose names they are.
+//! page asks for, so only what came back counts. `organization` is a list of names, or an object whose names they are; a
+//! person of several picks one by the scope `organization:NAME`, and has all roles of the realm beside each of them.
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
 use crate::authn::factors::FactorRule;
 
 pub(super) const PROFILE: Profile = Profile {
@@ -28,13 +29,16 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: Some("organization"),
+    picked: Some("organization"),
     tenant_hint: "",
     roles: Some("/realm_access/roles"),
     session: Some("sid"),
     credential: "jti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Standard,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &["0"],
     kinds: &[TokenKind::Access, TokenKind::Id],
     kind,

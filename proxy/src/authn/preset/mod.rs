@@ -99,6 +99,9 @@ pub enum KnownClients {
     Untold,
     /// They say it in the first of these claims that is there; it is looked at where `clients` is written.
     Told(&'static [&'static str]),
+    /// They say it of programs of others alone, in the first of these claims that is there: such a program has to be listed, and
+    /// a token without it is of the owner's own pages.
+    OfOthers(&'static [&'static str]),
     /// They say it, and it has to be checked; the text says what to write.
     Demanded(&'static [&'static str], &'static str),
 }
@@ -108,9 +111,28 @@ impl KnownClients {
     pub fn claims(self) -> &'static [&'static str] {
         match self {
             KnownClients::Untold => &[],
-            KnownClients::Told(claims) | KnownClients::Demanded(claims, _) => claims,
+            KnownClients::Told(claims) | KnownClients::OfOthers(claims) | KnownClients::Demanded(claims, _) => claims,
         }
     }
+}
+
+/// How a provider is asked for an authentication context.
+#[derive(Clone, Copy, Debug)]
+pub enum Asked {
+    /// By `acr_values` (OpenID Connect Core 1.0, 3.1.2.1; RFC 9470).
+    ByValue,
+    /// By the claim `acrs`, which the token is to have: Entra knows no other way. Holds where its directory signs people in, by
+    /// the issuer.
+    ByClaim(fn(&str) -> Option<SignInPlace<'_>>),
+}
+
+/// Where a directory of Entra signs people in.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SignInPlace<'i> {
+    /// The directory's id.
+    pub realm: &'i str,
+    /// The address that clients begin at.
+    pub address: String,
 }
 
 /// What is known of all providers of a kind.
@@ -141,6 +163,9 @@ pub struct Profile {
     pub siblings: Option<&'static str>,
     /// Where the tenant stands.
     pub tenant: Option<&'static str>,
+    /// The claim of a tenant that people pick themselves, of all that they belong to, when they ask for a token: roles that
+    /// stand elsewhere in it are not those of this tenant.
+    pub picked: Option<&'static str>,
     /// What to write where that is not known.
     pub tenant_hint: &'static str,
     /// Where the roles stand.
@@ -151,10 +176,15 @@ pub struct Profile {
     pub credential: &'static str,
     /// What people can write about themselves: no claim below it may decide anything.
     pub own_words: &'static [&'static str],
+    /// What they can write as well, unless whoever runs the provider forbids it, which no token shows: names of claims, and how
+    /// they begin where a name ends in a colon.
+    pub writable: &'static [&'static str],
     /// How it shows factors.
     pub factors: FactorRule,
     /// Values of its `acr` that prove two factors.
     pub two_factors: &'static [&'static str],
+    /// How it is asked for a context.
+    pub asked: Asked,
     /// Values of `acr` that look as if they did, and prove nothing.
     pub empty_contexts: &'static [&'static str],
     /// The kinds of tokens that it tells apart; empty: it has one kind only.
@@ -227,11 +257,8 @@ pub(super) fn check(claims: &Claims, provider: &Provider) -> Result<(), TokenFau
     if !provider.is_shown() {
         return Ok(());
     }
-    if !provider.clients().is_empty() {
-        let client = client(claims, profile, provider);
-        if !client.is_some_and(|client| provider.clients().iter().any(|one| one == client)) {
-            return Err(TokenFault::Rule("who asked for it is none of the provider's `clients`"));
-        }
+    if !may_ask(client(claims, profile, provider), profile, provider) {
+        return Err(TokenFault::Rule("who asked for it is none of the provider's `clients`"));
     }
     if !profile.kinds.is_empty() {
         match (profile.kind)(claims) {
@@ -244,14 +271,24 @@ pub(super) fn check(claims: &Claims, provider: &Provider) -> Result<(), TokenFau
     (profile.refuse)(claims, provider).map_err(TokenFault::Rule)
 }
 
-/// Who asked for a token.
-fn client<'c>(claims: &'c Claims, profile: &Profile, provider: &Provider) -> Option<&'c str> {
+/// What a token says of who asked for it; of another form than a text, it is nobody who is listed.
+fn client<'c>(claims: &'c Claims, profile: &Profile, provider: &Provider) -> Option<&'c Value> {
     // Cognito's ID tokens name the client as their audience.
     if provider.preset() == Preset::Cognito && (profile.kind)(claims) == Some(TokenKind::Id) {
-        return text(claims, "aud");
+        return claims.get("aud");
     }
-    let claim = profile.clients.claims().iter().find_map(|name| claims.get(*name))?;
-    claim.as_str()
+    profile.clients.claims().iter().find_map(|name| claims.get(*name))
+}
+
+/// Whether who asked for a token may.
+fn may_ask(client: Option<&Value>, profile: &Profile, provider: &Provider) -> bool {
+    let listed = |client: &Value| client.as_str().is_some_and(|name| provider.clients().iter().any(|one| one == name));
+    match profile.clients {
+        KnownClients::OfOthers(_) => client.is_none_or(listed),
+        KnownClients::Untold | KnownClients::Told(_) | KnownClients::Demanded(..) => {
+            provider.clients().is_empty() || client.is_some_and(listed)
+        }
+    }
 }
 
 /// A claim that is a text and not empty.

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -26,14 +26,17 @@ pub(super) const PROFILE: Profile = Profile {
     cookie: no_cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "add a claim to the authorization server at Okta and name it: `claims: { tenant: clinic }`; or \
                   `tenant: clinic-a` where the server is of one clinic",
     roles: Some("groups"),
     session: Some("sid"),
     credential: "jti",
     own_words: &[],
+    writable: &[],
     factors: FactorRule::Standard,
     two_factors: &["urn:okta:loa:2fa:any"],
+    asked: Asked::ByValue,
     empty_contexts: &["urn:okta:loa:2fa:any:ifpossible", "urn:okta:loa:1fa:any", "urn:okta:loa:1fa:pwd"],
     kinds: &[TokenKind::Access],
     kind,

@@ -4,12 +4,13 @@
 //! People write `user_metadata` themselves, so nothing below it decides anything: `app_metadata` does. An anonymous sign-in
 //! says so in `is_anonymous`. `aal2` counts only with a method in `amr` that is a second factor, and its age is that of the
 //! newest such method; a hook may make `amr` a list of texts, and then the age is unknown. A passkey alone is `aal1`. The
-//! cookie is a session in JSON, in pieces of 3,180 letters.
+//! cookie is a session in JSON, in pieces of 3,180 letters. A project can be an authorization server for programs of others:
+//! their access tokens are like the person's own in all but `client_id`, and scopes do not limit them.
 
 use serde_json::Value;
 
 use super::issuer;
-use super::{Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
+use super::{Asked, Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -20,21 +21,24 @@ pub(super) const PROFILE: Profile = Profile {
     check_issuer,
     keys: |issuer| issuer::below(issuer, "/.well-known/jwks.json"),
     audience: KnownAudience::OfIssuer(|_| Some("authenticated".to_owned())),
-    clients: KnownClients::Untold,
+    clients: KnownClients::OfOthers(&["client_id"]),
     algorithms: &[Algorithm::Es256, Algorithm::Rs256],
     types: &["JWT"],
     leeway_s: 30,
     cookie,
     siblings: None,
     tenant: None,
+    picked: None,
     tenant_hint: "name the place in `app_metadata`: `claims: { tenant: /app_metadata/clinic }`, or `bindings: \
                   /app_metadata/clinics` where it is a map from clinics to roles",
     roles: Some("/app_metadata/roles"),
     session: Some("session_id"),
     credential: "jti",
     own_words: &["user_metadata", "raw_user_meta_data"],
+    writable: &[],
     factors: FactorRule::Supabase,
     two_factors: &[],
+    asked: Asked::ByValue,
     empty_contexts: &[],
     kinds: &[],
     kind: one_kind,

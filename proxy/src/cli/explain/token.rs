@@ -51,7 +51,7 @@ pub(super) fn explain(runtime: &Runtime, named: Option<&Provider>, token: &str, 
             return told;
         }
     };
-    let judged = provider.keys.current(now).and_then(|keys| {
+    let judged = provider.keys.just_fetched().and_then(|keys| {
         let verified = authn::verify(token, &provider.authn, &keys, now)?;
         Ok((authn::principal(&verified, &provider.authn)?, verified.lifetime().expires))
     });
@@ -158,7 +158,7 @@ impl Seen<'_> {
                 format!("`alg` is {}, `kid` is {}", outline.header("alg"), outline.header("kid"))
             }
             TokenFault::UnknownKey => self.unknown_key(),
-            TokenFault::Signature => "it was changed, or another key has signed it".to_owned(),
+            TokenFault::Signature | TokenFault::UnnamedKey => "it was changed, or another key has signed it".to_owned(),
             TokenFault::Issuer => self.issuer(),
             TokenFault::Audience => {
                 let ours = taken(texts(authn.audience()).into_iter().map(ToOwned::to_owned));

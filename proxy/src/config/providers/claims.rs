@@ -9,9 +9,9 @@ use super::Faulty;
 use super::raw::RawProvider;
 use crate::authn::{ClaimMap, ClaimPath, SessionSource, TenantSource};
 
-/// Names that a provider gives to somebody else one day, or lets people choose.
-const CHANGING: [&str; 8] =
-    ["email", "emails", "upn", "preferred_username", "unique_name", "nickname", "phone_number", "name"];
+/// Words for what a provider gives to somebody else one day, or lets people choose, beside all that end in `name`
+/// (`preferred_username`, `unique_name`) or are of mail and telephones.
+const CHANGING: [&str; 5] = ["alias", "handle", "login", "loginhint", "upn"];
 /// The most tenants that a provider may list.
 const MOST_TENANTS: usize = 1_024;
 
@@ -23,7 +23,7 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
         ..ClaimMap::default()
     };
     let mut tenant = None;
-    let before = faults.found.len();
+    let before = faults.count();
     for (name, written) in &raw.claims {
         let Some(path) = ClaimPath::parse(&written.value) else {
             let hint = "write a name at the top of the token, or a JSON Pointer such as `/realm_access/roles`";
@@ -34,6 +34,12 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
             let message = format!("`{own}` is what people write about themselves at {}", profile.title);
             let hint = "take it from a place that only you can write, such as `app_metadata`";
             faults.at(written.span, "claim", message, hint);
+        }
+        if let Some(step) = path.steps().iter().find(|step| profile.writable.iter().any(|known| is_named(step, known)))
+        {
+            let message = format!("`{step}` is an attribute, which {} may let people write themselves", profile.title);
+            let hint = "let no app client of the pool write it, or go by another claim, such as `cognito:groups`";
+            faults.warn(written.span, "claim", message, hint);
         }
         match name.as_str() {
             "tenant" => tenant = Some(path),
@@ -64,14 +70,33 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
         }
         Some(_) | None => {}
     }
-    (faults.found.len() == before).then_some(map)
+    // What was filled in tells nothing here: roles beside such a tenant are only ever written.
+    if let Some(picked) = profile.picked.filter(|_| is_picked(raw))
+        && !raw.claims.contains_key("roles")
+        && !bound_elsewhere
+    {
+        let at = raw.claims.get("tenant").map_or(raw.issuer.span, |tenant| tenant.span);
+        let message = format!("people pick `{picked}` themselves, and nothing says which roles they hold in it");
+        let hint = "write `claims: { bindings: groups }` for groups named `clinic-a:provider`, keep roles in a `directory`, or \
+                    write `roles` where everybody holds the same ones wherever they belong";
+        faults.at(at, "claim", message, hint);
+    }
+    (faults.count() == before).then_some(map)
+}
+
+/// Whether the tenant is one that people pick when they ask for a token.
+pub(super) fn is_picked(raw: &RawProvider) -> bool {
+    let profile = raw.preset.profile();
+    let written = raw.claims.get("tenant").map(|tenant| tenant.value.as_str());
+    let path = written.or(profile.tenant).and_then(ClaimPath::parse);
+    let by_claim = raw.tenant.is_none() && !raw.claims.contains_key("bindings");
+    by_claim && path.is_some_and(|path| profile.picked == Some(path.top().as_str()))
 }
 
 /// Identity is the issuer and a subject that stays.
 fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) -> ClaimPath {
-    let last = path.steps().pop().unwrap_or_default();
-    if CHANGING.contains(&last.as_str()) {
-        let message = format!("`{last}` can be somebody else's one day, so it identifies nobody");
+    if let Some(step) = path.steps().into_iter().find(|step| is_changing(step)) {
+        let message = format!("`{step}` can be somebody else's one day, so it identifies nobody");
         faults.at(
             written.span,
             "claim",
@@ -80,6 +105,20 @@ fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) 
         );
     }
     path
+}
+
+/// Whether a claim has this name, or begins like this where it ends in a colon.
+fn is_named(claim: &str, known: &str) -> bool {
+    if known.ends_with(':') { claim.starts_with(known) } else { claim == known }
+}
+
+/// Whether a step on the way to a claim says that what stands there changes hands: a name, or the end of an address as names
+/// that must not collide are written (`https://clinic.example/email`, `cognito:username`).
+fn is_changing(step: &str) -> bool {
+    let last = step.rsplit(['/', ':', '#']).find(|part| !part.is_empty()).unwrap_or_default();
+    let word: String = last.chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase()).collect();
+    let is_of = |part: &str| word.contains(part);
+    word.ends_with("name") || is_of("mail") || is_of("phone") || CHANGING.contains(&word.as_str())
 }
 
 fn one_tenant(raw: &RawProvider, claim: Option<ClaimPath>, faults: &mut Faulty<'_>) -> Option<TenantSource> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::Spanned;
 use policy::units::Period;
 
+use super::claims::is_picked;
 use super::raw::{RawContexts, RawJwks, RawPlace, RawProvider};
 use crate::authn::{KnownAudience, KnownCookie, Profile};
 
@@ -68,9 +69,10 @@ fn claims(raw: &mut RawProvider, profile: &Profile) {
     let is_fixed = raw.tenant.is_some();
     // Bindings take the place of both.
     let by_each = raw.claims.contains_key("bindings");
+    let picked = is_picked(raw);
     let known = [
         ("tenant", profile.tenant.filter(|_| !is_fixed && !by_each)),
-        ("roles", profile.roles.filter(|_| !by_each)),
+        ("roles", profile.roles.filter(|_| !by_each && !picked)),
         ("subject", Some("sub")),
         ("session", profile.session),
     ];

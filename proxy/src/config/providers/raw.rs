@@ -24,7 +24,7 @@ pub struct RawProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<Spanned<Vec<String>>>,
     /// Who may have asked for a token: its `azp`, `client_id`, `cid` or `appid`, as the preset says. Left out: anybody,
-    /// where the preset does not demand a list.
+    /// where the preset does not demand a list; at Supabase, your own pages alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clients: Option<Spanned<Vec<String>>>,
     /// Which of its tokens count, where the preset can tell. Left out: access tokens.
@@ -67,7 +67,7 @@ pub struct RawProvider {
     /// these when it sends a caller to sign in again (RFC 9470).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<RawContexts>,
-    /// How far the issuer's clock may be from ours: at most `5m`. Left out: the preset's.
+    /// How far the issuer's clock may be from ours: at most `1m`. Left out: the preset's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leeway: Option<Spanned<Period>>,
     /// Whether people may come whom Supabase or Firebase signed in anonymously.

@@ -19,6 +19,12 @@ pub(super) fn check(raw: &RawProvider, faults: &mut Faulty<'_>) {
     }
     audience(raw, faults);
     clients(raw, faults);
+    let algorithms = raw.algorithms.as_ref().filter(|list| list.value.is_empty()).map(|list| ("algorithms", list.span));
+    let types = raw.types.as_ref().filter(|list| list.value.is_empty()).map(|list| ("types", list.span));
+    for (key, span) in algorithms.into_iter().chain(types) {
+        let message = format!("`{key}` lists nothing, so nobody could ever sign in");
+        faults.at(span, "provider", message, "list at least one, or leave it out for what the preset fills in");
+    }
     if let Some(kinds) = &raw.kinds {
         if profile.kinds.is_empty() {
             let message = format!("nothing tells kinds of tokens of `{}` apart", raw.preset.name());
@@ -60,12 +66,14 @@ fn clients(raw: &RawProvider, faults: &mut Faulty<'_>) {
             let message = format!("tokens of {} do not say who asked for them", raw.preset.profile().title);
             faults.at(written.span, "provider", message, "take `clients` out");
         }
-        (Some(written), KnownClients::Told(_) | KnownClients::Demanded(..)) => names(written, "clients", faults),
+        (Some(written), KnownClients::Told(_) | KnownClients::OfOthers(_) | KnownClients::Demanded(..)) => {
+            names(written, "clients", faults);
+        }
         (None, KnownClients::Demanded(_, hint)) => {
             let message = "`clients` is missing; without it a token that another program asked for would pass";
             faults.at(raw.issuer.span, "provider", message, hint);
         }
-        (None, KnownClients::Untold | KnownClients::Told(_)) => {}
+        (None, KnownClients::Untold | KnownClients::Told(_) | KnownClients::OfOthers(_)) => {}
     }
 }
 

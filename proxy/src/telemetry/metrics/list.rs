@@ -122,7 +122,7 @@ pub const METRICS: [MetricEntry; 37] = [
     MetricEntry {
         name: "anteroom_sessions_failed",
         labels: "file",
-        meaning: "1 while the `state` of sessions cannot be written, or the file of what is `revoked` cannot be read",
+        meaning: "1 while the `state` of sessions cannot be written, or was moved away, or the file of what is `revoked` cannot be read",
     },
     MetricEntry {
         name: "anteroom_revocations",

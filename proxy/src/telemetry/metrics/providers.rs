@@ -12,7 +12,7 @@ use crate::shared::Shared;
 /// Shows the keys of each provider that runs at the time of asking.
 pub(super) fn observe(meter: &Meter, gate: &Weak<Shared>) {
     let keys = seen(gate, |gate, out| {
-        let now = gate.clock.now().unix_seconds();
+        let now = gate.clock.now().monotone;
         for provider in &gate.runtime.load().providers {
             let keys = provider.keys.current(now).map_or(0, |keys| keys.len());
             out.observe(keys as u64, &[name(provider)]);
@@ -23,7 +23,7 @@ pub(super) fn observe(meter: &Meter, gate: &Weak<Shared>) {
     let fetched = seen(gate, |gate, out| {
         for provider in &gate.runtime.load().providers {
             if let Some(at) = provider.keys.status().state.fetched_at {
-                out.observe(at, &[name(provider)]);
+                out.observe(at.unix_seconds(), &[name(provider)]);
             }
         }
     });

@@ -4,9 +4,10 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: auth0\nissuer: https://clinic.eu.auth0.com/\naudience: [https://api.clinic.example]";
+pub(super) const KEYS: &str =
+    "preset: auth0\nissuer: https://clinic.eu.auth0.com/\naudience: [https://api.clinic.example]";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://clinic.eu.auth0.com/", "sub": "auth0|ada", "azp": "web", "scope": "openid",
         "aud": ["https://api.clinic.example", "https://clinic.eu.auth0.com/userinfo"],

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{Proved, Proves, Row};
 
-const KEYS: &str = "issuer: https://issuer.example\naudience: [clinic]";
+pub(super) const KEYS: &str = "issuer: https://issuer.example\naudience: [clinic]";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({ "iss": "https://issuer.example", "aud": "clinic", "sub": "ada" })
 }
 

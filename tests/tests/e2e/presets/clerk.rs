@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: clerk\nissuer: https://clerk.clinic.example\nclients: [https://clinic.example]";
+pub(super) const KEYS: &str = "preset: clerk\nissuer: https://clerk.clinic.example\nclients: [https://clinic.example]";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://clerk.clinic.example", "sub": "user_ada", "azp": "https://clinic.example", "sid": "sess_1", "v": 2,
         "sts": "active", "o": { "id": "org_1", "slg": "clinic-a", "rol": "provider" }, "fva": [7, 3],

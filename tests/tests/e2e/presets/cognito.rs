@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str =
+pub(super) const KEYS: &str =
     "preset: cognito\nissuer: https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE\nclients: [web]";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_aB3dE", "sub": "ada", "client_id": "web",
         "token_use": "access", "auth_time": NOW - 60, "origin_jti": "o1", "event_id": "e1", "jti": "j1",
@@ -94,5 +94,26 @@ fn cognito_shows_factors_in_id_tokens() {
         ("an ID token for another client", json!({ "aud": "other" }), Refused("`clients`")),
         ("an ID token for several", json!({ "aud": ["web"] }), Refused("`clients`")),
         ("an access token in its place", json!({ "token_use": "access", "client_id": "web" }), Refused("access token")),
+    ]);
+}
+
+#[test]
+fn cognito_has_two_issuers_and_a_provider_is_one_of_them() {
+    let (old, new) = ("https://cognito-idp.", "https://issuer-cognito-idp.");
+    let keys = format!("{}\nclaims: {{ bindings: \"cognito:groups\" }}", KEYS.replace(old, new));
+    let of = |start: &str| json!({ "iss": format!("{start}eu-west-1.amazonaws.com/eu-west-1_aB3dE") });
+    Row::new(&keys, good()).holds(vec![
+        ("the newer issuer", of(new), Proves(believed())),
+        ("the older one of the same pool", of(old), Refused("`iss`")),
+        (
+            "another pool",
+            json!({ "iss": "https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_other" }),
+            Refused("`iss`"),
+        ),
+        (
+            "another region",
+            json!({ "iss": "https://issuer-cognito-idp.us-east-1.amazonaws.com/eu-west-1_aB3dE" }),
+            Refused("`iss`"),
+        ),
     ]);
 }

@@ -35,12 +35,16 @@ fn naming_a_provider_is_nearly_enough() {
     for keys in [
         AUTH0.to_owned(),
         CLERK.to_owned(),
-        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\ntenant: clinic-a"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\nclaims: {{ bindings: groups }}"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\nclaims: {{ roles: /realm_access/roles }}"),
+        format!("{KEYCLOAK}\naudience: [clinic-api]\nclients: [web]\nclaims: {{ tenant: clinic }}"),
         format!("{OKTA}\nclaims: {{ tenant: clinic }}"),
         ENTRA.to_owned(),
         format!("{COGNITO}\ntenant: clinic-a"),
         FIREBASE.to_owned(),
         format!("{SUPABASE}\nclaims: {{ tenant: /app_metadata/clinic }}"),
+        format!("{AUTH0}\nleeway: 60s"),
     ] {
         assert_eq!(faults(&files(&keys).path("config.yaml")), "", "{keys}");
     }
@@ -56,6 +60,14 @@ fn what_a_preset_cannot_know_has_to_be_written() {
         (format!("{KEYCLOAK}\naudience: [clinic-api]"), "list the realm's clients"),
         (format!("{KEYCLOAK}\nclients: [web]"), "the audience that a mapper of the realm"),
         (format!("{KEYCLOAK}\nclients: [web]\naudience: [account]"), "every token of the realm has the audience"),
+        (
+            format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]"),
+            "people pick `organization` themselves, and nothing says which roles",
+        ),
+        (
+            format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]\nclaims: {{ tenant: /organization/0 }}"),
+            "claims: { bindings: groups }",
+        ),
         (
             format!("{KEYCLOAK}\nclients: [web]\naudience: [clinic-api]\nacr: {{ mfa: [\"0\"] }}"),
             "`0` of Keycloak proves no second factor",
@@ -92,6 +104,9 @@ fn what_a_preset_cannot_know_has_to_be_written() {
         (format!("{GENERIC}\naudience: [a]\ntenant: a\nkinds: [access]"), "nothing tells kinds of tokens"),
         (format!("{AUTH0}\nkinds: [id]"), "only some kinds"),
         (format!("{AUTH0}\nkinds: []"), "only some kinds"),
+        (format!("{AUTH0}\nalgorithms: []"), "`algorithms` lists nothing"),
+        (format!("{AUTH0}\ntypes: []"), "`types` lists nothing"),
+        (format!("{GENERIC}\naudience: [a]\ntenant: a\nalgorithms: []"), "`algorithms` lists nothing"),
         (format!("{AUTH0}\nallow_anonymous: true"), "`supabase` and `firebase`"),
         (format!("{FIREBASE}\nclients: [web]"), "do not say who asked"),
         (format!("{GENERIC}\naudience: [a]\ntenants: []\ntenant: a"), "`tenants` has 0 entries"),
@@ -165,4 +180,72 @@ types: [at+jwt]";
     assert!(!fixed.contains("org_id") && fixed.contains("permissions"), "{fixed}");
     let each = effective(&format!("{COGNITO}\nclaims: {{ bindings: \"cognito:groups\" }}"));
     assert!(!each.contains("roles:"), "{each}");
+}
+
+#[test]
+fn nobody_is_identified_by_what_passes_to_somebody_else() {
+    let subject = |path: &str| {
+        let keys = format!("{GENERIC}\naudience: [a]\ntenant: a\nclaims: {{ subject: \"{path}\" }}");
+        faults(&files(&keys).path("config.yaml"))
+    };
+    for path in [
+        "email",
+        "Email",
+        "mail",
+        "emails",
+        "e-mail",
+        "emailAddress",
+        "user_email",
+        "verified_primary_email",
+        "/emails/0",
+        "/firebase/identities/email/0",
+        "/firebase/identities/phone/0",
+        "https://clinic.example/email",
+        "https://clinic.example/claims#email",
+        "/https:~1~1clinic.example~1email",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+        "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/name",
+        "username",
+        "cognito:username",
+        "preferred_username",
+        "/o/username",
+        "/profile/login",
+        "login_hint",
+        "upn",
+        "userPrincipalName",
+        "onprem_sam_account_name",
+        "unique_name",
+        "name",
+        "nickname",
+        "phone_number",
+    ] {
+        let shown = subject(path);
+        assert!(shown.contains("can be somebody else's one day"), "{path}\n{shown}");
+    }
+    for path in ["sub", "oid", "uid", "/app_metadata/person", "https://clinic.example/id", "https://mail.example/sub"] {
+        assert_eq!(subject(path), "", "{path}");
+    }
+}
+
+#[test]
+fn attributes_that_people_may_write_are_warned_of() {
+    let warnings = |claims: &str| {
+        let files = files(&format!("{COGNITO}\nkinds: [id]\nclaims: {claims}"));
+        let plan = anteroom::config::prepare(&files.path("config.yaml")).unwrap();
+        policy::render(&plan.warnings, &plan.sources, false)
+    };
+    for claims in [
+        "{ tenant: \"custom:clinic\" }",
+        "{ bindings: \"custom:clinics\" }",
+        "{ bindings: \"cognito:groups\", npi: \"custom:npi\" }",
+        "{ tenant: profile }",
+        "{ tenant: /address/region }",
+    ] {
+        let shown = warnings(claims);
+        assert!(shown.starts_with("warning") && shown.contains("may let people write themselves"), "{claims}\n{shown}");
+    }
+    assert_eq!(warnings("{ bindings: \"cognito:groups\" }"), "");
+    // What is wrong beside it is told as ever.
+    let files = files(&format!("{COGNITO}\nclaims: {{ tenant: \"custom:clinic\" }}\nalgorithms: [RS256, HS256]"));
+    assert!(faults(&files.path("config.yaml")).contains("mixes shared secrets"));
 }

@@ -6,12 +6,12 @@ use super::{NOW, Proved, Proves, Refused, Row};
 
 const DIRECTORY: &str = "11111111-2222-3333-4444-555555555555";
 const OTHER: &str = "99999999-2222-3333-4444-555555555555";
-const KEYS: &str = "preset: entra
+pub(super) const KEYS: &str = "preset: entra
 issuer: https://login.microsoftonline.com/11111111-2222-3333-4444-555555555555/v2.0
 audience: [aaaaaaaa-0000-0000-0000-000000000001]
 acr: { mfa: [c1], phishing_resistant: [c2] }";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": format!("https://login.microsoftonline.com/{DIRECTORY}/v2.0"), "aud": "aaaaaaaa-0000-0000-0000-000000000001",
         "sub": "ada", "oid": "o1", "tid": DIRECTORY, "ver": "2.0", "azp": "web", "azpacr": "0", "scp": "records",
@@ -97,6 +97,24 @@ fn entra_proves_no_role_by_groups_that_stand_elsewhere() {
             json!({ "groups": ["g1"], "hasgroups": "true" }),
             Proves(none()),
         ),
+    ]);
+}
+
+#[test]
+fn entra_proves_no_binding_by_groups_that_stand_elsewhere() {
+    let nobody = || Proved { tenant: None, roles: vec![], ..believed() };
+    Row::new(&format!("{KEYS}\nclaims: {{ bindings: groups }}"), good()).holds(vec![
+        (
+            "groups that fit",
+            json!({ "groups": ["clinic-a:provider"] }),
+            Proves(Proved { tenant: Some("clinic-a"), roles: vec!["provider"], ..believed() }),
+        ),
+        (
+            "too many, and some all the same",
+            json!({ "groups": ["clinic-a:provider"], "_claim_names": { "groups": "src1" } }),
+            Proves(nobody()),
+        ),
+        ("too many, said by a word", json!({ "groups": ["clinic-a:provider"], "hasgroups": true }), Proves(nobody())),
     ]);
 }
 

@@ -4,9 +4,9 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: firebase\nissuer: https://securetoken.google.com/clinic-1";
+pub(super) const KEYS: &str = "preset: firebase\nissuer: https://securetoken.google.com/clinic-1";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://securetoken.google.com/clinic-1", "aud": "clinic-1", "sub": "ada", "auth_time": NOW - 60,
         "roles": ["provider"], "firebase": of(json!({ "sign_in_second_factor": "totp", "second_factor_identifier": "f1" })),

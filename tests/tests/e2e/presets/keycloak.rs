@@ -4,13 +4,14 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: keycloak
+pub(super) const KEYS: &str = "preset: keycloak
 issuer: https://id.clinic.example/realms/clinic
 audience: [clinic-api]
 clients: [clinic-web]
+claims: { roles: /realm_access/roles }
 acr: { mfa: [\"2\", gold], phishing_resistant: [\"3\"] }";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://id.clinic.example/realms/clinic", "aud": ["clinic-api", "account"], "sub": "ada", "typ": "Bearer",
         "azp": "clinic-web", "sid": "s1", "auth_time": NOW - 60, "acr": "1", "organization": ["clinic-a"],
@@ -74,4 +75,21 @@ fn keycloak_is_believed_for_what_it_says() {
         ("another realm", json!({ "iss": "https://id.clinic.example/realms/other" }), Refused("`iss`")),
         ("bound to a key", json!({ "cnf": { "jkt": "x" } }), Refused("`cnf`")),
     ]);
+}
+
+#[test]
+fn keycloak_gives_nobody_the_roles_of_one_clinic_in_another() {
+    // A locum who is admin in one of two, and asks for a token of the other.
+    let keys = KEYS.replace("roles: /realm_access/roles", "bindings: groups");
+    let locum = json!({ "organization": ["clinic-b"], "realm_access": { "roles": ["admin"] } });
+    let mut of_both = locum.clone();
+    of_both["groups"] = json!(["clinic-a:admin", "clinic-b:provider"]);
+    let both = Proved { roles: vec!["admin"], besides: vec![("clinic-b", vec!["provider"])], ..believed() };
+    Row::new(&keys, good()).holds(vec![
+        ("the realm's roles are of no clinic", locum.clone(), Proves(nobody())),
+        ("each clinic has its own", of_both, Proves(both)),
+    ]);
+    // Nothing is filled in that would bring them along.
+    let fixed = KEYS.replace("claims: { roles: /realm_access/roles }", "tenant: clinic-a");
+    Row::new(&fixed, good()).holds(vec![("a realm of one clinic has its roles", json!({}), Proves(believed()))]);
 }

@@ -1,8 +1,10 @@
 //! Each preset, as its configuration makes it: good tokens, and what looks like one.
 //!
 //! A row is a provider as it would be written, the claims of a good token, and what they prove; a case changes some of the
-//! claims and says what comes of it. Everything but the algorithm and the place of the keys is as the preset fills it in.
+//! claims and says what comes of it. Everything but the algorithm and the place of the keys is as the preset fills it in; its
+//! algorithms have rows of their own.
 
+mod algorithms;
 mod auth0;
 mod bindings;
 mod clerk;
@@ -13,6 +15,7 @@ mod firebase;
 mod keycloak;
 mod okta;
 mod requests;
+mod step_up;
 mod supabase;
 
 use anteroom::authn;
@@ -57,7 +60,11 @@ use Comes::{Proves, Refused};
 impl Row {
     /// The provider `keys` (YAML, one key a line), and the claims of a good token.
     fn new(keys: &str, good: Value) -> Self {
-        let keys = format!("{keys}\n{OURS}");
+        Self::written(&format!("{keys}\n{OURS}"), good)
+    }
+
+    /// The same, with nothing beside `keys`.
+    fn written(keys: &str, good: Value) -> Self {
         let lines: Vec<String> =
             keys.lines().filter(|line| !line.is_empty()).map(|line| format!("    {line}")).collect();
         let provider = format!("tenant: a\n  row:\n{}", lines.join("\n"));
@@ -68,8 +75,8 @@ impl Row {
         Self { files, good, judge }
     }
 
-    /// What a token proves whose claims are the good ones with these changes; `null` takes one away.
-    fn judged(&self, changes: &Value) -> Result<Principal, String> {
+    /// The claims of the good token with these changes; `null` takes one away.
+    fn claims(&self, changes: &Value) -> Map<String, Value> {
         let mut claims: Map<String, Value> = self.good.as_object().unwrap().clone();
         claims.entry("exp").or_insert(json!(NOW + 60));
         claims.entry("iat").or_insert(json!(NOW));
@@ -80,10 +87,20 @@ impl Row {
                 claims.insert(name.clone(), value.clone());
             }
         }
+        claims
+    }
+
+    /// What a token proves with the claims that these changes make of the good ones.
+    fn judged(&self, changes: &Value) -> Result<Principal, String> {
         let key = &self.files.issuer.key;
-        let token = key.sign(key.kid(), &claims).unwrap();
+        let token = key.sign(key.kid(), &self.claims(changes)).unwrap();
         let set = authn::KeySet::from_jwks(key.key_set().to_string().as_bytes()).unwrap();
-        authn::verify(&token, &self.judge, &set, NOW)
+        self.verdict(&token, &set)
+    }
+
+    /// What a token proves by these keys.
+    fn verdict(&self, token: &str, keys: &authn::KeySet) -> Result<Principal, String> {
+        authn::verify(token, &self.judge, keys, NOW)
             .and_then(|token| authn::principal(&token, &self.judge))
             .map_err(|fault| format!("{} {fault}", fault.code()))
     }

@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: okta
+pub(super) const KEYS: &str = "preset: okta
 issuer: https://clinic.okta.com/oauth2/default
 audience: [\"api://default\"]
 claims: { tenant: clinic }";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://clinic.okta.com/oauth2/default", "aud": "api://default", "sub": "ada", "ver": 1, "jti": "AT.1",
         "cid": "web", "uid": "00u1", "scp": ["openid"], "auth_time": NOW - 60, "acr": "urn:okta:loa:2fa:any",

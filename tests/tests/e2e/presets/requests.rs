@@ -4,8 +4,10 @@ use anteroom::dev_key::DevKey;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use e2e::app::App;
-use e2e::client::{BOTH, Client, Protocol};
+use e2e::client::{BOTH, Client, HOST, Protocol};
 use e2e::gate::{Gate, Setup};
+use e2e::issuer::Issuer;
+use e2e::process::Served;
 use serde_json::{Map, Value, json};
 
 use super::OURS;
@@ -21,17 +23,24 @@ claims: { bindings: \"cognito:groups\" }";
 
 /// A gate with the provider `keys` beside the one of all tests, which reads the header alone.
 fn gate(keys: &str) -> Gate {
+    Gate::start(setup(keys), App::plain())
+}
+
+fn setup(keys: &str) -> Setup {
     let lines: Vec<String> = keys.lines().map(|line| format!("    {line}")).collect();
     let provider = format!("claims: {{ tenant: org_id, roles: roles }}\n  row:\n{}", lines.join("\n"));
-    Gate::start(Setup { provider, ..Setup::default() }, App::plain())
+    Setup { provider, ..Setup::default() }
 }
 
 fn signed(gate: &Gate, claims: Value) -> String {
+    signed_by(gate.issuer(), claims)
+}
+
+fn signed_by(issuer: &Issuer, claims: Value) -> String {
     let mut all: Map<String, Value> = claims.as_object().unwrap().clone();
-    let now = gate.issuer().now;
-    all.insert("iat".to_owned(), json!(now));
-    all.insert("exp".to_owned(), json!(now + 600));
-    gate.issuer().sign(&all)
+    all.insert("iat".to_owned(), json!(issuer.now));
+    all.insert("exp".to_owned(), json!(issuer.now + 600));
+    issuer.sign(&all)
 }
 
 fn supabase(gate: &Gate) -> String {
@@ -179,4 +188,33 @@ async fn a_provider_that_is_down_does_not_touch_the_other() {
     let claims = gate.issuer().claims("ada.example", "a", &["provider"]);
     let answer = client.get("/me", &stranger.sign(gate.issuer().key.kid(), &claims).unwrap()).await;
     assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "TOKEN_INVALID"));
+}
+
+#[tokio::test]
+async fn the_log_says_once_a_token_that_groups_did_not_fit() {
+    let directory = "11111111-2222-3333-4444-555555555555";
+    let issuer = format!("https://login.microsoftonline.com/{directory}/v2.0");
+    for claims in ["bindings: groups", "roles: groups"] {
+        let keys = format!("preset: entra\nissuer: {issuer}\naudience: [api]\nclaims: {{ {claims} }}\n{OURS}");
+        let served = Served::start(setup(&keys), App::plain());
+        let token = signed_by(
+            &served.files.issuer,
+            json!({
+                "iss": issuer, "aud": "api", "sub": "ada.example", "tid": directory, "ver": "2.0", "azpacr": "0",
+                "scp": "records", "_claim_names": { "groups": "src1" },
+                "_claim_sources": { "src1": { "endpoint": "https://graph.example/groups" } },
+            }),
+        );
+        let mut client = Client::open_at(served.https, &served.files.ca, Protocol::Http1, HOST).await;
+        for _ in 0..3 {
+            assert_eq!(client.get("/api/patients/p1/records/r1", &token).await.status, 403);
+        }
+        let said = |served: &Served| {
+            let lines = served.log().into_iter().filter(|line| line["message"] == "a token proves less than it says");
+            lines.collect::<Vec<_>>()
+        };
+        let lines = e2e::until("the line", || Some(said(&served)).filter(|lines| !lines.is_empty()));
+        assert_eq!((lines.len(), &lines[0]["provider"]), (1, &json!("row")), "{lines:?}");
+        assert!(lines[0]["detail"].as_str().unwrap().contains("too many groups"), "{lines:?}");
+    }
 }

@@ -4,11 +4,11 @@ use serde_json::{Value, json};
 
 use super::{NOW, Proved, Proves, Refused, Row};
 
-const KEYS: &str = "preset: supabase
+pub(super) const KEYS: &str = "preset: supabase
 issuer: https://abcdefghij.supabase.co/auth/v1
 claims: { tenant: /app_metadata/clinic }";
 
-fn good() -> Value {
+pub(super) fn good() -> Value {
     json!({
         "iss": "https://abcdefghij.supabase.co/auth/v1", "aud": "authenticated", "sub": "ada", "role": "authenticated",
         "aal": "aal2", "session_id": "s1", "is_anonymous": false,
@@ -122,5 +122,28 @@ fn supabase_is_believed_for_what_it_says() {
         ("an ID token for another program", json!({ "aud": "client-1" }), Refused("`aud`")),
         ("another project", json!({ "iss": "https://other.supabase.co/auth/v1" }), Refused("`iss`")),
         ("bound to a key", json!({ "cnf": {} }), Refused("`cnf`")),
+        (
+            "a program of others, for the person",
+            json!({ "client_id": "9a8b7c6d", "scope": "openid" }),
+            Refused("`clients`"),
+        ),
+        ("a program of no name", json!({ "client_id": "" }), Refused("`clients`")),
+        ("a program of another form", json!({ "client_id": ["9a8b7c6d"] }), Refused("`clients`")),
     ]);
+}
+
+#[test]
+fn supabase_lets_programs_in_that_are_listed() {
+    let row = Row::new(&format!("{KEYS}\nclients: [9a8b7c6d]"), good());
+    row.holds(vec![
+        ("the person's own pages", json!({}), Proves(believed())),
+        ("the program that is listed", json!({ "client_id": "9a8b7c6d" }), Proves(believed())),
+        ("another one", json!({ "client_id": "11111111" }), Refused("`clients`")),
+        ("one of another form", json!({ "client_id": ["9a8b7c6d"] }), Refused("`clients`")),
+        ("`azp` is not Supabase's way", json!({ "client_id": "11111111", "azp": "9a8b7c6d" }), Refused("`clients`")),
+    ]);
+    // Conditions and the record can tell it from the person's own pages.
+    let client = |changes| row.judged(&changes).unwrap().client;
+    assert_eq!(client(json!({ "client_id": "9a8b7c6d" })).as_deref(), Some("9a8b7c6d"));
+    assert_eq!(client(json!({})), None);
 }

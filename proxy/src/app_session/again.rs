@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use super::calls::{self, Session};
 use super::memory::{Asked, Watch};
-use super::{AppSessions, Asking, Carried, Held, Whoami, name};
+use super::{AppSessions, Asking, Carried, Whoami};
 use crate::upstream::{AppTarget, Pool};
 
 /// How long what is open goes on without a word of the application, beyond the time for which the last one is remembered.
@@ -87,13 +87,14 @@ impl Vouching {
             && let Ok(place) = Arc::clone(&again.room).try_acquire_owned()
         {
             last.asking = true;
-            let (own, inner, pool) = (Arc::clone(self), Arc::clone(&sessions.0), again.pool.clone());
+            let (own, sessions, pool) = (Arc::clone(self), AppSessions(Arc::clone(&sessions.0)), again.pool.clone());
             let (target, whoami) = (target.clone(), Arc::clone(whoami));
             tokio::spawn(async move {
-                let watch = inner.memory.watch(&own.session.parts);
+                let watch = sessions.0.memory.watch(&own.session.parts);
                 let asking = Asking { target: &target, pool: &pool, whoami: &whoami, now };
-                let said = calls::who(&inner, &asking, own.session.clone()).await;
-                own.heard(said.ok(), watch, whoami.remember);
+                let said = calls::who(&sessions.0, &asking, own.session.clone()).await.ok();
+                let named = |who| sessions.named(own.session.value, who).map(|vouched| vouched.principal);
+                own.heard(said.map(|(who, at)| (named(who), at)), watch, whoami.remember);
                 drop(place);
             });
         }
@@ -140,21 +141,24 @@ impl AppSessions {
         let last = Last { who: Some(Arc::clone(who)), asked: None, until, asking: false, is_spared: false };
         Some(Vouching { session, last: Mutex::new(last) })
     }
-}
 
-impl Carried {
-    /// What the session is known by to those who end it; `None` where the cookie that names it is not there.
-    pub(crate) fn session_name(&self) -> Option<String> {
-        match self.iter().next()? {
-            (first, Held::Once(value)) => Some(name(first, value)),
-            (_, Held::Absent | Held::Repeated) => None,
-        }
+    /// Whether the application was seen setting the cookie in whose session this is open.
+    pub(crate) fn is_seen(&self, vouching: &Vouching) -> bool {
+        self.0.lineage.of(vouching.session.value).seen
+    }
+
+    /// Whether the first of the cookies is of the session in which this is open, by whatever value.
+    pub(crate) fn is_of(&self, carried: &Carried, vouching: &Vouching) -> bool {
+        let root = |value| self.0.lineage.of(value).root;
+        let first = carried.first().ok().flatten();
+        first.is_some_and(|(name, value)| root(self.0.value(name, value)) == root(vouching.session.value))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Mark;
+    use super::super::lineage::Value;
     use super::super::memory::Memory;
     use super::super::tests::someone;
     use super::*;
@@ -162,8 +166,14 @@ mod tests {
     const S: Duration = Duration::from_secs(1);
 
     fn vouching() -> Vouching {
-        let session =
-            Session { name: String::new(), mark: Mark([0; 16]), parts: Arc::default(), sent: "sid=a".to_owned() };
+        let value = Value { cookie: Mark([0; 16]), own: Mark([1; 16]) };
+        let session = Session {
+            name: String::new(),
+            mark: Mark([0; 16]),
+            parts: Arc::default(),
+            sent: "sid=a".to_owned(),
+            value,
+        };
         let last = Last { who: Some(someone("ada")), asked: None, until: 100 * S, asking: true, is_spared: false };
         Vouching { session, last: Mutex::new(last) }
     }

@@ -22,6 +22,22 @@ pub(crate) struct Scope {
     pub(crate) domain: Option<Box<str>>,
 }
 
+/// Whom a cookie can be of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    /// By issuer and subject.
+    pub(super) person: Mark,
+    /// By the tenants as well; `None` where they are not known, and then every cookie of the person counts.
+    pub(super) whole: Option<Mark>,
+}
+
+impl Owner {
+    /// The person, whatever the tenants are.
+    pub(crate) fn anywhere(self) -> Self {
+        Self { whole: None, ..self }
+    }
+}
+
 /// Whose a cookie is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Belongs {
@@ -35,6 +51,7 @@ pub(crate) enum Belongs {
 
 #[derive(Clone, Debug)]
 struct Bound {
+    person: Mark,
     owner: Mark,
     /// As the application wrote it: readers may take another spelling for another value.
     spelt: Mark,
@@ -62,21 +79,27 @@ impl Bindings {
     }
 
     /// Whether `cookie`, `spelt` like this, is of `owner`.
-    pub(super) fn of(&self, (cookie, spelt): (Mark, Mark), owner: Mark) -> Belongs {
-        match self.cookies.get(&cookie) {
-            None => Belongs::Unknown,
-            Some(bound) if bound.owner == owner && bound.spelt == spelt => {
-                self.shares.used(owner, cookie);
+    pub(super) fn of(&self, (cookie, spelt): (Mark, Mark), owner: Owner) -> Belongs {
+        let Some(bound) = self.cookies.get(&cookie) else { return Belongs::Unknown };
+        let is_own = bound.person == owner.person && owner.whole.is_none_or(|whole| whole == bound.owner);
+        match (is_own, bound.spelt == spelt) {
+            (true, true) => {
+                self.shares.used(bound.owner, cookie);
                 Belongs::Here
             }
-            Some(bound) if bound.owner == owner => Belongs::Unknown,
-            Some(bound) => Belongs::Elsewhere(bound.scope),
+            (true, false) => Belongs::Unknown,
+            (false, _) => Belongs::Elsewhere(bound.scope),
         }
     }
 
-    /// Whether it was set for anybody.
-    pub(super) fn is_bound(&self, cookie: Mark) -> bool {
-        self.cookies.contains_key(&cookie)
+    /// Whom it was set for, if for anybody.
+    pub(super) fn owner(&self, cookie: Mark) -> Option<Owner> {
+        self.cookies.get(&cookie).map(|bound| Owner { person: bound.person, whole: Some(bound.owner) })
+    }
+
+    /// Whether it was set for anybody with this very spelling.
+    pub(super) fn is_spelt(&self, (cookie, spelt): (Mark, Mark)) -> bool {
+        self.cookies.get(&cookie).is_some_and(|bound| bound.spelt == spelt)
     }
 
     /// With which scope a cookie was set, as far as it is known.
@@ -84,11 +107,12 @@ impl Bindings {
         self.cookies.get(&cookie).map(|bound| bound.scope).unwrap_or_default()
     }
 
-    /// Gives a cookie that is nobody's to `owner`.
-    pub(super) fn bind(&self, (cookie, spelt): (Mark, Mark), owner: Mark, scope: Scope) {
+    /// Gives a cookie that is nobody's to `owner`, where it is known who that is.
+    pub(super) fn bind(&self, (cookie, spelt): (Mark, Mark), owner: Owner, scope: Scope) {
+        let Owner { person, whole: Some(owner) } = owner else { return };
         // INVARIANT: whoever was given it first keeps it. An application that hands one cookie to two people has the
         // second one refused, never the first one's session taken over.
-        if self.cookies.get_with(cookie, || Bound { owner, spelt, scope }).owner != owner {
+        if self.cookies.get_with(cookie, || Bound { person, owner, spelt, scope }).owner != owner {
             return;
         }
         let stands = |one| self.cookies.get(&one).is_some_and(|bound| bound.owner == owner);
@@ -109,10 +133,27 @@ mod tests {
     use super::super::tests::mark;
     use super::*;
 
+    fn owner(number: u32) -> Owner {
+        Owner { person: mark(number), whole: Some(mark(number)) }
+    }
+
+    #[test]
+    fn where_the_tenants_are_not_known_the_person_counts() {
+        let bindings = Bindings::default();
+        let north = Owner { person: mark(1), whole: Some(mark(2)) };
+        let south = Owner { person: mark(1), whole: Some(mark(3)) };
+        bindings.bind((mark(8), mark(8)), north.anywhere(), Scope::default());
+        assert_eq!(bindings.of((mark(8), mark(8)), north), Belongs::Unknown, "nothing is bound by halves");
+        bindings.bind((mark(9), mark(9)), north, Scope::default());
+        assert_eq!(bindings.of((mark(9), mark(9)), south), Belongs::Elsewhere(Scope::default()));
+        assert_eq!(bindings.of((mark(9), mark(9)), south.anywhere()), Belongs::Here);
+        assert_eq!(bindings.of((mark(9), mark(9)), owner(4).anywhere()), Belongs::Elsewhere(Scope::default()));
+    }
+
     #[test]
     fn a_cookie_is_of_the_first_one_that_it_was_set_for() {
         let bindings = Bindings::default();
-        let (ada, eve) = (mark(1), mark(2));
+        let (ada, eve) = (owner(1), owner(2));
         assert_eq!(bindings.of((mark(9), mark(9)), ada), Belongs::Unknown);
         let scope = Scope { path: Some("/app".into()), domain: None };
         bindings.bind((mark(9), mark(9)), ada, scope.clone());
@@ -126,7 +167,7 @@ mod tests {
     #[test]
     fn nobody_makes_the_table_forget_the_others() {
         let bindings = Bindings::default();
-        let (ada, eve) = (mark(1), mark(2));
+        let (ada, eve) = (owner(1), owner(2));
         bindings.bind((mark(9), mark(9)), ada, Scope::default());
         for number in 100..100 + 4 * MOST_OF_ONE as u32 {
             bindings.bind((mark(number), mark(number)), eve, Scope::default());
@@ -141,7 +182,7 @@ mod tests {
     #[test]
     fn a_client_that_keeps_no_cookies_does_not_push_out_one_that_is_used() {
         let bindings = Bindings::default();
-        let (ada, browser) = (mark(1), (mark(9), mark(9)));
+        let (ada, browser) = (owner(1), (mark(9), mark(9)));
         bindings.bind(browser, ada, Scope::default());
         assert_eq!(bindings.of(browser, ada), Belongs::Here);
         for number in 100..100 + 4 * MOST_OF_ONE as u32 {
@@ -154,11 +195,11 @@ mod tests {
     fn the_table_is_bounded() {
         let bindings = Bindings::of_size(500, 100);
         for number in 0..2_000 {
-            bindings.bind((mark(number), mark(number)), mark(number), Scope::default());
+            bindings.bind((mark(number), mark(number)), owner(number), Scope::default());
         }
         bindings.cookies.run_pending_tasks();
         assert!(bindings.cookies.entry_count() <= 500 && bindings.shares.owners() <= 100);
-        assert_eq!(bindings.of((mark(1_999), mark(1_999)), mark(1_999)), Belongs::Here, "newcomers are let in");
-        assert_eq!(bindings.of((mark(0), mark(0)), mark(0)), Belongs::Unknown);
+        assert_eq!(bindings.of((mark(1_999), mark(1_999)), owner(1_999)), Belongs::Here, "newcomers are let in");
+        assert_eq!(bindings.of((mark(0), mark(0)), owner(0)), Belongs::Unknown);
     }
 }

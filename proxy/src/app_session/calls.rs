@@ -12,6 +12,7 @@ use std::time::Duration;
 use policy::Principal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::lineage::Value;
 use super::memory::{Asked, Watch};
 use super::{AppSessionFault, Asking, Inner, Mark, whoami};
 
@@ -27,8 +28,10 @@ const BROKEN_OFF: AppSessionFault = AppSessionFault::Unvouched("the question was
 /// A session that is asked about.
 #[derive(Clone, Debug)]
 pub(crate) struct Session {
-    /// What it is known by to those who end it.
+    /// What it is known by to those who end it, if its value is the first of its session.
     pub(super) name: String,
+    /// Its cookie.
+    pub(super) value: Value,
     /// Over its cookies and the settings.
     pub(super) mark: Mark,
     /// Of each of its cookies.

@@ -34,27 +34,45 @@ pub(crate) fn held(headers: &HeaderMap, name: &str) -> Held {
     }
 }
 
-/// A value without what readers take off: blanks, quotes, percent-escapes. Two that are one here may still be two to the
+/// Whether all readers take a value for the same: letters, digits and marks as a cookie may hold them (RFC 6265, section 4.1.1), with
+/// quotes around all of it or none. Some end a value at a blank or a comma, some undo what stands behind a backslash (`\141` is `a`
+/// to Python and all that is built on it), and some stores take a letter with an accent for one without.
+pub(crate) fn is_clear(value: &str) -> bool {
+    let value = unquoted(value);
+    let may_stand = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b',' | b';' | b'\\');
+    let may_be_meant = |byte: &u8| byte.is_ascii() && !byte.is_ascii_control() && *byte != b'\\';
+    value.bytes().all(may_stand) && unescaped(value).iter().all(may_be_meant)
+}
+
+/// What of a value counts to every reader: its letters and digits without their case. Blanks and quotes are taken off, escapes undone,
+/// marks skipped by readers of base64, and case by stores that compare without. Two that are one here may still be two to the
 /// application; then what holds of one holds of the other.
 pub(super) fn plain(value: &str) -> Vec<u8> {
-    let bare = value.trim();
-    let bare = bare.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(bare).trim();
-    let digit = |byte: Option<&u8>| byte.and_then(|byte| char::from(*byte).to_digit(16));
-    let mut rest = bare.as_bytes();
-    let mut plain = Vec::with_capacity(rest.len());
-    while let Some((first, more)) = rest.split_first() {
-        match (*first, digit(more.first()), digit(more.get(1))) {
-            (b'%', Some(high), Some(low)) => {
-                plain.extend(u8::try_from(high * 16 + low));
-                rest = more.get(2..).unwrap_or_default();
-            }
-            _ => {
-                plain.push(*first);
-                rest = more;
-            }
+    let mut plain = unescaped(unquoted(value.trim()));
+    plain.retain(u8::is_ascii_alphanumeric);
+    plain.make_ascii_lowercase();
+    plain
+}
+
+fn unquoted(value: &str) -> &str {
+    value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value)
+}
+
+/// Without percent-escapes, those of percent signs included: some undo them twice.
+fn unescaped(value: &str) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    let mut bytes = Vec::with_capacity(value.len());
+    for byte in value.bytes() {
+        bytes.push(byte);
+        while let [rest @ .., b'%', high, low] = bytes.as_slice()
+            && let (Some(high), Some(low)) = (digit(high), digit(low))
+            && let Ok(meant) = u8::try_from(high * 16 + low)
+        {
+            bytes.truncate(rest.len());
+            bytes.push(meant);
         }
     }
-    plain
+    bytes
 }
 
 /// The values of all pairs of exactly this name; of what is no text, none.
@@ -184,6 +202,55 @@ mod tests {
         ] {
             assert_eq!(held(&request(lines), "my_session"), expected, "{lines:?}");
         }
+    }
+
+    #[test]
+    fn a_value_that_readers_take_for_two_is_not_clear() {
+        for clear in ["abc123", "\"abc123\"", "s%3Aabc.d%2Be%3D", "YWJj+/==", "a:b|c~d", "%7B%22id%22%3A1%7D", ""] {
+            assert!(is_clear(clear), "{clear}");
+        }
+        for odd in [
+            r#""\141bc123""#,
+            r"\141bc123",
+            r#""a\bc123""#,
+            "\"abc123",
+            "abc123\"",
+            "ab\"c123",
+            "\"\"abc123\"\"",
+            " abc123",
+            "abc123 x",
+            "abc123,x",
+            "abc123\tx",
+            "abc12\u{663}",
+            "%c3%a1bc123",
+            "abc123%00",
+            "%5c141bc123",
+            "%255c141bc123",
+        ] {
+            assert!(!is_clear(odd), "{odd}");
+        }
+    }
+
+    #[test]
+    fn spellings_of_one_value_are_one() {
+        for spelling in [
+            "\"aB+c1\"",
+            " aB+c1 ",
+            "%61B+c1",
+            "aB%2bc1",
+            "a%42%20c1",
+            "aB c1",
+            "AB+C1",
+            "%2561B+c1",
+            "aB+c1=",
+            "aB-c1",
+            "aB+c1!.",
+            "%%361B+c1",
+        ] {
+            assert_eq!(plain(spelling), plain("aB+c1"), "{spelling}");
+        }
+        assert_ne!(plain("aB+c1"), plain("aB+c2"));
+        assert_eq!(plain(&"%25".repeat(30_000)), b"", "it takes no longer than it is long");
     }
 
     #[test]

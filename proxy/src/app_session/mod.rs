@@ -4,7 +4,7 @@
 //! belongs to that caller (issuer, subject, tenant) from then on, and travels with no other one; a cookie whose setting was
 //! not seen belongs to nobody. Without that, the gate would judge one person and the application obey another.
 //! **Vouching**, where the configuration names a `whoami`: the application itself is asked whose a cookie is, and its word
-//! is remembered briefly.
+//! is remembered briefly. Values of which the application has set one in place of another are one session ([`lineage`]).
 //!
 //! It remembers no cookie: everything stands under digests with a key that this process has drawn by chance. So what is
 //! known here does not outlive the process, and what is not known counts for nothing. Only what is open holds the cookies that it
@@ -14,9 +14,11 @@ mod again;
 mod answer;
 mod bindings;
 mod calls;
+mod carried;
 mod cookies;
 mod ended;
 mod fault;
+mod lineage;
 mod memory;
 mod shares;
 mod whoami;
@@ -27,16 +29,18 @@ use std::time::Duration;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{hmac, rand};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
-use policy::Principal;
+use policy::{Principal, SignIn};
 
 pub(crate) use again::{Again, Lost, Vouching};
 pub(crate) use answer::{Reads, TenantFrom};
 use bindings::Bindings;
-pub(crate) use bindings::{Belongs, Scope};
+pub(crate) use bindings::{Belongs, Owner, Scope};
 use calls::{Calls, Session};
-pub(crate) use cookies::{Held, held, sift, values};
+pub(crate) use carried::Carried;
+pub(crate) use cookies::{Held, held, is_clear, sift, values};
 use ended::Ended;
 pub use fault::AppSessionFault;
+use lineage::{Lineage, Value};
 pub(crate) use memory::LONGEST;
 use memory::Memory;
 pub(crate) use whoami::Whoami;
@@ -67,52 +71,17 @@ impl AppSession {
     }
 }
 
-/// The session cookies of one request, by their names.
-#[derive(Debug)]
-pub(crate) struct Carried {
-    cookies: Vec<(String, Held)>,
-    /// What was asked for.
-    path: Box<str>,
-}
-
-impl Carried {
-    /// With the path of the request, as the browser knows it.
-    pub(crate) fn to(self, path: &str) -> Self {
-        Self { path: path.into(), ..self }
-    }
-
-    /// Each name with what stands under it.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Held)> {
-        self.cookies.iter().map(|(name, held)| (name.as_str(), held))
-    }
-
-    /// What is sent to ask whose they are; `None` where there is none.
-    ///
-    /// # Errors
-    /// Where one stands twice.
-    fn as_sent(&self) -> Result<Option<String>, AppSessionFault> {
-        let mut pairs = Vec::new();
-        for (name, held) in self.iter() {
-            match held {
-                Held::Absent => {}
-                Held::Once(value) => pairs.push(format!("{name}={value}")),
-                Held::Repeated => return Err(AppSessionFault::Repeated),
-            }
-        }
-        Ok((!pairs.is_empty()).then(|| pairs.join("; ")))
-    }
-
-    fn once(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.iter().filter_map(|(name, held)| match held {
-            Held::Once(value) => Some((name, value.as_str())),
-            Held::Absent | Held::Repeated => None,
-        })
-    }
-}
-
 /// A keyed digest of 128 bits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Mark([u8; 16]);
+
+impl Mark {
+    fn of(digest: &[u8]) -> Self {
+        let mut mark = [0; 16];
+        mark.iter_mut().zip(digest).for_each(|(to, from)| *to = *from);
+        Self(mark)
+    }
+}
 
 /// What is known of the application's sessions: once per process, whatever the number of workers.
 #[derive(Debug)]
@@ -124,6 +93,7 @@ struct Inner {
     /// The tables are made with the first cookie: most gates see none, and each holds memory from its beginning.
     bindings: LazyLock<Bindings>,
     ended: LazyLock<Ended>,
+    lineage: LazyLock<Lineage>,
     memory: LazyLock<Memory>,
     calls: Calls,
 }
@@ -136,9 +106,7 @@ impl Inner {
             context.update(&(part.len() as u64).to_be_bytes());
             context.update(part);
         }
-        let mut mark = [0; 16];
-        mark.iter_mut().zip(context.sign().as_ref()).for_each(|(to, from)| *to = *from);
-        Mark(mark)
+        Mark::of(context.sign().as_ref())
     }
 
     /// As it is written.
@@ -150,6 +118,22 @@ impl Inner {
     fn of_cookie(&self, name: &str, value: &str) -> Mark {
         self.mark([&b"cookie"[..], name.as_bytes(), &cookies::plain(value)])
     }
+
+    fn value(&self, name: &str, value: &str) -> Value {
+        Value { cookie: self.of_cookie(name, value), own: lasting(name, value) }
+    }
+
+    fn has_ended(&self, value: Value) -> bool {
+        self.ended.holds(value.cookie) || self.ended.holds(self.lineage.of(value).root)
+    }
+}
+
+/// Whom the application knows by a session.
+pub(crate) struct Vouched {
+    /// With the name of the session, which is the same for all its values and another for each person.
+    pub(crate) principal: Arc<Principal>,
+    /// Whether the application was seen setting its cookie. If not, the session is also one with all such of the person.
+    pub(crate) seen: bool,
 }
 
 /// Who asks whose a session is, and how.
@@ -177,6 +161,7 @@ impl AppSessions {
             key,
             bindings: LazyLock::new(Bindings::default),
             ended: LazyLock::new(Ended::default),
+            lineage: LazyLock::new(Lineage::default),
             memory: LazyLock::new(Memory::default),
             calls: Calls::default(),
         })))
@@ -184,15 +169,25 @@ impl AppSessions {
 
     /// Who a caller is, as cookies are bound: by issuer, subject, and the tenants that the credential is for. Most are for
     /// one; where one is for several, the session is the same in all of them.
-    pub(crate) fn owner(&self, caller: &Principal) -> Mark {
+    pub(crate) fn owner(&self, caller: &Principal) -> Owner {
         let who = ["owner", &caller.issuer, &caller.subject];
         let tenants = caller.bindings.iter().map(|binding| binding.tenant().as_str());
-        self.0.mark(who.into_iter().chain(tenants).map(str::as_bytes))
+        let whole = self.0.mark(who.into_iter().chain(tenants).map(str::as_bytes));
+        Owner { person: self.person(caller), whole: Some(whole) }
+    }
+
+    fn person(&self, caller: &Principal) -> Mark {
+        self.0.mark(["person", &caller.issuer, &caller.subject].map(str::as_bytes))
     }
 
     /// Whether a cookie belongs to `owner`.
-    pub(crate) fn belongs(&self, name: &str, value: &str, owner: Mark) -> Belongs {
+    pub(crate) fn belongs(&self, name: &str, value: &str, owner: Owner) -> Belongs {
         self.0.bindings.of((self.0.of_cookie(name, value), self.0.spelt(name, value)), owner)
+    }
+
+    /// Whether the application has set a cookie for somebody in this very spelling, so that nobody else can have made it up.
+    pub(crate) fn is_known(&self, name: &str, value: &str) -> bool {
+        self.0.bindings.is_spelt((self.0.of_cookie(name, value), self.0.spelt(name, value)))
     }
 
     /// Where a browser sends a cookie, as far as that is known.
@@ -200,17 +195,19 @@ impl AppSessions {
         self.0.bindings.scope(self.0.of_cookie(name, value))
     }
 
-    /// Whether somebody has ended the session of a cookie at the gate.
+    /// Whether the session of a cookie has ended at the gate.
     pub(crate) fn has_ended(&self, name: &str, value: &str) -> bool {
-        self.0.ended.holds(self.0.of_cookie(name, value))
+        self.0.has_ended(self.0.value(name, value))
     }
 
-    /// Ends the session of a cookie for the caller `by`: it is nobody's any more, and passes nowhere. `now` is monotone time.
-    pub(crate) fn end(&self, name: &str, value: &str, by: Mark, now: Duration) {
-        let cookie = self.0.of_cookie(name, value);
-        self.0.ended.end(cookie, by, now);
-        self.0.bindings.forget(cookie);
-        self.0.memory.forget([cookie]);
+    /// Ends the session of a cookie with all its values for the caller `by`: it is nobody's any more, and passes nowhere. `now` is
+    /// monotone time.
+    pub(crate) fn end(&self, name: &str, value: &str, by: Owner, now: Duration) {
+        let value = self.0.value(name, value);
+        self.0.ended.end(value.cookie, by.person, now);
+        self.0.ended.end(self.0.lineage.of(value).root, by.person, now);
+        self.0.bindings.forget(value.cookie);
+        self.0.memory.forget([value.cookie]);
     }
 
     /// What of `carried` has not ended, and whether anything has.
@@ -227,25 +224,23 @@ impl AppSessions {
         (living, ended)
     }
 
-    /// The session of a request, to ask whose it is; `None` where it holds none of the cookies.
+    /// The session of a request, to ask whose it is; `None` where it does not hold the first of the cookies.
     ///
     /// # Errors
-    /// Where one stands twice.
+    /// Where one stands twice, or the first can be read in two ways.
     pub(crate) fn session(&self, whoami: &Whoami, carried: &Carried) -> Result<Option<Session>, AppSessionFault> {
-        let Some(sent) = carried.as_sent()? else { return Ok(None) };
-        // The first of the list names the session. Any other could be added, changed or left out to make it look like another.
-        let Some((first, Held::Once(value))) = carried.iter().next() else { return Ok(None) };
-        let name = name(first, value);
-        let parts: Arc<[Mark]> = carried.once().map(|(name, value)| self.0.of_cookie(name, value)).collect();
+        let Some((first, value)) = carried.first()? else { return Ok(None) };
+        let sent = format!("{first}={value}");
+        let value = self.0.value(first, value);
         let generation = whoami.generation.to_be_bytes();
         let mark = self.0.mark([&b"session"[..], &generation, sent.as_bytes()]);
-        Ok(Some(Session { mark, parts, sent, name }))
+        Ok(Some(Session { mark, parts: [value.cookie].into(), sent, name: hex(value.own), value }))
     }
 
     /// Whether one of these cookies was set for a caller whom something else than the application proved: without that, it is
     /// nobody's.
     pub(crate) fn is_bound(&self, carried: &Carried) -> bool {
-        carried.once().any(|(name, value)| self.0.bindings.is_bound(self.0.of_cookie(name, value)))
+        carried.once().any(|(name, value)| self.0.bindings.owner(self.0.of_cookie(name, value)).is_some())
     }
 
     /// Whether the application said of this session lately that it is somebody's.
@@ -254,8 +249,9 @@ impl AppSessions {
     }
 
     /// Whom the application knew by this session when it was asked lately, if anybody.
-    pub(crate) fn recalled(&self, whoami: &Whoami, session: &Session, now: Duration) -> Option<Arc<Principal>> {
-        self.0.memory.recall(session.mark, now, whoami.remember)?.0
+    pub(crate) fn recalled(&self, whoami: &Whoami, session: &Session, now: Duration) -> Option<Vouched> {
+        let (who, _) = self.0.memory.recall(session.mark, now, whoami.remember)?;
+        self.named(session.value, who)
     }
 
     /// Whom the application knows by this session, if it is anybody.
@@ -266,8 +262,19 @@ impl AppSessions {
         &self,
         asking: &Asking<'_>,
         session: Session,
-    ) -> Result<Option<Arc<Principal>>, AppSessionFault> {
-        calls::who(&self.0, asking, session).await.map(|(who, _)| who)
+    ) -> Result<Option<Vouched>, AppSessionFault> {
+        let value = session.value;
+        let (who, _) = calls::who(&self.0, asking, session).await?;
+        Ok(self.named(value, who))
+    }
+
+    /// Gives a session the name that its end goes by.
+    fn named(&self, value: Value, who: Option<Arc<Principal>>) -> Option<Vouched> {
+        let line = self.0.lineage.said(value, who.as_deref().map(|who| self.person(who)));
+        let who = who?;
+        let session = Some(format!("{}.{}", hex(line.root), who.subject));
+        let sign_in = SignIn { session, ..who.sign_in.clone() };
+        Some(Vouched { principal: Arc::new(Principal { sign_in, ..(*who).clone() }), seen: line.seen })
     }
 
     /// Takes note of what the application's answer does to the session of a request that held `carried`, begun at `asked`.
@@ -279,7 +286,7 @@ impl AppSessions {
     pub(crate) fn answered(
         &self,
         carried: &Carried,
-        owner: Option<Mark>,
+        owner: Option<Owner>,
         is_safe: bool,
         headers: &HeaderMap,
         asked: Now,
@@ -291,9 +298,9 @@ impl AppSessions {
         if cookies::clears_all(headers) {
             for (name, value) in carried.once() {
                 signed_out = true;
-                let old = self.0.of_cookie(name, value);
-                self.0.memory.forget([old]);
-                self.0.bindings.forget(old);
+                let old = self.0.value(name, value);
+                self.0.memory.forget([old.cookie]);
+                self.take_back(old);
             }
         }
         let now = asked.unix_seconds();
@@ -312,30 +319,57 @@ impl AppSessions {
         self.0.memory.forget(carried.once().map(|(name, value)| self.0.of_cookie(name, value)));
     }
 
-    fn set(&self, carried: &Carried, owner: Option<Mark>, line: cookies::Set<'_>, asked: Duration) {
-        let old = carried.once().find(|(name, _)| *name == line.name);
-        let old = old.map(|(name, value)| self.0.of_cookie(name, value));
-        let new = self.0.of_cookie(line.name, line.value);
-        self.0.memory.forget(old.into_iter().chain([new]));
-        match owner {
-            _ if line.taken_back => old.into_iter().for_each(|old| self.0.bindings.forget(old)),
-            // INVARIANT: an answer that was on its way when its session ended does not bring the session back.
-            _ if self.0.ended.outlasts(new, asked) => {}
-            Some(owner) => self.0.bindings.bind((new, self.0.spelt(line.name, line.value)), owner, line.scope),
-            // Set for nobody: it stays unknown, and is never somebody's by being used first.
-            None => {}
+    fn take_back(&self, old: Value) {
+        self.0.bindings.forget(old.cookie);
+        self.0.lineage.said(old, None);
+    }
+
+    fn set(&self, carried: &Carried, owner: Option<Owner>, line: cookies::Set<'_>, asked: Duration) {
+        let Inner { bindings, ended, lineage, memory, .. } = &*self.0;
+        let old = carried.once().find(|(name, _)| *name == line.name).map(|(name, value)| self.0.value(name, value));
+        let new = self.0.value(line.name, line.value);
+        memory.forget(old.into_iter().chain([new]).map(|one| one.cookie));
+        if line.taken_back {
+            old.into_iter().for_each(|old| self.take_back(old));
+            return;
+        }
+        // INVARIANT: an answer that was on its way when its session ended does not bring the session back, by whatever value.
+        if let Some(old) = old.filter(|old| self.0.has_ended(*old)) {
+            ended.end(new.cookie, old.cookie, asked);
+            return;
+        }
+        let stays = [new.cookie, lineage.of(new).root].map(|mark| ended.outlasts(mark, asked));
+        if stays.contains(&true) {
+            return;
+        }
+        lineage.set(new, old);
+        // What takes the place of somebody's cookie is theirs, if it is anybody's: else it would vouch for them by itself.
+        let before = old.and_then(|old| bindings.owner(old.cookie));
+        let any = || carried.once().find_map(|(name, value)| bindings.owner(self.0.of_cookie(name, value)));
+        // Set for nobody, it is never somebody's by being used first.
+        if let Some(owner) = owner.or(before).or_else(any) {
+            bindings.bind((new.cookie, self.0.spelt(line.name, line.value)), owner, line.scope);
         }
     }
 }
 
-/// What a session is known by wherever sessions are ended: the same after a restart, and by whatever settings the application
-/// is asked. Whoever keeps it keeps a digest of that.
-fn name(cookie: &str, value: &str) -> String {
+/// What the session is called that begins with a cookie: the same after a restart, and by whatever settings the application is
+/// asked. Whoever keeps it keeps a digest of that.
+fn lasting(cookie: &str, value: &str) -> Mark {
     let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
     context.update(cookie.as_bytes());
     context.update(b"=");
     context.update(&cookies::plain(value));
-    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    Mark::of(context.finish().as_ref())
+}
+
+fn hex(mark: Mark) -> String {
+    mark.0.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What all sessions of a person are called together whose cookies were not seen being set.
+pub(crate) fn unseen(subject: &str) -> String {
+    format!("unseen.{subject}")
 }
 
 /// The line that makes a browser let go of a cookie which the application set with this `scope`.

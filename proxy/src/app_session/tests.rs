@@ -138,6 +138,53 @@ fn what_was_ended_here_stays_so_until_the_application_sets_it_for_a_later_reques
 }
 
 #[test]
+fn the_end_of_a_session_is_that_of_all_its_values_and_of_those_on_their_way() {
+    let sessions = AppSessions::new().unwrap();
+    let ada = sessions.owner(&someone("ada"));
+    for owner in [Some(ada), None] {
+        let of = |number: u8| format!("{number}{}", if owner.is_some() { "ada" } else { "nobody" });
+        let (one, two) = (with_cookie(&format!("sid={}", of(1))), with_cookie(&format!("sid={}", of(2))));
+        let sets = |carried: &Carried, number| {
+            sessions.answered(carried, owner, true, &setting(&format!("sid={}", of(number))), AT);
+        };
+        sets(&with_cookie("a=b"), 1);
+        sets(&one, 2);
+        sets(&two, 3);
+        let later = Duration::from_secs(1);
+        sessions.end("sid", &of(2), ada, AT.monotone + later);
+        // An answer to a request that came with it while it lasted.
+        sets(&two, 4);
+        for number in 1..=4 {
+            assert!(sessions.has_ended("sid", &of(number)), "{}", of(number));
+            assert_ne!(sessions.belongs("sid", &of(4), ada), Belongs::Here);
+        }
+        sets(&with_cookie("a=b"), 5);
+        assert!(!sessions.has_ended("sid", &of(5)));
+    }
+    // One whose setting was not seen.
+    sessions.end("sid", "older", ada, AT.monotone);
+    sessions.answered(&with_cookie("sid=older"), None, true, &setting("sid=newer"), AT);
+    assert!(sessions.has_ended("sid", "newer"));
+}
+
+#[test]
+fn what_takes_the_place_of_somebodys_cookie_is_theirs() {
+    let sessions = AppSessions::new().unwrap();
+    let (ada, eve) = (sessions.owner(&someone("ada")), sessions.owner(&someone("eve")));
+    sessions.answered(&with_cookie("a=b"), Some(ada), true, &setting("sid=1"), AT);
+    sessions.answered(&with_cookie("a=b"), Some(ada), true, &setting("remember=r"), AT);
+    sessions.answered(&with_cookie("sid=1"), None, true, &setting("sid=2"), AT);
+    sessions.answered(&with_cookie("sid=older; remember=r"), None, false, &setting("sid=3"), AT);
+    for value in ["2", "3"] {
+        assert_eq!(sessions.belongs("sid", value, ada), Belongs::Here, "{value}");
+        assert!(sessions.is_bound(&with_cookie(&format!("sid={value}"))), "{value}");
+    }
+    // Beside somebody whom a credential proves, it is set for that one.
+    sessions.answered(&with_cookie("a=b"), Some(eve), true, &setting("sid=4"), AT);
+    assert_eq!(sessions.belongs("sid", "4", eve), Belongs::Here);
+}
+
+#[test]
 fn a_cookie_that_is_set_again_for_another_one_stays_whose_it_was() {
     let sessions = AppSessions::new().unwrap();
     let (ada, eve) = (sessions.owner(&someone("ada")), sessions.owner(&someone("eve")));
@@ -150,6 +197,12 @@ fn a_cookie_that_is_set_again_for_another_one_stays_whose_it_was() {
 fn two_processes_know_a_cookie_by_two_marks() {
     let (one, two) = (AppSessions::new().unwrap(), AppSessions::new().unwrap());
     assert_ne!(one.owner(&someone("ada")), two.owner(&someone("ada")));
+}
+
+#[test]
+fn the_name_of_a_session_can_be_told_with_what_every_shell_has() {
+    // printf %s sessionid=ab1 | sha256sum | cut -c 1-32
+    assert_eq!(hex(lasting("sessionid", "\"a%42-1\"")), "9f168f79e675b3e2e63b9d3aba60ef9a");
 }
 
 #[test]
@@ -181,15 +234,17 @@ proptest! {
     #[test]
     fn no_cookie_passes_beside_one_whom_it_was_not_set_for(steps in proptest::collection::vec(step(), 0..40)) {
         let sessions = AppSessions::new().unwrap();
-        let people: Vec<Mark> = ["ada", "eve", "joan"].map(|name| sessions.owner(&someone(name))).into();
+        let people: Vec<Owner> = ["ada", "eve", "joan"].map(|name| sessions.owner(&someone(name))).into();
         let mut set_for = [[false; 3]; 6];
         for step in steps {
             match step {
                 Step::Sets(who, value, held) => {
                     let owner = people.get(usize::from(who)).copied();
                     sessions.answered(&with_cookie(&format!("sid={held}")), owner, true, &setting(&format!("sid={value}")), AT);
-                    if owner.is_some() {
-                        set_for[usize::from(value)][usize::from(who)] = true;
+                    match owner {
+                        Some(_) => set_for[usize::from(value)][usize::from(who)] = true,
+                        // What takes the place of somebody's is theirs.
+                        None => (0..3).for_each(|one| set_for[usize::from(value)][one] |= set_for[usize::from(held)][one]),
                     }
                 }
                 Step::TakesBack(who, held) => {

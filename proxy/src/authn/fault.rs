@@ -137,7 +137,9 @@ impl TokenFault {
             | TokenFault::NotYet
             | TokenFault::IssuedLater
             | TokenFault::Certificate(_)
-            | TokenFault::AppSession(AppSessionFault::Repeated | AppSessionFault::Foreign) => Class::Invalid,
+            | TokenFault::AppSession(AppSessionFault::Repeated | AppSessionFault::Unclear | AppSessionFault::Foreign) => {
+                Class::Invalid
+            }
         }
     }
 

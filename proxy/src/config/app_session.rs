@@ -38,7 +38,7 @@ pub struct RawAppSession {
 #[derive(Clone, Debug, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RawWhoami {
-    /// A path of the application that answers a GET with these cookies in JSON: 200 says who it is; 401, 403, a redirect,
+    /// A path of the application that answers a GET with the first of these cookies in JSON: 200 says who it is; 401, 403, a redirect,
     /// and 200 without a subject say nobody. Anything else is no answer, and then nobody is let in by them.
     pub path: Spanned<String>,
     /// Where in the answer what stands: `subject`, `roles` and `tenant`, and names of your own for conditions, as in

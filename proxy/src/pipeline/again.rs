@@ -72,7 +72,13 @@ async fn judge(shared: &Shared, again: &Again, runtime: &Arc<Runtime>, stream: &
         // Nothing may have been kept of it before.
         session::enter(shared, runtime, &stream.principal, seconds).await;
     }
-    session::lasts(shared, runtime, &stream.principal, judged.terms, seconds).await.map_err(Cut::Session)
+    session::lasts(shared, runtime, &stream.principal, judged.terms, seconds).await.map_err(Cut::Session)?;
+    match &stream.vouched {
+        Vouched::AppSession { vouching, .. } if !shared.app_sessions.is_seen(vouching) => {
+            session::all_last(shared, runtime, &stream.principal, seconds).await.map_err(Cut::Session)
+        }
+        Vouched::AppSession { .. } | Vouched::Token { .. } | Vouched::Login { .. } | Vouched::Certificate(_) => Ok(()),
+    }
 }
 
 /// Who is there now by whoever vouched for the caller. Whom a provider's settings would make of the credential now cannot be

@@ -4,8 +4,9 @@
 //! that the application set for this very caller: one that is somebody else's ends the request, and one that nobody has
 //! seen being set is taken out, never bound by being used first. Without such a caller they pass: then it is the
 //! application's word alone that counts, on public pages, or where it vouches for the caller by them. What only looks like
-//! one of them never passes, nor does one whose session was ended here: signing out at the gate ends the application's session
-//! with the gate's own, though the application is not told.
+//! one of them never passes, nor does a value that can be read in two ways and that the application did not set just so, nor one
+//! whose session has ended here: signing out at the gate ends the application's session with the gate's own, though the
+//! application is not told.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -17,11 +18,10 @@ use policy::Demand;
 use super::canonical;
 use super::identify::{Caller, Identified};
 use super::trail::Trail;
-use crate::app_session::{self, AppSessionFault, Belongs, Carried, Held, Mark, Scope, sift, values};
+use crate::app_session::{self, AppSessionFault, Belongs, Carried, Held, Owner, Scope, is_clear, sift, values};
 use crate::authn::TokenFault;
 use crate::rejection::Rejection;
 use crate::runtime::Runtime;
-use crate::sessions::key::Kind;
 use crate::sessions::life::Fault;
 use crate::sessions::open::{Cut, Held as Stays, Vouched};
 use crate::shared::Shared;
@@ -53,7 +53,18 @@ pub(super) fn check<'r>(
             gone.push(name);
             continue;
         }
-        let Some(owner) = owner else { continue };
+        let Some(owner) = owner else {
+            let is_one = match held {
+                Held::Absent => true,
+                Held::Once(value) => is_clear(value) || shared.app_sessions.is_known(name, value),
+                Held::Repeated => false,
+            };
+            if !is_one {
+                log::taken_out(trail, "it can be read in two ways");
+                gone.push(name);
+            }
+            continue;
+        };
         let fault = match held {
             Held::Absent => continue,
             Held::Repeated => {
@@ -84,25 +95,26 @@ pub(super) fn check<'r>(
 }
 
 /// To whom the cookies belong that the application sets; `None` where nobody is proved but by the application itself.
-pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Mark> {
+pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Owner> {
     let caller = caller.filter(|caller| !caller.voucher.is_app_session())?;
-    Some(shared.app_sessions.owner(&caller.principal))
+    let owner = shared.app_sessions.owner(&caller.principal);
+    // While it is not known for which tenants: what is the person's passes, and nothing becomes theirs.
+    Some(if caller.is_placed { owner } else { owner.anywhere() })
 }
 
 /// Cuts what is open in the session of `carried`, for which the application has vouched until now. The session itself is not
 /// ended: the application is asked anew, and may know the same one again after another sign-in. The answer that says so, `own`,
 /// arrives.
-pub(super) fn signed_out(shared: &Shared, runtime: &Runtime, carried: &Carried, own: Option<&Stays>) {
+pub(super) fn signed_out(shared: &Shared, carried: &Carried, own: Option<&Stays>) {
     // Not by the caller: on a public page nobody is asked who that is, and the session is over all the same.
-    let whoami = runtime.app_session.as_ref().and_then(|settings| settings.whoami.as_ref());
-    let Some((whoami, name)) = whoami.zip(carried.session_name()) else { return };
-    let key = shared.sessions.key(Kind::Session, &whoami.reads.issuer, &name);
     let why = Cut::Session(Fault::Ended);
-    for stream in shared.sessions.open().all().into_iter().filter(|stream| stream.session == Some(key)) {
+    for stream in shared.sessions.open().all() {
+        let Vouched::AppSession { vouching, .. } = &stream.vouched else { continue };
+        if !shared.app_sessions.is_of(carried, vouching) {
+            continue;
+        }
         if own.is_some_and(|own| own.is(&stream)) {
-            if let Vouched::AppSession { vouching, .. } = &stream.vouched {
-                vouching.spare();
-            }
+            vouching.spare();
         } else if stream.cut(why) {
             shared.sessions.was_cut(why);
         }
@@ -169,7 +181,8 @@ pub(super) fn logged_out(
 ) {
     let Some(settings) = &runtime.app_session else { return };
     let by = shared.app_sessions.owner(&caller.principal);
-    let proved = owner(shared, Some(caller));
+    // Whoever signs out does so in all tenants, whether or not it can be known which they are.
+    let proved = owner(shared, Some(caller)).map(Owner::anywhere);
     for (name, held) in settings.carried(headers).iter() {
         let one = matches!(held, Held::Once(_)) && !again;
         for value in values(headers, name) {
@@ -183,6 +196,13 @@ pub(super) fn logged_out(
             }
         }
     }
+}
+
+/// Ends the cookies of a caller for whom the application would still vouch, though the session is over: what it sets in their place
+/// would be of that session, so whoever signs in again comes without them.
+pub(super) fn over(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, caller: &Caller<'_>, trail: &mut Trail) {
+    cleared(shared, runtime, headers, trail);
+    logged_out(shared, runtime, headers, (caller, false), trail.started.monotone);
 }
 
 fn each(runtime: &Runtime, headers: &HeaderMap, mut does: impl FnMut(&str, &str)) {

@@ -71,12 +71,14 @@ pub(super) async fn caller<'r>(
     if let Some(actor) = &mut trail.actor {
         actor.holds(&principal.bindings.only().map(Binding::roles_shared).unwrap_or_default());
     }
+    let is_placed = down.is_none();
     match (down, admitted.found.demand()) {
         (Some(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
         (Some(_), Demand::Public) | (None, _) => {}
     }
     let bound = Some(Bound { proved: caller.principal, holds });
-    let caller = Caller { principal: Arc::new(principal), grounds: Grounds { bound, ..caller.grounds }, ..caller };
+    let caller =
+        Caller { principal: Arc::new(principal), grounds: Grounds { bound, ..caller.grounds }, is_placed, ..caller };
     Ok(Identified { admitted, caller: Some(caller) })
 }
 

@@ -167,7 +167,7 @@ async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Resu
         Some(Assumed { principal, provider, by_token: _ }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
             let (principal, voucher) = (Arc::new(principal), Voucher::Token(provider));
-            Some(Caller { principal, voucher, place: None, grounds: Grounds::default() })
+            Some(Caller { principal, voucher, place: None, is_placed: true, grounds: Grounds::default() })
         }
         None => {
             let shown = identify::shown(trust, certificate.as_ref(), now);
@@ -366,7 +366,7 @@ fn credential<'r>(
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
         let grounds = Grounds::default();
-        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), grounds }))
+        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true, grounds }))
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {

@@ -186,7 +186,7 @@ pub(super) async fn send(
         let nothing = HeaderMap::new();
         let set = answer.as_ref().map_or(&nothing, |answer| answer.headers());
         if shared.app_sessions.answered(&carried, owner, is_safe, set, trail.started) {
-            app_cookies::signed_out(shared, runtime, &carried, open.as_ref());
+            app_cookies::signed_out(shared, &carried, open.as_ref());
         }
     }
     let mut answer = answer?;

@@ -15,6 +15,7 @@ use policy::{Demand, Denial, Principal};
 
 use super::admit::Admitted;
 use super::app_cookies;
+use super::app_login::{self, AppLogin};
 use super::bind::Grounds;
 use super::login;
 use super::navigation::is_navigation;
@@ -22,7 +23,7 @@ use super::observe;
 use super::session;
 use super::token_cookies;
 use super::trail::{Known, Trail};
-use crate::app_session::{AppSessionFault, Asking};
+use crate::app_session::AppSessionFault;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
 use crate::login::{Login, LoginFault, Renewed, Session, cookies};
@@ -30,7 +31,6 @@ use crate::rejection::Rejection;
 use crate::runtime::{Place, Provider, Runtime, Voucher};
 use crate::server::Connection;
 use crate::sessions::EndedBy;
-use crate::sessions::life::Fault;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::upstream::Pool;
@@ -51,6 +51,18 @@ pub(super) struct Caller<'r> {
     pub(super) place: Option<&'r Place>,
     /// What else the caller rests on.
     pub(super) grounds: Grounds,
+    /// Whether the tenants are known: not on a public page where the directory that has to say it is down.
+    pub(super) is_placed: bool,
+}
+
+/// What a caller is proved by.
+#[derive(Clone, Copy)]
+pub(super) struct Sent<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// The limit of refusals that the address has used up.
+    pub(super) pressed: Option<Full>,
+    /// Whether the application is asked for it; where not, what it said lately counts.
+    pub(super) asks: bool,
 }
 
 /// Identifies the caller.
@@ -66,10 +78,10 @@ pub(super) async fn caller<'r>(
     trail: &mut Trail,
 ) -> Result<Identified<'r>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    let sent = (&admitted.parts.headers, admitted.pressed);
     // A public page is no reason to make the application say who asks.
     let asks = !matches!(admitted.found.demand(), Demand::Public);
-    let proved = prove(shared, runtime, (pool, asks), shown, sent, trail).await;
+    let sent = Sent { headers: &admitted.parts.headers, pressed: admitted.pressed, asks };
+    let proved = prove(shared, runtime, pool, shown, sent, trail).await;
     let caller = match admitted.found.demand() {
         // A public page is for everyone: a credential that proves nobody makes the caller nobody, not refused.
         Demand::Public => proved.unwrap_or_default(),
@@ -80,6 +92,9 @@ pub(super) async fn caller<'r>(
             if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Repeated)))) {
                 let asked = (headers, admitted.host.as_str(), admitted.parts.uri.path());
                 app_cookies::untangled(shared, runtime, asked, trail);
+            }
+            if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Unclear)))) {
+                app_cookies::cleared(shared, runtime, &admitted.parts.headers, trail);
             }
             proved?
         }
@@ -131,7 +146,13 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
     let (Some(callers), Some((certificate, judged))) = (&runtime.callers, shown) else { return Ok(None) };
     judged.map_err(|fault| disbelieved(CertificateFault::Judged(fault)))?;
     let principal = Arc::new(callers.principal(certificate).map_err(disbelieved)?);
-    Ok(Some(Caller { principal, voucher: Voucher::Certificate, place: None, grounds: Grounds::default() }))
+    Ok(Some(Caller {
+        principal,
+        voucher: Voucher::Certificate,
+        place: None,
+        is_placed: true,
+        grounds: Grounds::default(),
+    }))
 }
 
 /// Who sends a request that is not routed yet, where anybody vouches for it.
@@ -143,21 +164,22 @@ pub(super) async fn known<'r>(
     runtime: &'r Runtime,
     pool: &Pool,
     connection: &Connection,
-    sent: (&HeaderMap, Option<Full>),
+    (headers, pressed): (&HeaderMap, Option<Full>),
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
     let shown = believed(shared, connection, trail.started.unix_seconds())?;
-    prove(shared, runtime, (pool, true), shown, sent, trail).await
+    prove(shared, runtime, pool, shown, Sent { headers, pressed, asks: true }, trail).await
 }
 
 async fn prove<'r>(
     shared: &Shared,
     runtime: &'r Runtime,
-    pool: (&Pool, bool),
+    pool: &Pool,
     shown: Option<Shown<'_>>,
-    (headers, pressed): (&HeaderMap, Option<Full>),
+    sent: Sent<'_>,
     trail: &mut Trail,
 ) -> Result<Option<Caller<'r>>, Rejection> {
+    let headers = sent.headers;
     // ORDER: a token in a header was put there by whoever asks, so it counts before a session that a browser sends by itself;
     // a session that we made before a token in a cookie, which somebody else made.
     if let Some(signed_in) = signed_in(runtime, headers, trail.started.unix_seconds())? {
@@ -165,9 +187,10 @@ async fn prove<'r>(
     }
     // ORDER: then the application's session, then the certificate, and no way back: a bad one is not made good by the next.
     let Some((provider, place, token)) = credential(runtime, headers)? else {
-        return match by_app_session(shared, runtime, pool, (headers, pressed), trail).await? {
-            Some(vouched) => Ok(vouched),
-            None => by_certificate(runtime, shown),
+        return match app_login::by_session(shared, runtime, pool, sent, trail).await? {
+            AppLogin::Caller(caller) => Ok(Some(caller)),
+            AppLogin::Nobody => Ok(None),
+            AppLogin::NoCookie => by_certificate(runtime, shown),
         };
     };
     let now = trail.started;
@@ -175,7 +198,7 @@ async fn prove<'r>(
         Some(known) => known,
         None => {
             // ORDER: an address that has used up its refusals costs no more signature checks.
-            if let Some(full) = pressed {
+            if let Some(full) = sent.pressed {
                 observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
             }
             let judge = || shared.tokens.verify(&token, &provider.authn, &provider.keys, now);
@@ -190,55 +213,7 @@ async fn prove<'r>(
     };
     let (principal, key) = judged.map_err(Rejection::Token)?;
     let grounds = Grounds { key: Some(key), bound: None };
-    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), grounds }))
-}
-
-/// Whom the application knows by its session cookies, where it can be asked; `None` where there are none. Where it is not to be
-/// asked (`asks`), what it said lately counts.
-///
-/// # Errors
-/// `TOKEN_INVALID` where a cookie stands twice, `SESSION_ENDED` where it ended here, `PROVIDER_DOWN` where the application gives no
-/// answer, and `LIMITED`.
-async fn by_app_session<'r>(
-    shared: &Shared,
-    runtime: &Runtime,
-    (pool, asks): (&Pool, bool),
-    (headers, pressed): (&HeaderMap, Option<Full>),
-    trail: &mut Trail,
-) -> Result<Option<Option<Caller<'r>>>, Rejection> {
-    let Some((settings, whoami)) = runtime.app_session.as_ref().and_then(|one| Some((one, one.whoami.as_ref()?)))
-    else {
-        return Ok(None);
-    };
-    let disbelieved = |fault| Rejection::Token(TokenFault::AppSession(fault));
-    // ORDER: what has ended is not asked about, not even as a part of what has not: the application still believes it.
-    let (carried, ended) = shared.app_sessions.living(settings.carried(headers));
-    // A cookie that was set for whoever a token or a sign-in had proved is theirs beside that proof alone: else it would be a way
-    // around it, and around its end.
-    if shared.app_sessions.is_bound(&carried) {
-        return Ok(Some(None));
-    }
-    let Some(session) = shared.app_sessions.session(whoami, &carried).map_err(disbelieved)? else {
-        if ended {
-            shared.sessions.refused(Fault::Ended);
-            app_cookies::cleared(shared, runtime, headers, trail);
-            return Err(Rejection::Session(Fault::Ended));
-        }
-        return Ok(None);
-    };
-    let now = trail.started.monotone;
-    let voucher = Voucher::AppSession(whoami.generation);
-    let known = |principal| Caller { principal, voucher, place: None, grounds: Grounds::default() };
-    if !asks {
-        return Ok(Some(shared.app_sessions.recalled(whoami, &session, now).map(known)));
-    }
-    // ORDER: an address that has used up its refusals makes the application work no more, but for sessions that were good.
-    if let Some(full) = pressed.filter(|_| !shared.app_sessions.was_somebodys(&session)) {
-        observe::ends(shared, runtime, trail, Control::Limits, Rejection::Limited(full))?;
-    }
-    let asking = Asking { target: &runtime.app, pool, whoami, now };
-    let who = shared.app_sessions.vouched(&asking, session).await.map_err(disbelieved)?;
-    Ok(Some(who.map(known)))
+    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true, grounds }))
 }
 
 /// A session that the gate made, as its cookie shows it.
@@ -257,7 +232,13 @@ impl<'r> SignedIn<'r> {
         let mut principal = self.session.principal(&self.provider.authn).map_err(Rejection::Token)?;
         principal.sign_in.expires = Some(self.login.holds_until(&self.session));
         let voucher = Voucher::Login(self.provider, self.login.generation());
-        Ok(Caller { principal: Arc::new(principal), voucher, place: None, grounds: Grounds::default() })
+        Ok(Caller {
+            principal: Arc::new(principal),
+            voucher,
+            place: None,
+            is_placed: true,
+            grounds: Grounds::default(),
+        })
     }
 }
 

@@ -7,6 +7,7 @@ mod admit;
 mod again;
 mod answer;
 mod app_cookies;
+mod app_login;
 mod backchannel;
 mod bind;
 mod cache;

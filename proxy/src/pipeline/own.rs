@@ -169,7 +169,10 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
             let ended = sessions.end(key, now, expires, EndedBy::Logout).await;
             ended.map_err(|_| Rejection::Overloaded)?;
             // Without this the provider would sign the person in again without asking.
-            if let Some(key) = sessions.key_at_provider(principal) {
+            let behind = sessions.key_at_provider(principal);
+            // Nor by a cookie whose setting was not seen: it may be of this very session.
+            let unseen = caller.voucher.is_app_session().then(|| session::all_unseen(shared, principal));
+            for key in behind.into_iter().chain(unseen) {
                 sessions.end(key, now, expires, EndedBy::Logout).await.map_err(|_| Rejection::Overloaded)?;
             }
         }

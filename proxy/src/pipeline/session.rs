@@ -11,15 +11,17 @@ use http::header::{ACCEPT, HeaderMap, HeaderValue};
 use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
+use super::app_cookies;
 use super::canonical;
 use super::identify::Identified;
 use super::navigation::is_navigation;
 use super::record::Recorded;
 use super::trail::Trail;
+use crate::app_session;
 use crate::rejection::Rejection;
 use crate::runtime::{Runtime, Voucher};
 use crate::server::Connection;
-use crate::sessions::key::Key;
+use crate::sessions::key::{Key, Kind};
 use crate::sessions::life::{self, Fault, FirstSeen, Left, Sight, UNENDING_S};
 use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
 use crate::shared::Shared;
@@ -56,7 +58,18 @@ pub(super) async fn check<'r>(
     let terms = admitted.found.session(&caller.principal).and(runtime.sessions.terms);
     // A public page asks nobody to be there, so asking for it is no activity.
     let active = !is_public && !is_background(runtime, admitted);
-    match standing(shared, runtime, &caller.principal, terms, active, trail.started.unix_seconds()).await {
+    let now = trail.started.unix_seconds();
+    let standing = standing(shared, runtime, &caller.principal, terms, active, now).await;
+    if matches!(standing, Err(Rejection::Session(_))) && caller.voucher.is_app_session() {
+        let headers = &admitted.parts.headers;
+        if has_ended(shared, runtime, &caller.principal, now).await? {
+            app_cookies::over(shared, runtime, headers, caller, trail);
+        } else if is_navigation(&admitted.method, headers) {
+            // It is over here alone, and goes on elsewhere: whoever came to see this page signs in again.
+            app_cookies::cleared(shared, runtime, headers, trail);
+        }
+    }
+    match standing {
         Ok(standing) => {
             trail.session_left = standing.left.least();
             Ok((identified, Some(standing)))
@@ -122,7 +135,16 @@ pub(super) async fn lasts(
     terms: SessionTerms,
     now: u64,
 ) -> Result<(), Fault> {
-    match judge(shared, runtime, principal, terms, false, now).await {
+    over(judge(shared, runtime, principal, terms, false, now).await)
+}
+
+/// As [`lasts`], of all sessions of a person whose cookies the gate has not seen being set.
+pub(super) async fn all_last(shared: &Shared, runtime: &Runtime, principal: &Principal, now: u64) -> Result<(), Fault> {
+    over(unseen(shared, runtime, principal, now).await)
+}
+
+fn over<T>(judged: Result<T, Rejection>) -> Result<(), Fault> {
+    match judged {
         Ok(_) => Ok(()),
         Err(Rejection::Session(fault)) => Err(fault),
         Err(_) => Err(Fault::Forgotten),
@@ -165,6 +187,36 @@ pub(super) async fn was_ended(
         Err(Rejection::Session(fault)) => Ok(matches!(fault, Fault::Ended | Fault::Revoked)),
         judged => judged.map(|_| false),
     }
+}
+
+/// Whether a session lasts whose cookie the gate has not seen being set: it may be any that the person ever had, in another
+/// spelling. So all of them together have one clock and one end, but for those that were known before that.
+///
+/// # Errors
+/// `SESSION_ENDED`; `OVERLOADED` where the store does not answer.
+pub(super) async fn unseen(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    now: u64,
+) -> Result<(), Rejection> {
+    let sessions = &shared.sessions;
+    let look = async |key| sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded);
+    let Some(key) = sessions.key_of(principal) else { return Ok(()) };
+    let (own, all) = (look(key).await?, look(all_unseen(shared, principal)).await?);
+    let fault = match (own.life, all.life) {
+        // It went on before the others ended, or began after that.
+        (Some(own), Some(all)) => all.ended.filter(|ended| own.begun <= *ended).map(|_| Fault::Ended),
+        (None, Some(all)) => all.judge(runtime.sessions.terms, now).err(),
+        (Some(_), None) => None,
+        (None, None) => all.floor.map(|_| Fault::Forgotten),
+    };
+    fault.map_or(Ok(()), |fault| Err(Rejection::Session(fault)))
+}
+
+/// What is known of all sessions of a person whose cookies the gate has not seen being set.
+pub(super) fn all_unseen(shared: &Shared, principal: &Principal) -> Key {
+    shared.sessions.key(Kind::Session, &principal.issuer, &app_session::unseen(&principal.subject))
 }
 
 async fn judge(
@@ -253,6 +305,10 @@ pub(super) async fn touch(
             let life = shared.sessions.store().touch(key, at_provider(sight)).get().await;
             life.map_err(|_| Rejection::Overloaded)?.judge(terms, sight.now).map_err(Rejection::Session)?;
         }
+        if caller.voucher.is_app_session() {
+            let all = all_unseen(shared, &caller.principal);
+            shared.sessions.store().touch(all, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+        }
     }
     let vouched = match caller.voucher {
         Voucher::Login(_, generation) => Vouched::Login { generation },
@@ -285,7 +341,7 @@ pub(super) async fn touch(
     let holds = bound.and_then(|bound| bound.holds);
     let judged = Judged { by: Arc::clone(runtime), terms, caller: Arc::clone(&caller.principal), holds };
     let proved = bound.map_or(&caller.principal, |bound| &bound.proved);
-    let stream = Stream::new(Arc::clone(proved), key, vouched, asked, judged);
+    let stream = Stream::new(Arc::clone(proved), vouched, asked, judged);
     Ok(Some(shared.sessions.open().list(stream)))
 }
 

@@ -14,7 +14,6 @@ use std::task::{Context, Poll, Waker};
 use http::{HeaderMap, Method};
 use policy::{Principal, SessionTerms};
 
-use super::key::Key;
 use super::life::Fault;
 use crate::app_session::Vouching;
 use crate::authn::KeyId;
@@ -124,7 +123,6 @@ pub(crate) struct Stream {
     /// Who was proved, before a directory spoke.
     pub(crate) principal: Arc<Principal>,
     pub(crate) vouched: Vouched,
-    pub(crate) session: Option<Key>,
     pub(crate) asked: Asked,
     /// How it was judged last.
     judged: Mutex<Judged>,
@@ -147,22 +145,8 @@ pub(crate) struct Judged {
 }
 
 impl Stream {
-    pub(crate) fn new(
-        principal: Arc<Principal>,
-        session: Option<Key>,
-        vouched: Vouched,
-        asked: Asked,
-        judged: Judged,
-    ) -> Self {
-        Self {
-            principal,
-            vouched,
-            session,
-            asked,
-            judged: Mutex::new(judged),
-            why: AtomicU8::new(0),
-            wakers: Mutex::default(),
-        }
+    pub(crate) fn new(principal: Arc<Principal>, vouched: Vouched, asked: Asked, judged: Judged) -> Self {
+        Self { principal, vouched, asked, judged: Mutex::new(judged), why: AtomicU8::new(0), wakers: Mutex::default() }
     }
 
     /// Cuts it, once; whoever carries it is woken. False where it was cut before.

@@ -198,12 +198,18 @@ impl Service {
 
 /// A gate that asks a service.
 fn asking() -> (Gate, Service) {
-    asking_for(App::plain(), Clock::system())
+    asking_for(App::plain(), Setup::default().clock)
 }
 
 /// The same, before this application and by this clock.
 pub(crate) fn asking_for(app: App, clock: Clock) -> (Gate, Service) {
-    let setup = Setup { files: vec![("directory.key", "Bearer of-the-directory\n".to_owned())], ..Setup::default() };
+    before(app, clock, "", "")
+}
+
+/// A gate that asks a service, before this application, with more of `app` and more lines of the configuration.
+pub(crate) fn before(app: App, clock: Clock, of_app: &str, more: &str) -> (Gate, Service) {
+    let files = vec![("directory.key", "Bearer of-the-directory\n".to_owned())];
+    let setup = Setup { files, clock, app: of_app.to_owned(), more: more.to_owned(), ..Setup::default() };
     let files = Files::write(&setup, app.address);
     let service = Service::start(&files);
     let config = std::fs::read_to_string(files.path("config.yaml")).unwrap();
@@ -212,7 +218,7 @@ pub(crate) fn asking_for(app: App, clock: Clock) -> (Gate, Service) {
         service.address
     );
     files.put("config.yaml", &format!("{config}{section}"));
-    (Gate::start_with(files, app, clock), service)
+    (Gate::start_with(files, app, setup.clock), service)
 }
 
 #[tokio::test]

@@ -13,7 +13,9 @@
 mod abuse;
 mod answers;
 mod app_cookies;
+mod app_directory;
 mod app_health;
+mod app_lineage;
 mod app_login;
 mod app_logout;
 mod attacks;

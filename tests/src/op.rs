@@ -62,6 +62,8 @@ pub struct Behaviour {
     pub tokens: Map<String, Value>,
     /// The token endpoint's status, where it fails.
     pub fails: Option<u16>,
+    /// Whether it takes the client's secret in the form alone.
+    pub posts: bool,
     /// How the token endpoint hangs, where it does.
     pub hangs: Option<Hang>,
     /// The time that its tokens are made for, in Unix seconds.
@@ -217,10 +219,12 @@ impl Behaviour {
     fn granted(&mut self, form: &BTreeMap<String, String>, shown: &str) -> Result<Value, &'static str> {
         let encode = anteroom::outbound::encode;
         let expected = format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(CLIENT), encode(SECRET))));
-        if shown != expected {
+        let says = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        let in_form = (says("client_id"), says("client_secret")) == (CLIENT, SECRET);
+        let is_client = if self.posts { in_form && shown.is_empty() } else { shown == expected };
+        if !is_client || (!self.posts && form.contains_key("client_secret")) {
             return Err("invalid_client");
         }
-        let says = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
         let nonce = match says("grant_type") {
             "authorization_code" => {
                 let grant = self.codes.remove(says("code")).ok_or("invalid_grant")?;

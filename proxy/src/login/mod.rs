@@ -36,6 +36,7 @@ pub use renew::{Logins, Renewed};
 pub use return_path::ReturnPath;
 pub use seal::{MAX_KEYS, SealFault, SealKeys};
 pub use session::Session;
+use token_endpoint::TokenEndpoint;
 
 use crate::authn::{self, KeyStore, MetadataStore};
 use crate::clock::Now;
@@ -98,6 +99,23 @@ impl Prompt {
     }
 }
 
+/// How a client shows its secret to the token endpoint (OpenID Connect Core 1.0, section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// In `Authorization` (`client_secret_basic`).
+    Basic,
+    /// In the form (`client_secret_post`).
+    Post,
+}
+
+impl ClientAuth {
+    /// The one to choose of those that a provider's metadata names; it takes the first where it names none that we know.
+    fn of(methods: &[String]) -> Self {
+        let named = |name: &str| methods.iter().any(|method| method == name);
+        if named("client_secret_post") && !named("client_secret_basic") { Self::Post } else { Self::Basic }
+    }
+}
+
 /// What a login was configured with.
 #[derive(Debug)]
 pub struct LoginSettings {
@@ -105,6 +123,8 @@ pub struct LoginSettings {
     pub client_id: String,
     /// What proves it; `None`: a public client, which has PKCE alone.
     pub client_secret: Option<ClientSecret>,
+    /// How that is shown; `None`: as the provider's metadata says.
+    pub client_auth: Option<ClientAuth>,
     /// The scopes that are asked for, with spaces between.
     pub scopes: String,
     /// What is asked of people each time.
@@ -184,10 +204,14 @@ impl Login {
     }
 
     /// Where codes become tokens.
-    fn token(&self, asks: &Asks<'_>) -> Result<Endpoint, LoginFault> {
-        let told = || asks.metadata?.current(asks.now.monotone)?.token_endpoint.clone();
-        let address = self.settings.endpoints.token.clone().or_else(told);
-        address.ok_or(LoginFault::Down("its metadata names no `token_endpoint`, or was never fetched"))
+    fn token(&self, asks: &Asks<'_>) -> Result<TokenEndpoint, LoginFault> {
+        let told = asks.metadata.and_then(|store| store.current(asks.now.monotone));
+        let written = self.settings.endpoints.token.clone();
+        let address = written.or_else(|| told.as_ref()?.token_endpoint.clone());
+        let address =
+            address.ok_or(LoginFault::Down("its metadata names no `token_endpoint`, or was never fetched"))?;
+        let methods = told.as_ref().map(|told| &*told.token_endpoint_auth_methods).unwrap_or_default();
+        Ok(TokenEndpoint { address, auth: self.settings.client_auth.unwrap_or(ClientAuth::of(methods)) })
     }
 
     fn open(&self, purpose: Purpose, text: &str) -> Option<Vec<u8>> {

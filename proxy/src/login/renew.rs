@@ -1,7 +1,7 @@
 //! Sessions that the provider vouches for again and again (RFC 6749, section 6; OpenID Connect Core 1.0, section 12).
 //!
-//! Decides when the provider is asked, and what its answer does to the session: a refusal ends it, and silence ends it when
-//! twice the time has passed. Of one session one request asks, and the others wait for it: providers take a refresh token
+//! Decides when the provider is asked, and what its answer does to the session: a refusal ends it, and silence for twice
+//! the time lets nobody by until the provider answers. Of one session one request asks, and the others wait for it: providers take a refresh token
 //! that is used twice for a stolen one. A cookie of before a renewal stands for the session as it was renewed since, and is
 //! held to its times. Bounded: [`REMEMBERED`] sessions, [`USED`] answers.
 
@@ -17,11 +17,11 @@ use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
 use super::attempt::Purpose;
 use super::fault::LoginFault;
 use super::session::{self, Session};
+use super::token_endpoint::TokenEndpoint;
 use super::{Asks, Login, cookies, exchange};
 use crate::authn::{KeyStore, TokenFault};
 use crate::clock::Now;
 use crate::made_of::MadeOf;
-use crate::outbound::Endpoint;
 
 /// The most sessions whose last renewal is remembered, about 4 KiB each, for as long as an old cookie comes.
 const REMEMBERED: u64 = 4_096;
@@ -180,7 +180,7 @@ impl Login {
     async fn renew(
         &self,
         session: Session,
-        (at, token): (&Endpoint, RefreshToken),
+        (at, token): (&TokenEndpoint, RefreshToken),
         store: &KeyStore,
         now: Now,
     ) -> Result<Known, LoginFault> {

@@ -37,6 +37,7 @@ fn settings() -> LoginSettings {
     LoginSettings {
         client_id: "web".to_owned(),
         client_secret: Some(ClientSecret::new("hush")),
+        client_auth: None,
         scopes: "openid".to_owned(),
         prompt: None,
         endpoints: Endpoints {
@@ -191,4 +192,18 @@ fn a_renewal_keeps_what_the_sign_in_told_and_is_of_the_same_person_and_session()
     let kept = json!({ "sub": "ada.example", "ext": { "team": 1, "sid": "theirs" } });
     assert_eq!(renewed(before.clone(), told, &nested), Some(kept));
     assert_eq!(renewed(before, json!({ "sub": "ada.example", "ext": "text" }), &nested), None, "no room for it");
+}
+
+#[test]
+fn a_secret_is_shown_as_the_provider_takes_it() {
+    for (methods, expected) in [
+        (&["client_secret_basic"][..], ClientAuth::Basic),
+        (&["client_secret_post", "client_secret_basic", "private_key_jwt"], ClientAuth::Basic),
+        (&["private_key_jwt", "client_secret_post"], ClientAuth::Post),
+        (&["none"], ClientAuth::Basic),
+        (&[], ClientAuth::Basic),
+    ] {
+        let methods: Vec<String> = methods.iter().map(|one| (*one).to_owned()).collect();
+        assert_eq!(ClientAuth::of(&methods), expected, "{methods:?}");
+    }
 }

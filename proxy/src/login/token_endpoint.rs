@@ -9,13 +9,20 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 
-use super::Login;
 use super::fault::LoginFault;
 use super::renew::RefreshToken;
+use super::{ClientAuth, Login};
 use crate::outbound::{self, Endpoint, encode};
 
 /// The largest answer, in bytes.
 const LARGEST: usize = 64 * 1024;
+
+/// Where it is, and how a client shows its secret there.
+#[derive(Clone, Debug)]
+pub(super) struct TokenEndpoint {
+    pub address: Endpoint,
+    pub auth: ClientAuth,
+}
 
 /// What a token endpoint says.
 #[derive(Deserialize)]
@@ -33,21 +40,23 @@ struct TokenError {
 
 impl Login {
     /// Asks the token endpoint. A client with a secret shows it as RFC 6749 (2.3.1) says, one without names itself.
-    pub(super) async fn tokens(&self, at: &Endpoint, grant: &[(&str, &str)]) -> Result<Tokens, LoginFault> {
+    pub(super) async fn tokens(&self, at: &TokenEndpoint, grant: &[(&str, &str)]) -> Result<Tokens, LoginFault> {
         let settings = &self.settings;
         let mut fields = grant.to_vec();
-        let authorization = match &settings.client_secret {
-            Some(secret) => {
+        let authorization = match settings.client_secret.as_ref().map(|secret| (secret, at.auth)) {
+            Some((secret, ClientAuth::Basic)) => {
                 let pair = format!("{}:{}", encode(&settings.client_id), encode(&secret.0));
                 let value = HeaderValue::try_from(format!("Basic {}", STANDARD.encode(pair)));
                 Some(value.map_err(|_| LoginFault::NoExchange("the secret fits no header"))?)
             }
-            None => {
+            shown => {
                 fields.push(("client_id", &settings.client_id));
+                // One way alone (RFC 6749, 2.3): a provider refuses two.
+                fields.extend(shown.map(|(secret, _)| ("client_secret", &*secret.0)));
                 None
             }
         };
-        let reply = at.post_form(&fields, authorization, LARGEST).await.map_err(down)?;
+        let reply = at.address.post_form(&fields, authorization, LARGEST).await.map_err(down)?;
         match reply.status {
             StatusCode::OK => serde_json::from_slice(&reply.body)
                 .map_err(|_| LoginFault::NoExchange("the answer is not what RFC 6749 says")),

@@ -38,7 +38,7 @@ pub(super) fn page(made: &str) -> String {
 fn rows(preset: Preset, profile: &Profile) -> Vec<(&'static str, String)> {
     let issuer = sample(preset);
     let listed = |all: Vec<String>| all.iter().map(code).collect::<Vec<_>>().join(", ");
-    let path = |path: Option<&str>| path.map_or_else(|| "*to be written*".to_owned(), code);
+    let path = |path: Option<&str>| path.map_or_else(|| "found by [discovery](identity.md#keys)".to_owned(), code);
     let algorithms = profile.algorithms.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut token = vec!["`header: authorization`".to_owned()];
     token.extend((profile.cookie)(issuer).map(|cookie| match cookie {

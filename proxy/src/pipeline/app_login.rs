@@ -84,8 +84,8 @@ pub(super) async fn by_session<'r>(
     {
         if let Rejection::Session(fault) = rejection {
             shared.sessions.refused(fault);
+            app_cookies::over(shared, runtime, sent.headers, &caller, trail);
         }
-        app_cookies::over(shared, runtime, sent.headers, &caller, trail);
         return Err(rejection);
     }
     Ok(AppLogin::Caller(caller))

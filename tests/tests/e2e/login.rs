@@ -180,3 +180,20 @@ async fn the_application_can_neither_see_nor_set_our_cookies() {
     let headers = [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")];
     assert_eq!(browser.ask("POST", "/me", &headers).await.code(), "CROSS_SITE");
 }
+
+#[tokio::test]
+async fn the_secret_is_shown_in_the_one_way_that_the_provider_takes() {
+    for (posts, keys, status) in [
+        (true, ", client_auth: client_secret_post", 200),
+        (true, "", 401),
+        (false, ", client_auth: client_secret_basic", 200),
+        (false, ", client_auth: client_secret_post", 401),
+    ] {
+        let op = Op::start();
+        op.does().posts = posts;
+        let gate = op.gate(op.setup(keys));
+        let mut browser = Browser::new(&gate).await;
+        let back = browser.sign_in(&op, "/me").await;
+        assert_eq!(back.status, status, "{posts} {keys}");
+    }
+}

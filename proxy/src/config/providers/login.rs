@@ -19,7 +19,7 @@ use crate::config::compile::{Faulty, period};
 use crate::config::raw::{RawConfig, RawFile, seconds};
 use crate::config::reach::reach;
 use crate::login::cookies::PREFIX;
-use crate::login::{ClientSecret, Endpoints, Login, LoginSettings, Names, Prompt, SealKeys};
+use crate::login::{ClientAuth, ClientSecret, Endpoints, Login, LoginSettings, Names, Prompt, SealKeys};
 use crate::outbound::{Endpoint, EndpointFault};
 
 /// The longest lifetime of a session.
@@ -42,9 +42,13 @@ const SCOPES: usize = 32;
 pub struct RawLogin {
     /// The gate's name at the provider.
     pub client_id: Spanned<String>,
-    /// The secret that goes with it (`client_secret_basic`). Left out: a public client, which PKCE alone protects.
+    /// The secret that goes with it. Left out: a public client, which PKCE alone protects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<RawFile>,
+    /// How the secret is shown at the token endpoint. Left out: as the provider's metadata says, and `client_secret_basic` where it
+    /// takes both or says nothing. Providers that are set to one way for each client refuse the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_auth: Option<Spanned<RawClientAuth>>,
     /// The scopes that are asked for; `openid` is one of them.
     #[serde(default = "openid")]
     pub scopes: Spanned<Vec<String>>,
@@ -77,12 +81,23 @@ pub struct RawLogin {
     #[serde(default = "ten_minutes")]
     pub attempt: Spanned<Period>,
     /// How often the provider is asked to vouch for a session again, by a refresh token: `1m` at least. When it refuses, the
-    /// session ends; when it is silent, after twice this time. Left out: a sign-in holds for its `lifetime`.
+    /// session ends; when it is silent for twice this time, nobody passes until it answers. Left out: a sign-in holds for its
+    /// `lifetime`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub renew: Option<Spanned<Period>>,
     /// What the provider asks of a person each time, whatever it remembers. Left out: what it thinks fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt: Option<RawPrompt>,
+}
+
+/// How a client shows its secret (`client_auth`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RawClientAuth {
+    /// In the header `Authorization`.
+    ClientSecretBasic,
+    /// In the form.
+    ClientSecretPost,
 }
 
 /// What a provider asks of a person (`prompt`).
@@ -152,6 +167,10 @@ pub(super) fn compile(
 ) -> Option<Arc<Login>> {
     let client_id = client_id(&raw.client_id, faults);
     let client_secret = raw.client_secret.as_ref().map(|secret| client_secret(secret, faults));
+    if let (Some(auth), None) = (&raw.client_auth, &raw.client_secret) {
+        let hint = "add `client_secret`, or take it out: a public client shows nothing";
+        faults.at(auth.span, "login", "`client_auth` says how a secret is shown, and there is none", hint);
+    }
     let scopes = scopes(&raw.scopes, faults);
     let endpoints = endpoints(raw, discovered, faults);
     let names = names(&raw.cookie, faults);
@@ -172,6 +191,10 @@ pub(super) fn compile(
             Some(secret) => Some(secret?),
             None => None,
         },
+        client_auth: raw.client_auth.as_ref().map(|auth| match auth.value {
+            RawClientAuth::ClientSecretBasic => ClientAuth::Basic,
+            RawClientAuth::ClientSecretPost => ClientAuth::Post,
+        }),
         scopes: scopes?,
         prompt: raw.prompt.map(|prompt| match prompt {
             RawPrompt::Login => Prompt::Login,

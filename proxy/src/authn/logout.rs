@@ -2,7 +2,7 @@
 //!
 //! Decides whether it is one (section 2.6), and whom it is about. An ID token is never taken for one, nor one for an access
 //! token: the one has a `nonce` and no `events`, the other is of another `typ`. What it ends are sign-ins up to the moment at
-//! which it was issued, so that the same token sent again ends nothing more.
+//! which it was issued: sent again, it ends a session of the same name at most, and never another sign-in's.
 
 use serde_json::Value;
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Demand, Facts, Found, Principal, SessionTerms, Verdict};
+use policy::{Demand, Facts, Found, Identity, Principal, SessionTerms, Verdict};
 use tokio::runtime::Handle;
 
 use super::bind;
@@ -179,9 +179,15 @@ fn decide(
     let method = asked.method.as_str();
     let seconds = now.unix_seconds();
     let facts = Facts { method, request: &request, principal: Some(&caller), peer: asked.peer, now: seconds };
-    match policy::decide(&found, &facts).verdict {
-        Verdict::Granted(_) | Verdict::Observed(..) => {}
+    let passage = match policy::decide(&found, &facts).verdict {
+        Verdict::Granted(passage) | Verdict::Observed(passage, _) => passage,
         Verdict::Denied(_) => return Err(Cut::Policy),
+    };
+    // What the application sends is of the tenant that it was told, whatever else the caller may see by now.
+    let tenant = passage.identity().map(Identity::tenant);
+    let is_unsaid = tenant.is_none() && matches!(found.demand(), Demand::Public);
+    if stream.told.is_some() && tenant != stream.told.as_ref() && !is_unsaid {
+        return Err(Cut::Policy);
     }
     Ok(Judged { by: Arc::clone(runtime), terms, caller, holds })
 }

@@ -341,7 +341,8 @@ pub(super) async fn touch(
     let holds = bound.and_then(|bound| bound.holds);
     let judged = Judged { by: Arc::clone(runtime), terms, caller: Arc::clone(&caller.principal), holds };
     let proved = bound.map_or(&caller.principal, |bound| &bound.proved);
-    let stream = Stream::new(Arc::clone(proved), vouched, asked, judged);
+    let told = recorded.0.passage.identity().map(|identity| identity.tenant().clone());
+    let stream = Stream::new(Arc::clone(proved), vouched, (asked, told), judged);
     Ok(Some(shared.sessions.open().list(stream)))
 }
 

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, Method};
-use policy::{Principal, SessionTerms};
+use policy::{Principal, SessionTerms, TenantId};
 
 use super::life::Fault;
 use crate::app_session::Vouching;
@@ -124,6 +124,8 @@ pub(crate) struct Stream {
     pub(crate) principal: Arc<Principal>,
     pub(crate) vouched: Vouched,
     pub(crate) asked: Asked,
+    /// The tenant that the application was told; `None`: none.
+    pub(crate) told: Option<TenantId>,
     /// How it was judged last.
     judged: Mutex<Judged>,
     why: AtomicU8,
@@ -145,8 +147,21 @@ pub(crate) struct Judged {
 }
 
 impl Stream {
-    pub(crate) fn new(principal: Arc<Principal>, vouched: Vouched, asked: Asked, judged: Judged) -> Self {
-        Self { principal, vouched, asked, judged: Mutex::new(judged), why: AtomicU8::new(0), wakers: Mutex::default() }
+    pub(crate) fn new(
+        principal: Arc<Principal>,
+        vouched: Vouched,
+        (asked, told): (Asked, Option<TenantId>),
+        judged: Judged,
+    ) -> Self {
+        Self {
+            principal,
+            vouched,
+            asked,
+            told,
+            judged: Mutex::new(judged),
+            why: AtomicU8::new(0),
+            wakers: Mutex::default(),
+        }
     }
 
     /// Cuts it, once; whoever carries it is woken. False where it was cut before.

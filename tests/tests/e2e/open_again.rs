@@ -59,6 +59,21 @@ async fn a_role_that_a_service_takes_away_ends_what_is_open_within_its_age() {
 }
 
 #[tokio::test]
+async fn what_is_open_is_of_the_tenant_that_the_application_was_told() {
+    let (gate, service) = asking_for(app(), manual().0);
+    *service.says.lock().unwrap() = json!({ "a": ["provider"] });
+    let token = gate.issuer().token("ada.example", "z", &["admin"]);
+    let mut socket = Socket::open(&gate, "/me", &token).await;
+    *service.says.lock().unwrap() = json!({ "b": ["provider"] });
+    passes(&gate, 310).await;
+    socket.ends().await;
+    assert_eq!(were_cut(&gate, "policy"), 1.0);
+    let mut other = Socket::open(&gate, "/me", &token).await;
+    passes(&gate, 310).await;
+    assert!(other.lives().await, "another may be opened, and goes on");
+}
+
+#[tokio::test]
 async fn a_service_that_says_nothing_ends_what_is_open_at_the_age_of_its_answer() {
     let (gate, service) = asking_for(app(), manual().0);
     let token = gate.issuer().token("ada.example", "z", &["admin"]);

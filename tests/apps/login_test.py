@@ -172,7 +172,7 @@ def drive(checks, place, gate, provider, browser, password):
     browser.open("/admin/")
     browser.says("SESSION_ENDED")
     checks.that("a page says so", browser.url() == f"{gate.origin}/admin/", browser.url())
-    browser.click("a[href='/.anteroom/login?prompt=login']")
+    browser.click("a[href^='/.anteroom/login?prompt=login']")
     until("the provider's page", lambda: browser.url().startswith(provider.issuer) and browser.count("#password"))
     checks.that("what the provider remembers does not let anybody in again", True)
 

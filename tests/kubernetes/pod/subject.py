@@ -124,11 +124,17 @@ def charted(place, gate, image, application):
     return made
 
 
+def signed_in(name, *methods):
+    """What Auth0's action adds: how somebody signed in, when, and in which session."""
+    return {f"{NAMES}{claim}": value for claim, value in {**factors(*methods), "session": f"of-{name}"}.items()}
+
+
 def people(gate):
     """Tokens of P2's people."""
     licensed = {f"{NAMES}roles": ["provider"], f"{NAMES}npi": "1234567893"}
-    return {"ada": gate.token("auth0|ada", org_id="org_a", **licensed, **factors("pwd", "otp")),
-            "pat": gate.token("auth0|pat", org_id="org_a", **{f"{NAMES}roles": ["patient"], f"{NAMES}patient": "p1"})}
+    return {"ada": gate.token("auth0|ada", org_id="org_a", **licensed, **signed_in("ada", "pwd", "otp")),
+            "pat": gate.token("auth0|pat", org_id="org_a", **{f"{NAMES}roles": ["patient"], f"{NAMES}patient": "p1"},
+                              **signed_in("pat", "pwd"))}
 
 
 def everyday(tokens):

@@ -1,4 +1,4 @@
-//! A `Set-Cookie` line as browsers read it (RFC 6265bis, section 5.6): the one reader of it.
+//! A `Set-Cookie` line as browsers read it (RFC 6265bis, section 5.6): the one reader of it, and the line that takes a cookie back.
 //!
 //! Decides where name, value and attributes begin and end, for all who look at one. It never changes a line, and what an
 //! attribute means is for others to say.
@@ -24,6 +24,12 @@ pub(crate) struct Attribute<'a> {
     pub(crate) text: &'a [u8],
     name: &'a [u8],
     value: &'a [u8],
+}
+
+/// The line that makes a browser let go of a cookie which lives at this path, and for this domain or the host alone.
+pub(crate) fn removal(name: &str, path: &str, domain: Option<&str>) -> Option<HeaderValue> {
+    let domain = domain.map(|domain| format!("; Domain={domain}")).unwrap_or_default();
+    HeaderValue::try_from(format!("{name}=; Max-Age=0; Path={path}{domain}; Secure; HttpOnly; SameSite=Lax")).ok()
 }
 
 impl<'a> SetCookie<'a> {

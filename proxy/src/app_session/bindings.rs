@@ -3,11 +3,10 @@
 //! Decides nothing of a cookie that it does not know: forgotten is as never seen, so that a full table refuses and never
 //! lets pass. It never gives a cookie to another owner: who was given it first keeps it.
 
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::Mark;
 use super::shares::Shares;
+use super::{Mark, table};
 
 /// The most cookies that are known; the one that was used longest ago goes first. About 550 bytes each, 11 MiB in all.
 const MOST: u64 = 20_000;
@@ -73,9 +72,7 @@ impl Default for Bindings {
 
 impl Bindings {
     fn of_size(most: u64, owners: u64) -> Self {
-        // The usual policy would keep what is used often and turn newcomers away, who could then not sign in.
-        let cookies = Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build();
-        Self { cookies, shares: Shares::of_size(owners) }
+        Self { cookies: table(most), shares: Shares::of_size(owners) }
     }
 
     /// Whether `cookie`, `spelt` like this, is of `owner`.

@@ -7,11 +7,10 @@
 
 use std::time::Duration;
 
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::Mark;
 use super::shares::Shares;
+use super::{Mark, table};
 
 /// The most cookies that are known; the one that was shown longest ago goes first, and then counts as never seen. Less
 /// than a binding each, so under 11 MiB in all.
@@ -43,8 +42,7 @@ impl Default for Ended {
 
 impl Ended {
     fn of_size(most: u64) -> Self {
-        let cookies = Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build();
-        Self { cookies, shares: Shares::of_size(CALLERS) }
+        Self { cookies: table(most), shares: Shares::of_size(CALLERS) }
     }
 
     /// Notes that the caller `by` has ended a cookie.

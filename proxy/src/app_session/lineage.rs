@@ -4,11 +4,10 @@
 //! new clock, and the end of one is the end of all. A value that was not seen being set, or in place of such a one, stays marked
 //! as that. It never links anything by its use, and it never holds a value: forgotten is as never seen.
 
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::Mark;
 use super::shares::Shares;
+use super::{Mark, table};
 
 /// The most values of somebody that are known, and of nobody yet; the one that was used longest ago goes first. Each kind by
 /// itself, since anybody can make the application set a cookie for nobody. Under 6 MiB each.
@@ -117,11 +116,6 @@ impl Lineage {
             self.somebodys.invalidate(&oldest);
         }
     }
-}
-
-fn table(most: u64) -> Cache<Mark, Line> {
-    // The usual policy would turn newcomers away, who could then not sign in.
-    Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 #[cfg(test)]

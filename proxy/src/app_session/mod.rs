@@ -29,6 +29,8 @@ use std::time::Duration;
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{hmac, rand};
 use http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use policy::{Principal, SignIn};
 
 pub(crate) use again::{Again, Lost, Vouching};
@@ -46,6 +48,7 @@ use memory::Memory;
 pub(crate) use whoami::Whoami;
 
 use crate::clock::Now;
+use crate::set_cookie::removal;
 use crate::upstream::{AppTarget, Pool};
 
 /// The most session cookies that a configuration can name.
@@ -374,10 +377,13 @@ pub(crate) fn unseen(subject: &str) -> String {
 
 /// The line that makes a browser let go of a cookie which the application set with this `scope`.
 pub(crate) fn let_go(browser_name: &str, scope: &Scope) -> Option<HeaderValue> {
-    let path = scope.path.as_deref().unwrap_or("/");
-    let domain = scope.domain.as_deref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
-    let line = format!("{browser_name}=; Max-Age=0; Path={path}{domain}; Secure; HttpOnly; SameSite=Lax");
-    HeaderValue::try_from(line).ok()
+    removal(browser_name, scope.path.as_deref().unwrap_or("/"), scope.domain.as_deref())
+}
+
+/// A table of at most so many entries; the one that was used longest ago goes first. The usual policy would turn newcomers away,
+/// who could then not sign in.
+fn table<V: Clone + Send + Sync + 'static>(most: u64) -> Cache<Mark, V> {
+    Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 #[cfg(test)]

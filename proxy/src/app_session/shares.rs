@@ -6,10 +6,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-use super::Mark;
+use super::{Mark, table};
 
 /// The most entries of one owner.
 pub(super) const MOST_OF_ONE: usize = 32;
@@ -27,7 +26,7 @@ pub(super) struct Shares(Cache<Mark, Arc<Mutex<Vec<Entry>>>>);
 impl Shares {
     /// For at most so many owners; the one that had to do with it longest ago is forgotten first.
     pub(super) fn of_size(owners: u64) -> Self {
-        Self(Cache::builder().max_capacity(owners).eviction_policy(EvictionPolicy::lru()).build())
+        Self(table(owners))
     }
 
     /// Counts an entry among those of `owner`. What the table is to forget for it, if anything: one of which `stands` says that

@@ -89,9 +89,13 @@ impl Attempt {
 
 /// `N` random bytes as text.
 pub(super) fn random<const N: usize>() -> Option<String> {
+    drawn::<N>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// `N` random bytes.
+pub(super) fn drawn<const N: usize>() -> Option<[u8; N]> {
     let mut bytes = [0; N];
-    aws_lc_rs::rand::fill(&mut bytes).ok()?;
-    Some(URL_SAFE_NO_PAD.encode(bytes))
+    aws_lc_rs::rand::fill(&mut bytes).ok().map(|()| bytes)
 }
 
 /// The attempts of a browser, by their places; a place that is empty or does not open is `None`.
@@ -124,10 +128,14 @@ impl Purpose {
     }
 }
 
-/// The place for one more, a free one or that of the oldest, and its order.
-pub(super) fn place(attempts: &[Option<Attempt>; ATTEMPTS]) -> (usize, u32) {
+/// The place for one more and its order: that of the oldest or, by `lot`, one that is free. Tabs that a browser opens at the same
+/// moment all show what it had before; the first free place would be the place of each of them, and the last to come would have it.
+pub(super) fn place(attempts: &[Option<Attempt>; ATTEMPTS], lot: usize) -> (usize, u32) {
     let order = |attempt: &Option<Attempt>| attempt.as_ref().map_or(0, |attempt| attempt.order);
-    let place = attempts.iter().enumerate().min_by_key(|(_, attempt)| order(attempt)).map_or(0, |(place, _)| place);
+    let free: Vec<usize> = (0..).zip(attempts).filter(|(_, one)| one.is_none()).map(|(place, _)| place).collect();
+    let oldest = || (0..).zip(attempts).min_by_key(|(_, attempt)| order(attempt)).map(|(place, _)| place);
+    let chosen = lot.checked_rem(free.len()).and_then(|at| free.get(at).copied());
+    let place = chosen.or_else(oldest).unwrap_or(0);
     (place, attempts.iter().map(order).max().unwrap_or(0).saturating_add(1))
 }
 
@@ -149,8 +157,17 @@ mod tests {
     #[test]
     fn the_oldest_gives_way() {
         let of = |order| Some(Attempt { order, ..Attempt::new("h", ReturnPath::root(), &Ask::default(), 0).unwrap() });
-        assert_eq!(place(&[None, None, None, None]), (0, 1));
-        assert_eq!(place(&[of(5), None, of(6), None]), (1, 7));
-        assert_eq!(place(&[of(5), of(3), of(6), of(4)]), (1, 7));
+        assert_eq!(place(&[None, None, None, None], 0), (0, 1));
+        assert_eq!(place(&[of(5), None, of(6), None], 0), (1, 7));
+        assert_eq!(place(&[of(5), of(3), of(6), of(4)], 0), (1, 7));
+    }
+
+    #[test]
+    fn the_lot_picks_one_of_the_free_places_alone() {
+        let of = |order| Some(Attempt { order, ..Attempt::new("h", ReturnPath::root(), &Ask::default(), 0).unwrap() });
+        let places = |attempts: &[Option<Attempt>; ATTEMPTS]| [0, 1, 2, 3, 255].map(|lot| place(attempts, lot).0);
+        assert_eq!(places(&[None, None, None, None]), [0, 1, 2, 3, 3]);
+        assert_eq!(places(&[of(5), None, of(6), None]), [1, 3, 1, 3, 3]);
+        assert_eq!(places(&[of(5), of(3), of(6), of(4)]), [1; 5]);
     }
 }

@@ -31,7 +31,8 @@ impl Login {
     }
 
     fn begin_at(&self, address: &str, host: &str, back: ReturnPath, ask: &Ask, asks: &Asks<'_>) -> Option<Begun> {
-        let (place, order) = attempt::place(&attempt::of_browser(self, asks.headers));
+        let [lot] = attempt::drawn()?;
+        let (place, order) = attempt::place(&attempt::of_browser(self, asks.headers), lot.into());
         let attempt = Attempt { order, ..Attempt::new(host, back, ask, asks.now.unix_seconds())? };
         let name = self.names().attempts.get(place)?;
         let text = self.seal(Purpose::Attempt, &serde_json::to_vec(&attempt).ok()?)?;

@@ -75,7 +75,7 @@ async fn judge(shared: &Shared, again: &Again, runtime: &Arc<Runtime>, stream: &
     session::lasts(shared, runtime, &stream.principal, judged.terms, seconds).await.map_err(Cut::Session)?;
     match &stream.vouched {
         Vouched::AppSession { vouching, .. } if !shared.app_sessions.is_seen(vouching) => {
-            session::all_last(shared, runtime, &stream.principal, seconds).await.map_err(Cut::Session)
+            session::unseen_last(shared, runtime, &stream.principal, seconds).await.map_err(Cut::Session)
         }
         Vouched::AppSession { .. } | Vouched::Token { .. } | Vouched::Login { .. } | Vouched::Certificate(_) => Ok(()),
     }

@@ -99,7 +99,7 @@ pub(super) fn owner(shared: &Shared, caller: Option<&Caller<'_>>) -> Option<Owne
     let caller = caller.filter(|caller| !caller.voucher.is_app_session())?;
     let owner = shared.app_sessions.owner(&caller.principal);
     // While it is not known for which tenants: what is the person's passes, and nothing becomes theirs.
-    Some(if caller.is_placed { owner } else { owner.anywhere() })
+    Some(if caller.grounds.are_placed() { owner } else { owner.anywhere() })
 }
 
 /// Cuts what is open in the session of `carried`, for which the application has vouched until now. The session itself is not
@@ -126,6 +126,21 @@ pub(super) fn cleared(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, t
     each(runtime, headers, |name, value| {
         go(runtime, name, &shared.app_sessions.scope(name, value), trail);
     });
+}
+
+/// Makes the browser let go of what kept a request from being judged: else each one would be refused, for as long as it lasts.
+pub(super) fn spoilt(
+    shared: &Shared,
+    runtime: &Runtime,
+    fault: AppSessionFault,
+    asked: (&HeaderMap, &str, &str),
+    trail: &mut Trail,
+) {
+    match fault {
+        AppSessionFault::Repeated => untangled(shared, runtime, asked, trail),
+        AppSessionFault::Unclear => cleared(shared, runtime, asked.0, trail),
+        AppSessionFault::Foreign | AppSessionFault::Unvouched(_) => {}
+    }
 }
 
 /// Makes the browser let go of those that stand twice, wherever on this host they may live: nobody can say which of them is the

@@ -4,7 +4,6 @@
 //! somebody's whom something else than the application had proved.
 
 use super::app_cookies;
-use super::bind::Grounds;
 use super::identify::{Caller, Sent};
 use super::observe;
 use super::session;
@@ -72,21 +71,12 @@ pub(super) async fn by_session<'r>(
         shared.app_sessions.recalled(whoami, &session, now)
     };
     let Some(Vouched { principal, seen }) = who else { return Ok(AppLogin::Nobody) };
-    let caller = Caller {
-        principal,
-        voucher: Voucher::AppSession(whoami.generation),
-        place: None,
-        is_placed: true,
-        grounds: Grounds::default(),
-    };
+    let caller = Caller::of(principal, Voucher::AppSession(whoami.generation));
     if !seen
-        && let Err(rejection) = session::unseen(shared, runtime, &caller.principal, trail.started.unix_seconds()).await
+        && let Err(fault) = session::unseen_last(shared, runtime, &caller.principal, trail.started.unix_seconds()).await
     {
-        if let Rejection::Session(fault) = rejection {
-            shared.sessions.refused(fault);
-            app_cookies::over(shared, runtime, sent.headers, &caller, trail);
-        }
-        return Err(rejection);
+        app_cookies::over(shared, runtime, sent.headers, &caller, trail);
+        return Err(session::refused(shared, fault));
     }
     Ok(AppLogin::Caller(caller))
 }

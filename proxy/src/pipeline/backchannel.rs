@@ -91,7 +91,7 @@ async fn end(
         (Some(_), None) if !judge.names_sid() => return Err(Rejection::LogoutToken(TokenFault::Claim("sub"))),
         (Some(session), subject) => {
             let key = sessions.key(Kind::Session, judge.issuer(), &session);
-            sessions.end(key, told.at, told.at, EndedBy::Provider).await.map_err(|_| Rejection::Overloaded)?;
+            sessions.end(key, told.at, told.at, EndedBy::Provider).await?;
             // A session of the gate's own goes by another name, and is reached by its provider's through what was revoked.
             let own = signs_in.then(|| revocation(Kind::Session, session));
             // Where the provider's tokens name sessions in another way, only their subject tells whose they are.

@@ -38,6 +38,15 @@ pub(super) struct Bound {
     pub(super) proved: Arc<Principal>,
     /// How long the directory's word counts.
     pub(super) holds: Option<Holds>,
+    /// Whether it has said anything: not on a public page while it is down.
+    said: bool,
+}
+
+impl Grounds {
+    /// Whether the tenants are known.
+    pub(super) fn are_placed(&self) -> bool {
+        self.bound.as_ref().is_none_or(|bound| bound.said)
+    }
 }
 
 /// Gives the caller what the directory says, where it speaks for the caller's provider.
@@ -71,14 +80,13 @@ pub(super) async fn caller<'r>(
     if let Some(actor) = &mut trail.actor {
         actor.holds(&principal.bindings.only().map(Binding::roles_shared).unwrap_or_default());
     }
-    let is_placed = down.is_none();
+    let said = down.is_none();
     match (down, admitted.found.demand()) {
         (Some(down), Demand::Authenticated | Demand::Act(_)) => return Err(Rejection::DirectoryDown(down)),
         (Some(_), Demand::Public) | (None, _) => {}
     }
-    let bound = Some(Bound { proved: caller.principal, holds });
-    let caller =
-        Caller { principal: Arc::new(principal), grounds: Grounds { bound, ..caller.grounds }, is_placed, ..caller };
+    let bound = Some(Bound { proved: caller.principal, holds, said });
+    let caller = Caller { principal: Arc::new(principal), grounds: Grounds { bound, ..caller.grounds }, ..caller };
     Ok(Identified { admitted, caller: Some(caller) })
 }
 

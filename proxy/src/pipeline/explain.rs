@@ -15,7 +15,7 @@ use policy::{Came, Case, Demand, Facts, Found, Match, Outcome, Per, Policy, Prin
 use tokio::runtime::Handle;
 
 use super::admit::{self, Named};
-use super::bind::{self, Grounds};
+use super::bind;
 use super::canonical::{self, method};
 use super::cors;
 use super::cross_site;
@@ -167,7 +167,7 @@ async fn live(runtime: &Runtime, asked: Asked<'_>, told: &mut Explained) -> Resu
         Some(Assumed { principal, provider, by_token: _ }) => {
             told.saw("credential", format!("none is judged: `{}` is taken for proved", principal.subject));
             let (principal, voucher) = (Arc::new(principal), Voucher::Token(provider));
-            Some(Caller { principal, voucher, place: None, is_placed: true, grounds: Grounds::default() })
+            Some(Caller::of(principal, voucher))
         }
         None => {
             let shown = identify::shown(trust, certificate.as_ref(), now);
@@ -365,8 +365,7 @@ fn credential<'r>(
         let keys = provider.keys.just_fetched().map_err(Rejection::Token)?;
         let verified = authn::verify(&token, &provider.authn, &keys, now).map_err(Rejection::Token)?;
         let principal = Arc::new(authn::principal(&verified, &provider.authn).map_err(Rejection::Token)?);
-        let grounds = Grounds::default();
-        Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true, grounds }))
+        Ok(Some(Caller { place: Some(place), ..Caller::of(principal, Voucher::Token(provider)) }))
     });
     match (judged, found.demand()) {
         (Ok(None), _) => {

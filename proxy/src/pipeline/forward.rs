@@ -146,15 +146,10 @@ pub(super) async fn send(
     set_identity(&mut parts.headers, runtime, permitted.passage.identity(), trail)?;
     set_forwarding(&mut parts.headers, &admitted.host, trail)?;
     trace::pass_on(&mut parts.headers, trail.trace.as_ref());
-
-    let target = match &admitted.query {
-        Some(query) => format!("{}?{query}", admitted.path),
-        None => admitted.path,
-    };
-    parts.uri = Uri::try_from(target).map_err(|_| Rejection::BadPath("not a request target"))?;
-    let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     // The length is said anew by what is really there, once and in one spelling.
     parts.headers.remove(http::header::CONTENT_LENGTH);
+    parts.uri = target(admitted.path, admitted.query.as_deref())?;
+    let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     let client = parts.extensions.remove::<OnUpgrade>();
     parts.extensions.clear();
     if let Some(handshake) = &admitted.websocket {
@@ -200,6 +195,15 @@ pub(super) async fn send(
     }
     websocket::join(&mut answer, admitted.websocket.as_ref(), client, app.idle, open)?;
     Ok(answer)
+}
+
+/// The path and the query that were judged.
+fn target(path: String, query: Option<&str>) -> Result<Uri, Rejection> {
+    let target = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    };
+    Uri::try_from(target).map_err(|_| Rejection::BadPath("not a request target"))
 }
 
 /// A request to the application whose answer nobody has seen. Whoever asked may hang up at any time; the application may have

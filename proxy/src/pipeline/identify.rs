@@ -23,7 +23,6 @@ use super::observe;
 use super::session;
 use super::token_cookies;
 use super::trail::{Known, Trail};
-use crate::app_session::AppSessionFault;
 use crate::authn::{self, CertificateFault, Presented, TokenFault};
 use crate::limits::Full;
 use crate::login::{Login, LoginFault, Renewed, Session, cookies};
@@ -51,8 +50,13 @@ pub(super) struct Caller<'r> {
     pub(super) place: Option<&'r Place>,
     /// What else the caller rests on.
     pub(super) grounds: Grounds,
-    /// Whether the tenants are known: not on a public page where the directory that has to say it is down.
-    pub(super) is_placed: bool,
+}
+
+impl<'r> Caller<'r> {
+    /// Someone who is proved by more than a token in this request.
+    pub(super) fn of(principal: Arc<Principal>, voucher: Voucher<'r>) -> Self {
+        Self { principal, voucher, place: None, grounds: Grounds::default() }
+    }
 }
 
 /// What a caller is proved by.
@@ -89,12 +93,9 @@ pub(super) async fn caller<'r>(
         Demand::Authenticated | Demand::Act(_) => {
             let (method, headers) = (&admitted.parts.method, &admitted.parts.headers);
             trail.clears = matches!(proved, Err(Rejection::Session(_))) && is_navigation(method, headers);
-            if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Repeated)))) {
+            if let Err(Rejection::Token(TokenFault::AppSession(fault))) = &proved {
                 let asked = (headers, admitted.host.as_str(), admitted.parts.uri.path());
-                app_cookies::untangled(shared, runtime, asked, trail);
-            }
-            if matches!(proved, Err(Rejection::Token(TokenFault::AppSession(AppSessionFault::Unclear)))) {
-                app_cookies::cleared(shared, runtime, &admitted.parts.headers, trail);
+                app_cookies::spoilt(shared, runtime, *fault, asked, trail);
             }
             proved?
         }
@@ -146,13 +147,7 @@ pub(super) fn by_certificate<'r>(runtime: &Runtime, shown: Option<Shown<'_>>) ->
     let (Some(callers), Some((certificate, judged))) = (&runtime.callers, shown) else { return Ok(None) };
     judged.map_err(|fault| disbelieved(CertificateFault::Judged(fault)))?;
     let principal = Arc::new(callers.principal(certificate).map_err(disbelieved)?);
-    Ok(Some(Caller {
-        principal,
-        voucher: Voucher::Certificate,
-        place: None,
-        is_placed: true,
-        grounds: Grounds::default(),
-    }))
+    Ok(Some(Caller::of(principal, Voucher::Certificate)))
 }
 
 /// Who sends a request that is not routed yet, where anybody vouches for it.
@@ -213,7 +208,7 @@ async fn prove<'r>(
     };
     let (principal, key) = judged.map_err(Rejection::Token)?;
     let grounds = Grounds { key: Some(key), bound: None };
-    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), is_placed: true, grounds }))
+    Ok(Some(Caller { principal, voucher: Voucher::Token(provider), place: Some(place), grounds }))
 }
 
 /// A session that the gate made, as its cookie shows it.
@@ -232,13 +227,7 @@ impl<'r> SignedIn<'r> {
         let mut principal = self.session.principal(&self.provider.authn).map_err(Rejection::Token)?;
         principal.sign_in.expires = Some(self.login.holds_until(&self.session));
         let voucher = Voucher::Login(self.provider, self.login.generation());
-        Ok(Caller {
-            principal: Arc::new(principal),
-            voucher,
-            place: None,
-            is_placed: true,
-            grounds: Grounds::default(),
-        })
+        Ok(Caller::of(Arc::new(principal), voucher))
     }
 }
 
@@ -269,7 +258,7 @@ async fn by_login<'r>(
     let now = trail.started.unix_seconds();
     let caller = signed_in.caller()?;
     // ORDER: what has ended is not renewed, or the provider would be asked to bring it back.
-    if session::has_ended(shared, runtime, &caller.principal, now).await? {
+    if session::end(shared, runtime, &caller.principal, now).await?.is_some() {
         return Ok(caller);
     }
     let SignedIn { provider, login, session } = signed_in;
@@ -278,7 +267,7 @@ async fn by_login<'r>(
         // What is open in a session that the provider no longer vouches for ends with it. That need not be on disk: after a
         // restart the session is due as before, and the provider refuses it again before it counts.
         let until = caller.principal.sign_in.expires.unwrap_or(now);
-        shared.sessions.end(key, now, until, EndedBy::Provider).await.map_err(|_| Rejection::Overloaded)?;
+        shared.sessions.end(key, now, until, EndedBy::Provider).await?;
     }
     let Renewed { session, cookies } = renewed?;
     trail.cookies = cookies;

@@ -269,8 +269,7 @@ async fn end_last(
     let Some(last) = last else { return Ok(()) };
     let principal = last.principal(&provider.authn).map_err(Rejection::Token)?;
     if let Some(key) = shared.sessions.key_of(&principal) {
-        let ended = shared.sessions.end(key, now, last.ends, EndedBy::Logout).await;
-        ended.map_err(|_| Rejection::Overloaded)?;
+        shared.sessions.end(key, now, last.ends, EndedBy::Logout).await?;
         // ORDER: on disk before the next one begins, as with every end that somebody is told of.
         shared.sessions.durable().await.map_err(|_| Rejection::NotRecorded)?;
     }

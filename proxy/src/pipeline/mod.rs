@@ -25,6 +25,7 @@ mod login;
 mod mask;
 mod navigation;
 mod observe;
+mod opened;
 mod own;
 mod record;
 pub(crate) mod rename;

@@ -32,6 +32,7 @@ use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
 use crate::sessions::life::{self, Fault, KEPT_S, UNENDING_S};
 use crate::sessions::{EndedBy, Revocation};
+use crate::set_cookie::removal;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::upstream::Pool;
@@ -149,7 +150,8 @@ async fn logout(
     record::reserve(shared, trail)?;
     // A credential that was logged out already ends what is its own, and nothing that merely comes with it: else it could be
     // used again and again, to have ended cookies forgotten.
-    let again = session::was_ended(shared, runtime, &caller.principal, trail.started.unix_seconds()).await?;
+    let ended = session::end(shared, runtime, &caller.principal, trail.started.unix_seconds()).await?;
+    let again = matches!(ended, Some(Fault::Ended | Fault::Revoked));
     end(shared, &caller, trail.started.unix_seconds()).await?;
     app_cookies::logged_out(shared, runtime, &parts.headers, (&caller, again), shared.clock.now().monotone);
     let answer = gone(runtime, understood, &caller, trail);
@@ -166,14 +168,13 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
     let expires = principal.sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
     match (sessions.key_of(principal), &principal.sign_in.credential) {
         (Some(key), _) => {
-            let ended = sessions.end(key, now, expires, EndedBy::Logout).await;
-            ended.map_err(|_| Rejection::Overloaded)?;
+            sessions.end(key, now, expires, EndedBy::Logout).await?;
             // Without this the provider would sign the person in again without asking.
             let behind = sessions.key_at_provider(principal);
             // Nor by a cookie whose setting was not seen: it may be of this very session.
             let unseen = caller.voucher.is_app_session().then(|| session::all_unseen(shared, principal));
             for key in behind.into_iter().chain(unseen) {
-                sessions.end(key, now, expires, EndedBy::Logout).await.map_err(|_| Rejection::Overloaded)?;
+                sessions.end(key, now, expires, EndedBy::Logout).await?;
             }
         }
         (None, Some(credential)) => {
@@ -215,8 +216,7 @@ fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: 
     }
     trail.cookies = signed_out.map(|out| out.cookies).unwrap_or_default();
     for name in token_cookies(runtime, &parts.headers) {
-        let line = format!("{name}=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
-        if let Ok(line) = HeaderValue::from_str(&line) {
+        if let Some(line) = removal(&name, "/", None) {
             headers.append(SET_COOKIE, line);
         }
     }

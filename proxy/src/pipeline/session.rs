@@ -12,18 +12,19 @@ use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
 use super::app_cookies;
-use super::canonical;
 use super::identify::Identified;
 use super::navigation::is_navigation;
+use super::opened;
 use super::record::Recorded;
 use super::trail::Trail;
 use crate::app_session;
 use crate::rejection::Rejection;
-use crate::runtime::{Runtime, Voucher};
+use crate::runtime::Runtime;
 use crate::server::Connection;
 use crate::sessions::key::{Key, Kind};
 use crate::sessions::life::{self, Fault, FirstSeen, Left, Sight, UNENDING_S};
-use crate::sessions::open::{Asked, Held, Judged, Stream, Vouched};
+use crate::sessions::open::Held;
+use crate::sessions::store::Unreachable;
 use crate::shared::Shared;
 
 pub(super) const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -62,7 +63,7 @@ pub(super) async fn check<'r>(
     let standing = standing(shared, runtime, &caller.principal, terms, active, now).await;
     if matches!(standing, Err(Rejection::Session(_))) && caller.voucher.is_app_session() {
         let headers = &admitted.parts.headers;
-        if has_ended(shared, runtime, &caller.principal, now).await? {
+        if end(shared, runtime, &caller.principal, now).await?.is_some() {
             app_cookies::over(shared, runtime, headers, caller, trail);
         } else if is_navigation(&admitted.method, headers) {
             // It is over here alone, and goes on elsewhere: whoever came to see this page signs in again.
@@ -100,28 +101,33 @@ pub(super) async fn standing(
     active: bool,
     now: u64,
 ) -> Result<Standing, Rejection> {
-    let judged = judge(shared, runtime, principal, terms, active, now).await;
-    if let Err(Rejection::Session(fault)) = &judged {
-        shared.sessions.refused(*fault);
-    }
-    judged
+    let judged = judge(shared, runtime, principal, terms, active, now).await?;
+    judged.map_err(|fault| refused(shared, fault))
 }
 
-/// Whether the session of a caller was ended or revoked, whatever time it may have left.
+impl From<Unreachable> for Rejection {
+    fn from(_: Unreachable) -> Self {
+        Rejection::Overloaded
+    }
+}
+
+/// A request that is refused for this is counted.
+pub(super) fn refused(shared: &Shared, fault: Fault) -> Rejection {
+    shared.sessions.refused(fault);
+    Rejection::Session(fault)
+}
+
+/// How the session of a caller has come to its end, whatever time may be demanded of it here; `None`: it lasts.
 ///
 /// # Errors
-/// `OVERLOADED` where the store does not answer.
-pub(super) async fn has_ended(
+/// Where the store does not answer.
+pub(super) async fn end(
     shared: &Shared,
     runtime: &Runtime,
     principal: &Principal,
     now: u64,
-) -> Result<bool, Rejection> {
-    match judge(shared, runtime, principal, runtime.sessions.terms, false, now).await {
-        Ok(_) => Ok(false),
-        Err(Rejection::Session(_)) => Ok(true),
-        Err(rejection) => Err(rejection),
-    }
+) -> Result<Option<Fault>, Unreachable> {
+    Ok(judge(shared, runtime, principal, runtime.sessions.terms, false, now).await?.err())
 }
 
 /// Whether the session lasts in which something is open, as it would for a request that is nobody's doing.
@@ -135,20 +141,36 @@ pub(super) async fn lasts(
     terms: SessionTerms,
     now: u64,
 ) -> Result<(), Fault> {
-    over(judge(shared, runtime, principal, terms, false, now).await)
+    judge(shared, runtime, principal, terms, false, now).await.unwrap_or(Err(Fault::Forgotten)).map(drop)
 }
 
-/// As [`lasts`], of all sessions of a person whose cookies the gate has not seen being set.
-pub(super) async fn all_last(shared: &Shared, runtime: &Runtime, principal: &Principal, now: u64) -> Result<(), Fault> {
-    over(unseen(shared, runtime, principal, now).await)
+/// Whether a session lasts whose cookie the gate has not seen being set: it may be any that the person ever had, in another
+/// spelling. So all of them together have one clock and one end, but for those that were known before that.
+///
+/// # Errors
+/// Why it does not; `Forgotten` where the store does not answer.
+pub(super) async fn unseen_last(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    now: u64,
+) -> Result<(), Fault> {
+    let look = async |key| shared.sessions.store().look(key).get().await.map_err(|_| Fault::Forgotten);
+    let Some(key) = shared.sessions.key_of(principal) else { return Ok(()) };
+    let (own, all) = (look(key).await?, look(all_unseen(shared, principal)).await?);
+    let fault = match (own.life, all.life) {
+        // It went on before the others ended, or began after that.
+        (Some(own), Some(all)) => all.ended.filter(|ended| own.begun <= *ended).map(|_| Fault::Ended),
+        (None, Some(all)) => all.judge(runtime.sessions.terms, now).err(),
+        (Some(_), None) => None,
+        (None, None) => all.floor.map(|_| Fault::Forgotten),
+    };
+    fault.map_or(Ok(()), Err)
 }
 
-fn over<T>(judged: Result<T, Rejection>) -> Result<(), Fault> {
-    match judged {
-        Ok(_) => Ok(()),
-        Err(Rejection::Session(fault)) => Err(fault),
-        Err(_) => Err(Fault::Forgotten),
-    }
+/// What is known of all sessions of a person whose cookies the gate has not seen being set.
+pub(super) fn all_unseen(shared: &Shared, principal: &Principal) -> Key {
+    shared.sessions.key(Kind::Session, &principal.issuer, &app_session::unseen(&principal.subject))
 }
 
 /// Takes note of a session in which something is open already, where the configuration has begun to ask for it: its silence
@@ -158,6 +180,43 @@ pub(super) async fn enter(shared: &Shared, runtime: &Runtime, principal: &Princi
         // Where the store does not answer, the session does not last either.
         let _seen = shared.sessions.store().touch(key, sight(runtime, principal, false, now)).get().await;
     }
+}
+
+/// The one judgement of all of these.
+async fn judge(
+    shared: &Shared,
+    runtime: &Runtime,
+    principal: &Principal,
+    terms: SessionTerms,
+    active: bool,
+    now: u64,
+) -> Result<Result<Standing, Fault>, Unreachable> {
+    let sessions = &shared.sessions;
+    let sight = sight(runtime, principal, active, now);
+    let key = sessions.key_of(principal);
+    if sessions.has_revoked() {
+        let keys = key.into_iter().chain(sessions.others_of(principal));
+        if let Err(fault) = sessions.stands(keys, (sight.at, sight.begun), now) {
+            return Ok(Err(fault));
+        }
+    }
+    let left = match key {
+        Some(key) => {
+            let known = sessions.store().look(key).get().await?;
+            known.seen(sight).and_then(|life| life.judge(terms, now))
+        }
+        None => nameless(terms, sight.at, now),
+    };
+    // A session that the gate made is a new one after each sign-in, and a provider may repeat one without asking the person:
+    // what is known of the provider's own session says whether that revives what has ended.
+    let behind = match sessions.key_at_provider(principal) {
+        Some(key) => {
+            let known = sessions.store().look(key).get().await?;
+            known.seen(at_provider(sight)).and_then(|life| life.judge(terms, now)).map(drop)
+        }
+        None => Ok(()),
+    };
+    Ok(left.and_then(|left| behind.map(|()| Standing { key, terms, sight, left })))
 }
 
 /// What a credential shows of its session at `now`, in Unix seconds.
@@ -171,84 +230,6 @@ fn sight(runtime: &Runtime, principal: &Principal, active: bool, now: u64) -> Si
         active,
         first_seen: runtime.sessions.first_seen,
     }
-}
-
-/// Whether the session of a caller was ended or revoked before, rather than having come to its end by itself.
-///
-/// # Errors
-/// `OVERLOADED` where the store does not answer.
-pub(super) async fn was_ended(
-    shared: &Shared,
-    runtime: &Runtime,
-    principal: &Principal,
-    now: u64,
-) -> Result<bool, Rejection> {
-    match judge(shared, runtime, principal, runtime.sessions.terms, false, now).await {
-        Err(Rejection::Session(fault)) => Ok(matches!(fault, Fault::Ended | Fault::Revoked)),
-        judged => judged.map(|_| false),
-    }
-}
-
-/// Whether a session lasts whose cookie the gate has not seen being set: it may be any that the person ever had, in another
-/// spelling. So all of them together have one clock and one end, but for those that were known before that.
-///
-/// # Errors
-/// `SESSION_ENDED`; `OVERLOADED` where the store does not answer.
-pub(super) async fn unseen(
-    shared: &Shared,
-    runtime: &Runtime,
-    principal: &Principal,
-    now: u64,
-) -> Result<(), Rejection> {
-    let sessions = &shared.sessions;
-    let look = async |key| sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded);
-    let Some(key) = sessions.key_of(principal) else { return Ok(()) };
-    let (own, all) = (look(key).await?, look(all_unseen(shared, principal)).await?);
-    let fault = match (own.life, all.life) {
-        // It went on before the others ended, or began after that.
-        (Some(own), Some(all)) => all.ended.filter(|ended| own.begun <= *ended).map(|_| Fault::Ended),
-        (None, Some(all)) => all.judge(runtime.sessions.terms, now).err(),
-        (Some(_), None) => None,
-        (None, None) => all.floor.map(|_| Fault::Forgotten),
-    };
-    fault.map_or(Ok(()), |fault| Err(Rejection::Session(fault)))
-}
-
-/// What is known of all sessions of a person whose cookies the gate has not seen being set.
-pub(super) fn all_unseen(shared: &Shared, principal: &Principal) -> Key {
-    shared.sessions.key(Kind::Session, &principal.issuer, &app_session::unseen(&principal.subject))
-}
-
-async fn judge(
-    shared: &Shared,
-    runtime: &Runtime,
-    principal: &Principal,
-    terms: SessionTerms,
-    active: bool,
-    now: u64,
-) -> Result<Standing, Rejection> {
-    let sessions = &shared.sessions;
-    let sight = sight(runtime, principal, active, now);
-    let (at, begun) = (sight.at, sight.begun);
-    let key = sessions.key_of(principal);
-    if sessions.has_revoked() {
-        let keys = key.into_iter().chain(sessions.others_of(principal));
-        sessions.stands(keys, (at, begun), now).map_err(Rejection::Session)?;
-    }
-    let left = match key {
-        Some(key) => {
-            let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
-            known.seen(sight).and_then(|life| life.judge(terms, now)).map_err(Rejection::Session)?
-        }
-        None => nameless(terms, at, now).map_err(Rejection::Session)?,
-    };
-    // A session that the gate made is a new one after each sign-in, and a provider may repeat one without asking the person:
-    // what is known of the provider's own session says whether that revives what has ended.
-    if let Some(key) = sessions.key_at_provider(principal) {
-        let known = sessions.store().look(key).get().await.map_err(|_| Rejection::Overloaded)?;
-        known.seen(at_provider(sight)).and_then(|life| life.judge(terms, now)).map_err(Rejection::Session)?;
-    }
-    Ok(Standing { key, terms, sight, left })
 }
 
 /// What a request shows of the provider's own session: that one is as old as its sign-in, and may be silent here.
@@ -294,70 +275,22 @@ pub(super) async fn touch(
     let (Some(standing), Some(caller)) = (standing, &recorded.0.caller) else { return Ok(None) };
     let Standing { key, terms, sight, .. } = standing;
     if let (Some(key), true) = (key, runtime.sessions.kept) {
-        let life = shared.sessions.store().touch(key, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+        let sessions = &shared.sessions;
         // INVARIANT: what is judged is what the store holds after the touch, so an end that came in between counts.
-        let left = life.judge(terms, sight.now).map_err(|fault| {
-            shared.sessions.refused(fault);
-            Rejection::Session(fault)
-        })?;
-        trail.session_left = left.least();
-        if let Some(key) = shared.sessions.key_at_provider(&caller.principal) {
-            let life = shared.sessions.store().touch(key, at_provider(sight)).get().await;
-            life.map_err(|_| Rejection::Overloaded)?.judge(terms, sight.now).map_err(Rejection::Session)?;
+        let moved = async |key, sight| {
+            let life = sessions.store().touch(key, sight).get().await?;
+            life.judge(terms, sight.now).map_err(|fault| refused(shared, fault))
+        };
+        trail.session_left = moved(key, sight).await?.least();
+        if let Some(key) = sessions.key_at_provider(&caller.principal) {
+            moved(key, at_provider(sight)).await?;
         }
         if caller.voucher.is_app_session() {
-            let all = all_unseen(shared, &caller.principal);
-            shared.sessions.store().touch(all, sight).get().await.map_err(|_| Rejection::Overloaded)?;
+            // It may have ended for those that were not seen, of which this one need not be.
+            sessions.store().touch(all_unseen(shared, &caller.principal), sight).get().await?;
         }
     }
-    let vouched = match caller.voucher {
-        Voucher::Login(_, generation) => Vouched::Login { generation },
-        Voucher::Token(provider) => Vouched::Token {
-            generation: provider.authn.generation(),
-            leeway_s: provider.authn.leeway_s(),
-            key: caller.grounds.key,
-        },
-        Voucher::AppSession(generation) => {
-            let settings = runtime.app_session.as_ref();
-            let vouching = settings.and_then(|settings| {
-                let carried = settings.carried(&recorded.0.admitted.parts.headers);
-                let now = trail.started.monotone;
-                shared.app_sessions.vouching(settings.whoami.as_ref()?, &carried, &caller.principal, now)
-            });
-            // Nothing has taken the cookies out that said who it is.
-            Vouched::AppSession { generation, vouching: Arc::new(vouching.ok_or(Rejection::Internal)?) }
-        }
-        Voucher::Certificate => Vouched::Certificate(Arc::clone(connection)),
-    };
-    let admitted = &recorded.0.admitted;
-    let asked = Asked {
-        method: admitted.method.clone(),
-        path: admitted.path.clone(),
-        query: admitted.query.clone(),
-        headers: kept(&admitted.parts.headers, &runtime.sessions.reads),
-        peer: trail.peer,
-    };
-    let bound = caller.grounds.bound.as_ref();
-    let holds = bound.and_then(|bound| bound.holds);
-    let judged = Judged { by: Arc::clone(runtime), terms, caller: Arc::clone(&caller.principal), holds };
-    let proved = bound.map_or(&caller.principal, |bound| &bound.proved);
-    let told = recorded.0.passage.identity().map(|identity| identity.tenant().clone());
-    let stream = Stream::new(Arc::clone(proved), vouched, (asked, told), judged);
-    Ok(Some(shared.sessions.open().list(stream)))
-}
-
-/// The headers that policies read, in every spelling.
-fn kept(headers: &HeaderMap, reads: &[HeaderName]) -> HeaderMap {
-    let mut kept = HeaderMap::new();
-    if reads.is_empty() {
-        return kept;
-    }
-    for (name, value) in headers {
-        if reads.iter().any(|read| canonical::fold_alike(read.as_str(), name.as_str())) {
-            kept.append(name.clone(), value.clone());
-        }
-    }
-    kept
+    opened::list(shared, runtime, connection, (recorded, caller), terms, trail).map(Some)
 }
 
 /// Tells what is left of the session, and what a browser is to forget.
@@ -386,17 +319,5 @@ mod tests {
         assert_eq!(nameless(terms(None, Some(50)), None, 100), Err(Fault::Nameless));
         assert_eq!(nameless(terms(None, Some(50)), Some(50), 100), Err(Fault::Absolute));
         assert_eq!(nameless(terms(None, Some(50)), Some(51), 100), Ok(Left { idle_s: None, absolute_s: Some(1) }));
-    }
-
-    #[test]
-    fn of_a_head_only_what_policies_read_is_kept_in_every_spelling() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [("x-clinic", "a"), ("x_clinic", "b"), ("authorization", "Bearer x"), ("cookie", "a=b")] {
-            headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
-        }
-        let kept = kept(&headers, &[HeaderName::from_static("x-clinic")]);
-        assert_eq!(kept.len(), 2);
-        assert!(!kept.contains_key("authorization") && !kept.contains_key("cookie"));
-        assert!(super::kept(&headers, &[]).is_empty());
     }
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use anteroom::clock::Clock;
+use e2e::app::{After, App};
 use e2e::client::{Client, Protocol};
 use e2e::gate::Gate;
 use e2e::issuer::{ISSUER, Issuer};
 use e2e::op::{Browser, CLIENT, Op, pairs};
 use serde_json::{Value, json};
+use tokio::task::JoinHandle;
 
 /// A gate with a clock that stands still, at the time of the provider, and sessions that end after a quarter of an hour.
 fn gate(op: &Op) -> Gate {
@@ -35,6 +37,32 @@ fn later(op: &Op, gate: &Gate, seconds: u64) -> u64 {
     gate.clock().advance(Duration::from_secs(seconds));
     op.does().now += seconds;
     op.does().now
+}
+
+/// An application that never answers `/me?wait`.
+pub(crate) fn keeps_waiting() -> App {
+    App::start(|exchange| {
+        exchange.read_body();
+        if exchange.seen.target() == "/me?wait" {
+            exchange.until_closed();
+            return After::Close;
+        }
+        exchange.answer("200 OK", "", "ok")
+    })
+}
+
+/// Opens that in the session of a browser: what it ends with.
+pub(crate) async fn waiting(gate: &Gate, browser: &Browser) -> JoinHandle<String> {
+    let mut other = Browser::new(gate).await;
+    other.jar = browser.jar.clone();
+    let waits = tokio::spawn(async move { other.fetch("GET", "/me?wait").await.code() });
+    e2e::soon("it to be open", async {
+        while gate.metric("anteroom_streams", &[]) != 1.0 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    })
+    .await;
+    waits
 }
 
 /// Signs in by `path`: `200`, or the code on the page that is shown at last.
@@ -141,32 +169,14 @@ async fn a_refused_renewal_ends_what_is_open_and_keeps_nobody_from_signing_out()
     let mut setup = op.setup(", renew: 5m, scopes: [openid, offline_access]");
     setup.more = "session: { idle: 1h }\n".to_owned();
     setup.clock = Clock::manual(Issuer::new().now * 1_000);
-    let gate = op.before(
-        setup,
-        e2e::app::App::start(|exchange| {
-            exchange.read_body();
-            if exchange.seen.target() == "/me?wait" {
-                exchange.until_closed();
-                return e2e::app::After::Close;
-            }
-            exchange.answer("200 OK", "", "ok")
-        }),
-    );
+    let gate = op.before(setup, keeps_waiting());
     let now = gate.clock().now().unix_seconds();
     op.does().now = now;
     person(&op, now);
     for leaves in [false, true] {
         let mut browser = Browser::new(&gate).await;
         assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
-        let mut other = Browser::new(&gate).await;
-        other.jar = browser.jar.clone();
-        let waits = tokio::spawn(async move { other.fetch("GET", "/me?wait").await.code() });
-        e2e::soon("it to be open", async {
-            while gate.metric("anteroom_streams", &[]) != 1.0 {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        })
-        .await;
+        let waits = waiting(&gate, &browser).await;
         op.does().fails = Some(400);
         later(&op, &gate, 300);
         if leaves {

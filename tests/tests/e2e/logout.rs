@@ -52,7 +52,7 @@ async fn logging_out_ends_the_session_everywhere_and_clears_the_browser() {
     let answer = clients[1].ask("POST", "/.anteroom/logout", &ours).await;
     assert_eq!(answer.status, 204);
     assert_eq!(answer.header("clear-site-data"), "\"cache\", \"cookies\", \"storage\"");
-    assert_eq!(answer.header("set-cookie"), "__session=; Path=/; Max-Age=0; Secure; HttpOnly; SameSite=Lax");
+    assert_eq!(answer.header("set-cookie"), "__session=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax");
     let event = gate.files.event(answer.id());
     assert_eq!(event["route"], "POST /.anteroom/logout");
     assert_eq!((&event["actor"]["sub"], &event["decision"]), (&json!("ada.example"), &json!("allow")));

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::open_again::{manual, passes, were_cut};
 use crate::open_streams::Socket;
-use crate::websocket::{accept, frame, plain};
+use crate::websocket::echoes;
 
 /// Who is signed in by which session, and whether the application says so.
 #[derive(Clone, Default)]
@@ -41,13 +41,7 @@ impl Sessions {
         let cookies = exchange.seen.header("cookie").unwrap_or_default().to_owned();
         let own = cookies.split("; ").find_map(|pair| pair.strip_prefix("sid=")).unwrap_or_default().to_owned();
         if exchange.seen.header("upgrade") == Some("websocket") {
-            accept(exchange, b"");
-            while let Some(text) = frame(exchange) {
-                if !exchange.send(plain(&text)) {
-                    break;
-                }
-            }
-            return After::Close;
+            return echoes(exchange, b"");
         }
         exchange.read_body();
         match exchange.seen.target() {

@@ -12,19 +12,13 @@ use e2e::{soon, until};
 use http_body_util::BodyExt as _;
 
 use crate::sessions::token;
-use crate::websocket::{accept, frame, masked, plain};
+use crate::websocket::{echoes, masked, plain};
 
 /// Echoes frames of WebSockets, streams events without an end, keeps a poll waiting, and answers the rest.
 pub(crate) fn app() -> App {
     App::start(|exchange| {
         if exchange.seen.header("upgrade") == Some("websocket") {
-            accept(exchange, b"");
-            while let Some(text) = frame(exchange) {
-                if !exchange.send(plain(&text)) {
-                    break;
-                }
-            }
-            return After::Close;
+            return echoes(exchange, b"");
         }
         if ["events", "labs"].iter().any(|end| exchange.seen.target().ends_with(end)) {
             exchange.send("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n");

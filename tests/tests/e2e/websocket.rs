@@ -73,6 +73,17 @@ pub(crate) fn frame(exchange: &mut Exchange) -> Option<Vec<u8>> {
     Some(text.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect())
 }
 
+/// Takes a WebSocket, says `first`, and sends back what comes.
+pub(crate) fn echoes(exchange: &mut Exchange, first: &[u8]) -> After {
+    accept(exchange, first);
+    while let Some(text) = frame(exchange) {
+        if !exchange.send(plain(&text)) {
+            break;
+        }
+    }
+    After::Close
+}
+
 /// Says yes to a handshake and to `chat` where that is offered, with these bytes right behind.
 pub(crate) fn accept(exchange: &mut Exchange, early: &[u8]) {
     let offered = exchange.seen.header("sec-websocket-protocol") == Some("chat");
@@ -100,13 +111,7 @@ pub(crate) fn echo() -> App {
             exchange.read_body();
             return exchange.answer("200 OK", "", "ok");
         }
-        accept(exchange, &plain(b"hello"));
-        while let Some(text) = frame(exchange) {
-            if !exchange.send(plain(&text)) {
-                break;
-            }
-        }
-        After::Close
+        echoes(exchange, &plain(b"hello"))
     })
 }
 

@@ -81,6 +81,7 @@ mod security_txt;
 mod sessions;
 mod slow;
 mod snippets;
+mod state_damaged;
 mod step_up;
 mod streams;
 mod takeover;

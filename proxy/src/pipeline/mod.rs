@@ -115,7 +115,7 @@ pub(crate) async fn handle(
             (answer, Some(rejection.code()))
         }
     };
-    login::dress(&runtime, &mut trail, &mut answer);
+    login::dress(shared, &runtime, &mut trail, &mut answer);
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.audience(runtime.answer_headers.cache));
     session::dress(answer.headers_mut(), &runtime, &trail);

@@ -151,7 +151,7 @@ async fn logout(
     // A credential that was logged out already ends what is its own, and nothing that merely comes with it: else it could be
     // used again and again, to have ended cookies forgotten.
     let ended = session::end(shared, runtime, &caller.principal, trail.started.unix_seconds()).await?;
-    let again = matches!(ended, Some(Fault::Ended | Fault::Revoked));
+    let again = matches!(ended, Some(Fault::Ended | Fault::Replaced | Fault::Revoked));
     end(shared, &caller, trail.started.unix_seconds()).await?;
     app_cookies::logged_out(shared, runtime, &parts.headers, (&caller, again), shared.clock.now().monotone);
     let answer = gone(runtime, understood, &caller, trail);

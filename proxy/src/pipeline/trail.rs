@@ -13,7 +13,7 @@ use policy::{Basis, Binding, Denial, Match, Principal, RouteCache};
 
 use super::cache::Audience;
 use crate::clock::Now;
-use crate::login::Ask;
+use crate::login::{Ask, ReturnPath};
 use crate::request_id::RequestId;
 use crate::telemetry::otlp::RequestSpans;
 use crate::telemetry::trace::{AppCall, Trace};
@@ -77,6 +77,8 @@ pub(crate) struct Trail {
     pub(crate) stepped: Option<u64>,
     /// What to ask the provider for, where the factors of someone whom the gate signed in fall short.
     pub(crate) ask: Option<Ask>,
+    /// Where a sign-in that made no session was to lead back to.
+    pub(crate) back: Option<ReturnPath>,
     /// Whether the browser of someone whom the gate signed in counts its sign-ins.
     pub(crate) counted: bool,
     /// How many seconds are left of the caller's session, where that is limited.
@@ -164,6 +166,7 @@ impl Trail {
             cookies: Vec::new(),
             stepped: None,
             ask: None,
+            back: None,
             counted: false,
             session_left: None,
             clears: false,

@@ -3,6 +3,9 @@
 //! Decides which headers go through. It never lets one pass that a client could have used to speak with the gate's
 //! voice: every spelling of the headers that we set is removed before ours are set, so there is exactly one of each.
 
+use std::fmt::{Display, Write as _};
+
+use bytes::BytesMut;
 use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use http::{Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
@@ -116,6 +119,10 @@ const CERTIFICATES: [&str; 15] = [
     "x-mtls",
 ];
 
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// Sends the request to the application and waits for the head of its answer.
 ///
 /// # Errors
@@ -143,8 +150,9 @@ pub(super) async fn send(
 
     strip(&mut parts.headers, runtime);
     strip_credentials(&mut parts.headers, runtime, permitted.caller.as_ref())?;
-    set_identity(&mut parts.headers, runtime, permitted.passage.identity(), trail)?;
-    set_forwarding(&mut parts.headers, &admitted.host, trail)?;
+    let mut written = Written::to(&mut parts.headers);
+    set_identity(&mut written, runtime, permitted.passage.identity(), trail)?;
+    set_forwarding(&mut written, &admitted.host, trail)?;
     trace::pass_on(&mut parts.headers, trail.trace.as_ref());
     // The length is said anew by what is really there, once and in one spelling.
     parts.headers.remove(http::header::CONTENT_LENGTH);
@@ -305,36 +313,64 @@ fn remove_cookies(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) -> Resul
     cookie_pairs::retain(headers, |pair| !goes(pair.name().trim()))
 }
 
+/// Headers that the gate writes. Their values stand in one buffer, since each is copied once more where the request could be
+/// sent again.
+struct Written<'h> {
+    headers: &'h mut HeaderMap,
+    buffer: BytesMut,
+}
+
+impl<'h> Written<'h> {
+    /// What the values of most requests take, in bytes: the id of the request, tenant, subject, roles, host twice, address.
+    const USUAL: usize = 256;
+
+    fn to(headers: &'h mut HeaderMap) -> Self {
+        Self { headers, buffer: BytesMut::with_capacity(Self::USUAL) }
+    }
+
+    /// Sets a header to these parts, one behind the other, in place of any that came.
+    fn set<'p>(&mut self, name: &HeaderName, parts: impl IntoIterator<Item = &'p str>) -> Result<(), Rejection> {
+        for part in parts {
+            self.buffer.extend_from_slice(part.as_bytes());
+        }
+        self.end(name)
+    }
+
+    /// Sets a header to what `value` displays.
+    fn show(&mut self, name: &HeaderName, value: impl Display) -> Result<(), Rejection> {
+        // INVARIANT: the buffer grows, and what is displayed here has no fault of its own.
+        write!(self.buffer, "{value}").map_err(|_| Rejection::Internal)?;
+        self.end(name)
+    }
+
+    fn end(&mut self, name: &HeaderName) -> Result<(), Rejection> {
+        // A subject is any text without control characters; beyond ASCII it stands in UTF-8.
+        let value = HeaderValue::from_maybe_shared(self.buffer.split().freeze());
+        self.headers.insert(name, value.map_err(|_| Rejection::BadHeader("a value that no header can hold"))?);
+        Ok(())
+    }
+}
+
 fn set_identity(
-    headers: &mut HeaderMap,
+    written: &mut Written<'_>,
     runtime: &Runtime,
     identity: Option<&Identity>,
     trail: &Trail,
 ) -> Result<(), Rejection> {
     let names = &runtime.identity;
-    headers.insert(names.request.clone(), owned(trail.id.to_string())?);
+    written.show(&names.request, trail.id)?;
     let Some(identity) = identity else { return Ok(()) };
-    headers.insert(names.tenant.clone(), text(identity.tenant().as_str())?);
-    // A subject is any text without control characters; beyond ASCII it stands in UTF-8.
-    let subject = HeaderValue::from_bytes(identity.subject().as_bytes());
-    headers
-        .insert(names.subject.clone(), subject.map_err(|_| Rejection::BadHeader("a value that no header can hold"))?);
-    headers.insert(names.roles.clone(), owned(identity.roles().join(","))?);
+    written.set(&names.tenant, [identity.tenant().as_str()])?;
+    written.set(&names.subject, [identity.subject()])?;
+    let comma = |at: usize| if at == 0 { "" } else { "," };
+    let roles = identity.roles().iter().enumerate();
+    written.set(&names.roles, roles.flat_map(|(at, role)| [comma(at), role.as_str()]))
+}
+
+fn set_forwarding(written: &mut Written<'_>, host: &str, trail: &Trail) -> Result<(), Rejection> {
+    written.set(&HOST, [host])?;
+    written.show(&X_FORWARDED_FOR, trail.peer.to_canonical())?;
+    written.set(&X_FORWARDED_HOST, [host])?;
+    written.headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     Ok(())
-}
-
-fn set_forwarding(headers: &mut HeaderMap, host: &str, trail: &Trail) -> Result<(), Rejection> {
-    headers.insert(HOST, text(host)?);
-    headers.insert(HeaderName::from_static("x-forwarded-for"), owned(trail.peer.to_canonical().to_string())?);
-    headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("https"));
-    headers.insert(HeaderName::from_static("x-forwarded-host"), text(host)?);
-    Ok(())
-}
-
-fn owned(value: String) -> Result<HeaderValue, Rejection> {
-    HeaderValue::try_from(value).map_err(|_| Rejection::BadHeader("a value that no header can hold"))
-}
-
-fn text(value: &str) -> Result<HeaderValue, Rejection> {
-    HeaderValue::from_str(value).map_err(|_| Rejection::BadHeader("a value that no header can hold"))
 }

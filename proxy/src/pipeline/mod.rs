@@ -26,6 +26,7 @@ mod mask;
 mod navigation;
 mod observe;
 mod opened;
+mod outgoing;
 mod own;
 mod record;
 pub(crate) mod rename;
@@ -60,7 +61,7 @@ pub(crate) use admit::METHODS;
 use admit::Understood;
 pub(crate) use again::sweep;
 pub(crate) use form::{HeldForms, Place as FormPlace};
-pub(crate) use forward::speaks_for_a_gate;
+pub(crate) use outgoing::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
 pub(crate) use trail::Trail;
 

@@ -145,7 +145,7 @@ async fn logout(
     app_cookies::untangled(shared, runtime, (&parts.headers, &understood.host, parts.uri.path()), trail);
     let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
     trail.actor = Some(Known::caller(&caller.principal));
-    trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
+    trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().clone());
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
     // A credential that was logged out already ends what is its own, and nothing that merely comes with it: else it could be

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use audit::{Actor, AppError, AuditSlot, Draft, Factors, Facts, Kind, Mode};
 use http::HeaderValue;
-use policy::{Basis, Binding, Denial, Match, Principal, RouteCache};
+use policy::{Basis, Binding, Denial, Match, Principal, RouteCache, TenantId};
 
 use super::cache::Audience;
 use crate::clock::Now;
@@ -50,7 +50,7 @@ pub(crate) struct Trail {
     /// Who is asking.
     pub(crate) actor: Option<Known>,
     /// The tenant that the request acts in.
-    pub(crate) tenant: Option<String>,
+    pub(crate) tenant: Option<TenantId>,
     /// The pseudonym of the patient that the request names.
     pub(crate) patient: Option<String>,
     /// What the decision looked at.
@@ -195,7 +195,7 @@ impl Trail {
         if let Some(actor) = &mut self.actor {
             actor.holds(&basis.roles);
         }
-        self.tenant = basis.tenant.as_ref().map(|tenant| tenant.as_str().to_owned());
+        self.tenant = basis.tenant.clone();
         self.patient = basis.patient.as_deref().and_then(pseudonym);
         self.facts = Some(Facts { tenant: Some(recorded_tenant(basis.tenant_fact)), own: basis.own });
     }
@@ -264,7 +264,7 @@ impl Trail {
             request: self.id.to_string(),
             trace: self.trace.as_ref().map(|trace| trace.id.to_string()),
             actor: self.actor.as_ref().map(|actor| actor.recorded(self.started.unix_seconds())),
-            tenant: self.tenant.clone(),
+            tenant: self.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()),
             patient: self.patient.clone(),
             rule: self.rule.clone(),
             act: self.act.clone(),

@@ -74,6 +74,7 @@ mod open_streams;
 mod path;
 mod policy_tests;
 mod presets;
+mod providers;
 mod record;
 mod redirect;
 mod reload;

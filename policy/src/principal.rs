@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Principal {
     /// Who vouches, as the credential names it (`iss`).
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// The provider's key in the configuration.
     pub provider: String,
     /// Who it is, unique for the issuer (`sub`).

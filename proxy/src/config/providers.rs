@@ -95,7 +95,7 @@ fn one(
     };
     let mut settings = ProviderSettings {
         name: name.to_owned(),
-        issuer: raw.issuer.value.clone(),
+        issuer: raw.issuer.value.as_str().into(),
         preset: raw.preset,
         audience: listed(raw.audience.as_ref()),
         clients: listed(raw.clients.as_ref()),

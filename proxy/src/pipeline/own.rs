@@ -180,7 +180,7 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
         (None, Some(credential)) => {
             let revocation = Revocation {
                 kind: Kind::Credential,
-                issuer: principal.issuer.clone(),
+                issuer: principal.issuer.to_string(),
                 name: credential.clone(),
                 end: End { before: None, until: expires.saturating_add(KEPT_S) },
             };

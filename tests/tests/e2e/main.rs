@@ -80,6 +80,7 @@ mod reload;
 mod rollout;
 mod security_txt;
 mod sessions;
+mod sign_in_page;
 mod slow;
 mod snippets;
 mod state_damaged;

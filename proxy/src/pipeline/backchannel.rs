@@ -53,7 +53,12 @@ pub(super) async fn serve(
     let token = field(&text, "logout_token").ok_or(Rejection::LogoutToken(TokenFault::Parts))?;
     let now = trail.started.unix_seconds();
     let (judge, told) = judge(runtime, &token, trail.started).map_err(Rejection::LogoutToken)?;
-    trail.actor = told.subject.as_ref().map(|subject| Known::Told(judge.issuer().to_owned(), subject.clone()));
+    trail.actor = told.subject.as_ref().map(|subject| {
+        let session = told.session.as_ref();
+        let session =
+            session.map(|name| shared.sessions.name(shared.sessions.key(Kind::Session, judge.issuer(), name)));
+        Known::Told { issuer: judge.issuer().to_owned(), subject: subject.clone(), session }
+    });
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
     let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == judge.issuer());
@@ -84,7 +89,7 @@ async fn end(
     let sessions = &shared.sessions;
     let revocation = |kind: Kind, name: String| {
         let end = End { before: Some(told.at), until: told.at.saturating_add(SUBJECT_S) };
-        Revocation { kind, issuer: judge.issuer().to_owned(), name, end }
+        Revocation::named(kind, judge.issuer(), name, end)
     };
     match (told.session, told.subject) {
         // What is answered well has ended something.

@@ -249,6 +249,7 @@ async fn finish(
     match login.finish(&asks, &understood.host, &answer).await.map_err(Rejection::Token)? {
         Finished::Signed(signed) => {
             trail.actor = Some(Known::caller(&Arc::new(signed.principal)));
+            record::name_session(shared, trail);
             end_last(shared, (provider, login), headers, now).await?;
             trail.cookies = signed.cookies;
             back_to(&signed.back)

@@ -78,6 +78,7 @@ mod redirect;
 mod reload;
 mod rollout;
 mod security_txt;
+mod session_name;
 mod sessions;
 mod slow;
 mod snippets;

@@ -13,9 +13,11 @@ use super::reports::whole;
 use super::trail::{Known, Trail};
 use crate::authn::{self, LoggedOut, TokenFault};
 use crate::clock::Now;
+use crate::made_of::MadeOf;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::sessions::ends::End;
+use crate::sessions::heard::Said;
 use crate::sessions::key::Kind;
 use crate::sessions::{EndedBy, Revocation};
 use crate::shared::Shared;
@@ -61,8 +63,14 @@ pub(super) async fn serve(
     });
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
-    let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == judge.issuer());
-    end(shared, (judge, signs_in), told, now).await?;
+    let (said, until) = (said(judge, &told), told.until);
+    let heard = shared.sessions.heard();
+    if !heard.has(&said, now) {
+        let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == judge.issuer());
+        end(shared, (judge, signs_in), told, now).await?;
+        // ORDER: once all of it is on disk, so that a provider which sends it again for want of an answer is heard.
+        heard.note(said, until, now);
+    }
     let mut answer = Response::new(AnswerBody::Whole(None));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     record::after(answer, trail, shared.clock.now()).await
@@ -76,6 +84,14 @@ fn judge<'r>(runtime: &'r Runtime, token: &str, now: Now) -> Result<(&'r authn::
     let provider = runtime.providers.iter().find(|one| one.authn.name() == judge.name());
     let keys = &provider.ok_or(TokenFault::Issuer)?.keys;
     Ok((judge, authn::logged_out(token, judge, keys, now)?))
+}
+
+/// What tells this token from others (section 2.6): its name, and all that is done for it, so that a name that is given twice
+/// keeps nobody in. Not its text, since other signatures can be made of a good one.
+fn said(judge: &authn::Provider, told: &LoggedOut) -> Said {
+    let LoggedOut { session, subject, at, token, .. } = told;
+    let [session, subject] = [session, subject].map(|name| name.as_deref().unwrap_or_default().as_bytes());
+    MadeOf::all([judge.issuer().as_bytes(), token.as_bytes(), &at.to_be_bytes(), session, subject])
 }
 
 /// One session where the token names one, else all of the subject. Credentials that are of no session that could be told from

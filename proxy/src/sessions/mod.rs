@@ -6,6 +6,7 @@
 
 pub mod ends;
 mod entry;
+pub(crate) mod heard;
 mod journal;
 mod keeper;
 pub mod key;
@@ -27,6 +28,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use ends::Ends;
+use heard::Heard;
 pub(crate) use journal::Journal;
 pub use journal::StateError;
 pub(crate) use keeper::Keeper;
@@ -47,6 +49,7 @@ pub struct Sessions {
     memory: Arc<Memory>,
     ends: Ends,
     open: Arc<Open>,
+    heard: Heard,
     /// Counts ends, so that whoever sweeps sees that there is something new.
     news: AtomicU64,
     /// Requests that were refused, by the reason.
@@ -119,6 +122,7 @@ impl Sessions {
             memory,
             ends: Ends::new(writer.is_some()),
             open: Arc::default(),
+            heard: Heard::default(),
             news: AtomicU64::new(0),
             refused: Default::default(),
             cut: Default::default(),
@@ -133,6 +137,11 @@ impl Sessions {
     /// The lives of sessions.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// What providers have said already.
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     /// What is open.

@@ -156,7 +156,7 @@ fn principal(raw: &RawSomebody, faults: &mut Vec<Diagnostic>) -> Principal {
     Principal {
         issuer: "https://id.example/".to_owned(),
         provider: "test".to_owned(),
-        subject: raw.subject.clone().unwrap_or_else(|| "someone".to_owned()),
+        subject: raw.subject.as_deref().unwrap_or("someone").into(),
         client: raw.client.clone(),
         bindings: bindings(raw, faults),
         claims: raw.claims.iter().map(|(name, claim)| (name.clone(), claim.0.clone())).collect(),

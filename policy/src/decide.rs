@@ -48,14 +48,14 @@ impl Passage {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
     tenant: TenantId,
-    subject: String,
+    subject: Arc<str>,
     roles: Arc<[String]>,
 }
 
 impl Identity {
     fn of(principal: &Principal, active: &Binding) -> Self {
         let roles = active.named_shared();
-        Self { tenant: active.tenant().clone(), subject: principal.subject.clone(), roles }
+        Self { tenant: active.tenant().clone(), subject: Arc::clone(&principal.subject), roles }
     }
 
     /// The tenant, safe as the value of a header.

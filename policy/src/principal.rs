@@ -5,6 +5,7 @@
 use crate::assurance::Factors;
 use crate::bindings::Bindings;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// A caller whose credential has been verified.
 ///
@@ -16,7 +17,7 @@ pub struct Principal {
     /// The provider's key in the configuration.
     pub provider: String,
     /// Who it is, unique for the issuer (`sub`).
-    pub subject: String,
+    pub subject: Arc<str>,
     /// The program that the caller uses, where the credential names it.
     pub client: Option<String>,
     /// The tenants that the caller may act for, each with the roles held in it. A missing, null, empty or malformed claim

@@ -50,7 +50,7 @@ pub(crate) fn caller(tenant: &str, roles: &[&str], claims: &[(&str, &str)]) -> P
     Principal {
         issuer: "https://id.example/".to_owned(),
         provider: "clinic".to_owned(),
-        subject: "user-1".to_owned(),
+        subject: "user-1".into(),
         client: None,
         bindings: Bindings::one(TenantId::parse(tenant), roles.iter().map(|role| (*role).to_owned()).collect()),
         claims: claims.iter().map(|(name, text)| ((*name).to_owned(), Claim::Text((*text).to_owned()))).collect(),

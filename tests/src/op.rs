@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anteroom::dev_key::DevKey;
 use aws_lc_rs::digest::{SHA256, digest};
@@ -49,6 +49,8 @@ pub enum Hang {
     BeforeTheHead,
     /// It says that all is well, begins, and goes no further.
     AfterTheHead,
+    /// It goes on once it does not hang any more.
+    ForAWhile,
 }
 
 /// What the provider does.
@@ -201,6 +203,11 @@ async fn token(behaviour: Arc<Mutex<Behaviour>>, request: Request<Incoming>) -> 
                 }
             });
             return streamed(200, &[("content-type", "application/json")], begun);
+        }
+        Some(Hang::ForAWhile) => {
+            while behaviour.lock().unwrap().hangs.is_some() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
         }
         None => {}
     }

@@ -51,7 +51,7 @@ impl Reads {
         Ok(Some(Principal {
             issuer: self.issuer.clone(),
             provider: PROVIDER.to_owned(),
-            subject,
+            subject: subject.into(),
             client: None,
             bindings: Bindings::one(
                 match &self.tenant {
@@ -129,11 +129,11 @@ mod tests {
         let caller = read(json!({ "id": "ada", "clinic": "north", "roles": ["staff", "a,b"], "npi": "7" }));
         let caller = caller.unwrap().unwrap();
         assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), ("app:clinic.example", "app"));
-        assert_eq!((caller.subject.as_str(), held(&caller)), ("ada", Some(("north", &["staff".to_owned()][..]))));
+        assert_eq!((&*caller.subject, held(&caller)), ("ada", Some(("north", &["staff".to_owned()][..]))));
         assert_eq!((caller.factors, caller.sign_in.session.as_deref()), (Factors::default(), Some("s")));
         assert_eq!(caller.claims.len(), 1);
         let counted = read(json!({ "id": 7, "clinic": 3, "amr": ["pwd", "otp"] })).unwrap().unwrap();
-        assert_eq!((counted.subject.as_str(), held(&counted)), ("7", Some(("3", &[][..]))));
+        assert_eq!((&*counted.subject, held(&counted)), ("7", Some(("3", &[][..]))));
         assert!(!counted.factors.are_two());
     }
 

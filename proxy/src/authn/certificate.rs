@@ -164,7 +164,7 @@ impl Callers {
         Ok(Principal {
             issuer: self.issuer.clone(),
             provider: self.name.clone(),
-            subject: subject.to_owned(),
+            subject: subject.into(),
             client: None,
             bindings: Bindings::one(Some(grant.tenant.clone()), grant.roles.clone()),
             claims: BTreeMap::new(),

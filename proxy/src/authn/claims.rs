@@ -52,7 +52,7 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
     Ok(Principal {
         issuer: provider.issuer().to_owned(),
         provider: provider.name().to_owned(),
-        subject,
+        subject: subject.into(),
         client: client(claims, provider),
         bindings: bindings(claims, provider).bindings,
         claims: extra(&map.extra, claims),
@@ -137,7 +137,7 @@ mod tests {
         let caller = read(json!({ "azp": "web", "client_id": "other", "amr": ["pwd", "otp"], "auth_time": NOW - 5 }));
         let caller = caller.unwrap();
         assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), (ISSUER, "clinic"));
-        assert_eq!((caller.subject.as_str(), caller.client.as_deref()), ("user|1", Some("web")));
+        assert_eq!((&*caller.subject, caller.client.as_deref()), ("user|1", Some("web")));
         assert_eq!(caller.bindings, Bindings::one(TenantId::parse("clinic-a"), vec!["provider".to_owned()]));
         assert!(caller.claims.is_empty());
         assert_eq!(

@@ -296,7 +296,7 @@ fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, bindings: Bindings, now
     let principal = Principal {
         issuer: provider.authn.issuer().to_owned(),
         provider: provider.authn.name().to_owned(),
-        subject: "someone".to_owned(),
+        subject: "someone".into(),
         client: None,
         bindings,
         claims: std::collections::BTreeMap::new(),

@@ -173,7 +173,7 @@ mod tests {
         Principal {
             issuer: "https://id.example/".to_owned(),
             provider: "clinic".to_owned(),
-            subject: subject.to_owned(),
+            subject: subject.into(),
             client: None,
             bindings: Bindings::one(TenantId::parse("z"), vec!["admin".to_owned()]),
             claims: BTreeMap::new(),

@@ -43,6 +43,8 @@ pub struct Signed {
     pub cookies: Vec<HeaderValue>,
     /// Where it goes.
     pub back: ReturnPath,
+    /// When the provider issued the ID token, by its own clock in Unix seconds.
+    pub issued: Option<u64>,
 }
 
 impl Login {
@@ -163,7 +165,8 @@ impl Login {
         });
         set.extend(names.attempts.get(place).and_then(|name| cookies::clear(name)));
         set.extend(Count::one_more(Count::of(names, headers, now), names, now));
-        Ok(Signed { principal, cookies: set, back: attempt.back })
+        let issued = claims.get("iat").and_then(Value::as_u64);
+        Ok(Signed { principal, cookies: set, back: attempt.back, issued })
     }
 }
 
@@ -189,7 +192,9 @@ fn check_attempt(claims: &Map<String, Value>, attempt: &Attempt, now: u64) -> Re
     }
     let at = claims.get("auth_time").and_then(Value::as_u64);
     if attempt.again && at.is_some_and(|at| at < attempt.at.saturating_sub(AGE_LEEWAY)) {
-        return Err(LoginFault::IdToken("`auth_time` is of an older sign-in, and a new one was asked for"));
+        return Err(LoginFault::IdToken(
+            "`auth_time` is of an older sign-in, and a new one was asked for; or the provider's clock is behind",
+        ));
     }
     let Some(age) = attempt.max_age else { return Ok(()) };
     // The provider may take `max_age` from when it was asked; the policy holds the session to it anew on each request.

@@ -85,8 +85,8 @@ impl LoginFault {
     pub fn advice(self) -> Option<&'static str> {
         match self {
             LoginFault::NoAttempt | LoginFault::Used => Some(
-                "This browser did not send back what it was given when the sign-in began: its cookies are blocked, the \
-                 sign-in was used before, or it began in another browser.",
+                "This browser has no sign-in under way that the answer is for: it was used before, it gave way to one in \
+                 another tab, it began in another browser, or this browser's cookies are blocked.",
             ),
             LoginFault::Refused => Some("The service that signs people in ended the sign-in."),
             LoginFault::Unreadable

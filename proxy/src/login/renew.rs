@@ -1,11 +1,13 @@
 //! Sessions that the provider vouches for again and again (RFC 6749, section 6; OpenID Connect Core 1.0, section 12).
 //!
 //! Decides when the provider is asked, and what its answer does to the session: a refusal ends it, and silence for twice
-//! the time lets nobody by until the provider answers. Of one session one request asks, and the others wait for it: providers take a refresh token
-//! that is used twice for a stolen one. A cookie of before a renewal stands for the session as it was renewed since, and is
-//! held to its times. Bounded: [`REMEMBERED`] sessions, [`USED`] answers.
+//! the time lets nobody by until the provider answers. Of one session one request asks, and the others wait for it:
+//! providers take a refresh token that is used twice for a stolen one. Nobody waits for long for whom the provider's last
+//! word still holds. A cookie of before a renewal stands for the session as it was renewed since, and is held to its times.
+//! Bounded: [`REMEMBERED`] sessions, [`USED`] answers.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -13,6 +15,7 @@ use http::{HeaderMap, HeaderValue};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
 use super::attempt::Purpose;
 use super::fault::LoginFault;
@@ -33,13 +36,25 @@ const USED_FOR: Duration = Duration::from_secs(60 * 60);
 const AT_ONCE: usize = 64;
 /// After a renewal that failed, the provider is left alone for so many seconds.
 const PAUSE: u64 = 30;
+/// How long a request waits for a renewal while the provider's last word holds.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// After how long a renewal is slow: no request that comes then waits for it, while that word holds.
+const SLOW: Duration = Duration::from_secs(1);
 
 /// What a process remembers of sign-ins.
 #[derive(Debug)]
 pub struct Logins {
     used: LazyLock<Cache<[u8; 32], ()>>,
-    renewals: LazyLock<Cache<String, Arc<Mutex<Renewals>>>>,
+    renewals: LazyLock<Cache<String, OfSession>>,
     room: Semaphore,
+}
+
+/// What is remembered of one session.
+#[derive(Clone, Debug, Default)]
+struct OfSession {
+    renewals: Arc<Mutex<Renewals>>,
+    /// Whether the renewal that is under way takes long: written by itself alone.
+    is_slow: Arc<AtomicBool>,
 }
 
 /// The renewals of one session.
@@ -99,8 +114,8 @@ impl Logins {
         self.used.entry(MadeOf::all([state])).or_insert(()).is_fresh()
     }
 
-    fn of(&self, session: &Session) -> Arc<Mutex<Renewals>> {
-        self.renewals.get_with(session.id.clone(), Arc::default)
+    fn of(&self, session: &Session) -> OfSession {
+        self.renewals.get_with(session.id.clone(), OfSession::default)
     }
 }
 
@@ -122,17 +137,39 @@ impl Login {
     /// # Errors
     /// [`LoginFault::NotRenewed`], [`LoginFault::Stale`].
     pub async fn fresh(self: &Arc<Self>, asks: &Asks<'_>, shown: Session) -> Result<Renewed, LoginFault> {
-        let Asks { logins, headers, .. } = *asks;
         let now = asks.now.unix_seconds();
         if !self.is_due(&shown, now) {
             return Ok(Renewed { session: shown, cookies: Vec::new() });
         }
-        let renewals = logins.of(&shown).lock_owned().await;
+        let of_session = asks.logins.of(&shown);
+        if now >= self.holds_until(&shown) {
+            return self.due(asks, shown, of_session).await;
+        }
+        // INVARIANT: nobody gets by a later word of the provider's so: a renewal is under way only when the last one is due for the
+        // next, and by then a cookie of before that holds no more.
+        let patience = if of_session.is_slow.load(Ordering::Acquire) { Duration::ZERO } else { PATIENCE };
+        if let Ok(renewed) = timeout(patience, self.due(asks, shown.clone(), of_session)).await {
+            return renewed;
+        }
+        // What comes of it is remembered, for the next request.
+        Ok(Renewed { session: shown, cookies: Vec::new() })
+    }
+
+    /// A session for which the provider is to be asked, as it counts once that is done.
+    async fn due(
+        self: &Arc<Self>,
+        asks: &Asks<'_>,
+        shown: Session,
+        of_session: OfSession,
+    ) -> Result<Renewed, LoginFault> {
+        let (now, headers) = (asks.now.unix_seconds(), asks.headers);
+        let OfSession { renewals, is_slow } = of_session;
+        let renewals = renewals.lock_owned().await;
         let was_renewed_at = shown.renewed;
         let token = self.refresh_token(&shown, headers);
         let mut known = renewals.last_of(Known { session: shown, token })?;
         if self.is_due(&known.session, now) {
-            known = match self.ask(asks, known.clone(), renewals).await {
+            known = match self.ask(asks, known.clone(), (renewals, is_slow)).await {
                 // Silence is no refusal, for a while.
                 Err(LoginFault::Down(_)) => known,
                 outcome => outcome?,
@@ -156,7 +193,7 @@ impl Login {
         self: &Arc<Self>,
         asks: &Asks<'_>,
         known: Known,
-        mut renewals: OwnedMutexGuard<Renewals>,
+        (mut renewals, is_slow): (OwnedMutexGuard<Renewals>, Arc<AtomicBool>),
     ) -> Result<Known, LoginFault> {
         let now = asks.now;
         if renewals.failed_at.is_some_and(|at| now.unix_seconds().saturating_sub(at) < PAUSE) {
@@ -165,9 +202,17 @@ impl Login {
         let Known { session, token } = known;
         let token = token.ok_or(LoginFault::NotRenewed)?;
         let (login, at, store) = (Arc::clone(self), self.token(asks)?, Arc::clone(asks.store));
-        // A task of its own: a client that hangs up must not make us forget the token that the provider changed.
+        // A task of its own: whoever hangs up, or waits no more, must not make us forget the token that the provider changed.
         let asking = tokio::spawn(async move {
-            let outcome = login.renew(session, (&at, token), &store, now).await;
+            let mut renewing = std::pin::pin!(login.renew(session, (&at, token), &store, now));
+            let outcome = match timeout(SLOW, &mut renewing).await {
+                Ok(outcome) => outcome,
+                Err(_) => {
+                    is_slow.store(true, Ordering::Release);
+                    renewing.await
+                }
+            };
+            is_slow.store(false, Ordering::Release);
             match &outcome {
                 Err(LoginFault::Down(_)) => renewals.failed_at = Some(now.unix_seconds()),
                 outcome => renewals.last = Some(outcome.clone()),

@@ -91,7 +91,7 @@ fn a_session_goes_by_the_name_that_the_gate_gave_it() {
     assert_eq!(read, session());
     assert_eq!(login.session(value, 200), Err(LoginFault::Over));
     let principal = read.principal(&login.settings.id_tokens).unwrap();
-    assert_eq!((principal.subject.as_str(), principal.provider.as_str()), ("ada.example", "clinic"));
+    assert_eq!((&*principal.subject, principal.provider.as_str()), ("ada.example", "clinic"));
     assert_eq!(principal.sign_in.session.as_deref(), Some("ours"), "never what the provider or a client says");
     assert_eq!((principal.sign_in.at, principal.sign_in.expires), (Some(90), Some(200)));
     let mut later = session();

@@ -16,6 +16,7 @@ use crate::outbound::encode_form;
 use crate::rejection::Rejection;
 use crate::request_id::RequestId;
 use crate::runtime::AnswerHeaders;
+use crate::sessions::life::Fault;
 use crate::upstream::body::AnswerBody;
 
 /// What clients are told of a limit that they ran into (draft-ietf-httpapi-ratelimit-headers-10).
@@ -173,6 +174,7 @@ struct Says {
 /// What a page says beside a refusal, as HTML: fixed texts, and one link at most.
 fn more(rejection: &Rejection, offer: &Offer) -> String {
     let advice = match rejection {
+        Rejection::Session(Fault::Replaced) => Some(REPLACED),
         Rejection::Session(_) => Some(ENDED),
         Rejection::Token(TokenFault::Login(fault)) => fault.advice(),
         _ => None,
@@ -192,8 +194,10 @@ fn more(rejection: &Rejection, offer: &Offer) -> String {
 /// The link to where people sign in, which leads back to where they were; `None` where that would not help.
 fn sign_in(rejection: &Rejection, back: &ReturnPath) -> Option<String> {
     let (again, text) = match rejection {
+        Rejection::Session(Fault::Replaced) => (None, "Sign in again"),
         // Whose time was up is not let in again by what the provider remembers.
         Rejection::Session(_) => (Some(AGAIN.to_owned()), "Sign in again"),
+        Rejection::Token(TokenFault::Login(LoginFault::NoAttempt | LoginFault::Used)) => (None, "Sign in again"),
         // To load the page again would not help: what the provider sent the browser back with counts once.
         Rejection::Token(TokenFault::Login(LoginFault::Down(_))) => (None, "Try again"),
         _ if rejection.status() == StatusCode::UNAUTHORIZED => (None, "Sign in"),
@@ -209,6 +213,9 @@ fn sign_in(rejection: &Rejection, back: &ReturnPath) -> Option<String> {
 /// What is told of a session that has ended.
 const ENDED: &str = "You are signed out here: nothing was done for too long, the time of your sign-in was up, or it was ended, \
     by signing out or by the service that signs people in.";
+
+/// What is told of a session that the same browser has replaced.
+const REPLACED: &str = "This browser has signed in again since it asked for this page. Load the page again.";
 
 /// What is told of a loop.
 const LOOP: &str = "You have signed in several times within a minute, and were refused each time. This browser may not keep \

@@ -5,7 +5,7 @@
 //! may keep what the application allows. On a public route the application's word holds, but for one thing: an answer to a
 //! known caller is never for a cache that others share.
 
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderValue};
 use policy::RouteCache;
 
 /// Words for caches of one kind alone (RFC 9213, and what came before it), which pass over `Cache-Control`. A shared cache
@@ -33,8 +33,7 @@ pub(super) fn limit(headers: &mut HeaderMap, audience: Audience) {
     if audience == Audience::Everyone {
         return;
     }
-    let targeted: Vec<HeaderName> = headers.keys().filter(|name| is_targeted(name.as_str())).cloned().collect();
-    for name in targeted {
+    while let Some(name) = headers.keys().find(|name| is_targeted(name.as_str())).cloned() {
         headers.remove(name);
     }
     let value = match audience {
@@ -51,6 +50,9 @@ pub(super) fn limit(headers: &mut HeaderMap, audience: Audience) {
 
 /// The application's word, for the caller's browser alone.
 fn private(headers: &HeaderMap) -> HeaderValue {
+    if !headers.contains_key(CACHE_CONTROL) {
+        return HeaderValue::from_static("private");
+    }
     let mut said = vec!["private"];
     for line in headers.get_all(CACHE_CONTROL) {
         // What cannot be read may say anything.

@@ -112,7 +112,7 @@ pub(super) fn who(per: Per, act: &str, caller: Option<&Caller<'_>>, trail: &Trai
     context.update(act.as_bytes());
     match (per, caller) {
         (Per::Subject, Some(caller)) => {
-            for part in [&caller.principal.issuer, &caller.principal.subject] {
+            for part in [&*caller.principal.issuer, &*caller.principal.subject] {
                 context.update(&[0]);
                 context.update(part.as_bytes());
             }

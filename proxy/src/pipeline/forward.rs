@@ -1,120 +1,32 @@
-//! Step 5: the request as the application gets it.
+//! Step 5: the request goes to the application, and the head of its answer comes back.
 //!
-//! Decides which headers go through. It never lets one pass that a client could have used to speak with the gate's
-//! voice: every spelling of the headers that we set is removed before ours are set, so there is exactly one of each.
+//! Decides how much of a body may pass and how long is waited. What the head says is `outgoing`'s; that nothing goes out but what
+//! was judged is in the types: a request gets here by its passage, and with a place in the record.
 
-use http::header::{AUTHORIZATION, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
+use http::header::HeaderMap;
 use http::{Request, Response, Uri, Version};
 use hyper::upgrade::OnUpgrade;
-use policy::Identity;
 
 use super::app_cookies;
-use super::canonical::is_folded;
 use super::cors;
 use super::identify::Caller;
 use super::observe;
+use super::outgoing;
 use super::record::Recorded;
-use super::token_cookies;
 use super::trail::Trail;
 use super::websocket;
 use crate::app_session::{AppSession, AppSessionFault, AppSessions, Carried};
 use crate::authn::TokenFault;
-use crate::cookie_pairs::{self, NoText};
 use crate::directory::Down;
 use crate::outbound::Fault;
 use crate::rejection::{Oversize, Rejection};
-use crate::runtime::{Place, Rollout, Runtime, is_of_family};
+use crate::runtime::{Rollout, Runtime};
 use crate::sessions::open::{Cut, Held};
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
-use crate::telemetry::trace::{self, AppCall};
+use crate::telemetry::trace::AppCall;
 use crate::upstream::body::{AnswerBody, Bounds, RequestBody};
 use crate::upstream::{self, AppProtocol, Pool, Trailers, trailers};
-
-/// Hop-by-hop headers (RFC 9110, section 7.6.1), beside those that `Connection` names.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authorization",
-];
-
-/// What a client could use to be taken for a trusted proxy, beside the whole family of `X-Forwarded-…`, members that
-/// nobody has heard of included (CVE-2026-40575). Ours are set anew; the others stay away.
-const FORWARDING: [&str; 17] = [
-    "x-azure-clientip",
-    "x-appengine-user-ip",
-    "x-proxyuser-ip",
-    "x-envoy-external-address",
-    "forwarded",
-    "forwarded-for",
-    "cf-connecting-ip",
-    "fastly-client-ip",
-    "proxy-client-ip",
-    "wl-proxy-client-ip",
-    "x-real-ip",
-    "x-client-ip",
-    "client-ip",
-    "true-client-ip",
-    "x-cluster-client-ip",
-    "x-originating-ip",
-    "x-original-forwarded-for",
-];
-
-/// Headers that some servers and frameworks believe: the address or host that was asked for, an identity that a proxy has
-/// proved, a step that was done already.
-const BELIEVED: [&str; 25] = [
-    "x-waws-unencoded-url",
-    "x-unproxied-url",
-    "x-http-path-override",
-    "front-end-https",
-    "x-url-scheme",
-    "x-original-url",
-    "x-rewrite-url",
-    "x-original-uri",
-    "x-original-host",
-    "x-original-method",
-    "x-host",
-    "x-http-host-override",
-    "remote-user",
-    "x-remote-user",
-    "x-auth-request-user",
-    "x-auth-request-email",
-    "x-auth-request-groups",
-    "x-amzn-oidc-data",
-    "x-amzn-oidc-identity",
-    "x-amzn-oidc-accesstoken",
-    "x-middleware-subrequest",
-    "http2-settings",
-    // CGI makes `HTTP_PROXY` of it (CVE-2016-5385).
-    "proxy",
-    "x-accel-redirect",
-    "x-sendfile",
-];
-
-/// Families that carry a client's certificate, or what a proxy has found of it, from one hop to the next: our certificate
-/// checks are not the application's, and a header never is a certificate (RFC 9440 included).
-const CERTIFICATES: [&str; 15] = [
-    "ssl-client",
-    "x-ssl",
-    "x-client-cert",
-    "x-client-verify",
-    "x-client-dn",
-    "x-client-certificate",
-    "client-cert",
-    "x-forwarded-client-cert",
-    "x-forwarded-tls-client-cert",
-    "x-arr-clientcert",
-    "x-amzn-mtls",
-    "x-tls-client",
-    "tls-client",
-    "cf-client-cert",
-    "x-mtls",
-];
 
 /// Sends the request to the application and waits for the head of its answer.
 ///
@@ -141,13 +53,8 @@ pub(super) async fn send(
     let carried = runtime.app_session.as_ref().map(carried);
     let is_safe = parts.method.is_safe();
 
-    strip(&mut parts.headers, runtime);
-    strip_credentials(&mut parts.headers, runtime, permitted.caller.as_ref())?;
-    set_identity(&mut parts.headers, runtime, permitted.passage.identity(), trail)?;
-    set_forwarding(&mut parts.headers, &admitted.host, trail)?;
-    trace::pass_on(&mut parts.headers, trail.trace.as_ref());
-    // The length is said anew by what is really there, once and in one spelling.
-    parts.headers.remove(http::header::CONTENT_LENGTH);
+    let (caller, passage) = (permitted.caller.as_ref(), &permitted.passage);
+    outgoing::rewrite(&mut parts.headers, runtime, (caller, passage), &admitted.host, trail)?;
     parts.uri = target(admitted.path, admitted.query.as_deref())?;
     let version = std::mem::replace(&mut parts.version, Version::HTTP_11);
     let client = parts.extensions.remove::<OnUpgrade>();
@@ -168,22 +75,14 @@ pub(super) async fn send(
     body.hold(open.as_ref());
     let sent = shared.clock.now().monotone;
     // ORDER: before a byte of it is sent, since this may be left at any point from here on.
-    let mut unheard = Unheard { sessions: &shared.app_sessions, carried, is_safe };
+    let unheard = Unheard { sessions: &shared.app_sessions, carried, is_safe };
     let sending = upstream::send(app, pool, Request::from_parts(parts, body), &fate, answered);
     let answer = unless_cut(sending, open.as_ref()).await;
     let outcome = answer.as_ref().map(|answer| answer.status().as_u16()).map_err(Rejection::code);
     let (after, took) = (sent.saturating_sub(trail.started.monotone), shared.clock.now().monotone.saturating_sub(sent));
     trail.app = Some(AppCall { after, took, outcome });
     shared.metrics.app_answered(trail.method, outcome, took);
-    if let Some(carried) = unheard.carried.take() {
-        let owner = app_cookies::owner(shared, permitted.caller.as_ref());
-        // Without an answer the application may have done it all the same.
-        let nothing = HeaderMap::new();
-        let set = answer.as_ref().map_or(&nothing, |answer| answer.headers());
-        if shared.app_sessions.answered(&carried, owner, is_safe, set, trail.started) {
-            app_cookies::signed_out(shared, &carried, open.as_ref());
-        }
-    }
+    unheard.hears(shared, caller, answer.as_ref().ok(), open.as_ref(), trail);
     let mut answer = answer?;
     // A body of unknown length; one that tells it was judged by what it tells.
     if fate.bytes() > runtime.limits.body && trail.waived != Some("TOO_LARGE") {
@@ -212,6 +111,27 @@ struct Unheard<'a> {
     sessions: &'a AppSessions,
     carried: Option<Carried>,
     is_safe: bool,
+}
+
+impl Unheard<'_> {
+    /// What the application's answer does to the session that the request came with. Without an answer the application may have
+    /// done it all the same.
+    fn hears(
+        mut self,
+        shared: &Shared,
+        caller: Option<&Caller<'_>>,
+        answer: Option<&Response<AnswerBody>>,
+        open: Option<&Held>,
+        trail: &Trail,
+    ) {
+        let Some(carried) = self.carried.take() else { return };
+        let owner = app_cookies::owner(shared, caller);
+        let nothing = HeaderMap::new();
+        let set = answer.map_or(&nothing, Response::headers);
+        if self.sessions.answered(&carried, owner, self.is_safe, set, trail.started) {
+            app_cookies::signed_out(shared, &carried, open);
+        }
+    }
 }
 
 impl Drop for Unheard<'_> {
@@ -246,95 +166,4 @@ fn refusal(why: Cut) -> Rejection {
         Cut::Directory => Rejection::DirectoryDown(Down::Call(Fault::Timeout)),
         Cut::App => Rejection::Token(TokenFault::AppSession(AppSessionFault::Unvouched("no answer for too long"))),
     }
-}
-
-/// Removes what is meant for this hop only, and what only a gate may say.
-fn strip(headers: &mut HeaderMap, runtime: &Runtime) {
-    let goes = |name: &str| {
-        HOP_BY_HOP.contains(&name)
-            || speaks_for_a_gate(name)
-            || runtime.identity.is_reserved(name)
-            // A second spelling of a header is one that a CGI-like reader cannot tell from the first.
-            || !is_folded(name)
-    };
-    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
-    for name in gone {
-        headers.remove(name);
-    }
-    headers.remove(EXPECT);
-}
-
-/// Whether a header of this name would be taken for the word of a proxy that is trusted.
-pub(crate) fn speaks_for_a_gate(name: &str) -> bool {
-    FORWARDING.contains(&name)
-        || name.starts_with("x-forwarded")
-        || BELIEVED.contains(&name)
-        || CERTIFICATES.iter().any(|family| name.starts_with(family))
-}
-
-/// Takes credentials out: a token that the gate has judged is no business of the application, unless the provider says so. One
-/// that was not judged never gets there, whoever it belongs to: the application would obey somebody else than the gate.
-fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<&Caller<'_>>) -> Result<(), Rejection> {
-    let kept = caller.filter(|caller| caller.voucher.forwards()).and_then(|caller| caller.place);
-    let is_kept = |key: &str| kept.is_some_and(|kept| token_cookies::is_judged(key, kept));
-    for provider in &runtime.providers {
-        for place in &provider.places {
-            match place {
-                Place::Header(_) if Some(place) == kept => {}
-                Place::Header(name) => drop(headers.remove(name)),
-                Place::Cookie(_) | Place::CookieChunks(_) => {
-                    remove_cookies(headers, |key| token_cookies::belongs(key, place) && !is_kept(key))?;
-                }
-            }
-        }
-        if let Some(family) = provider.siblings {
-            remove_cookies(headers, |key| is_of_family(key, family) && !is_kept(key))?;
-        }
-    }
-    // Where somebody is proved, no other credential goes beside: one that no provider reads here may still be the application's.
-    if caller.is_some() && !kept.is_some_and(|kept| matches!(kept, Place::Header(name) if *name == AUTHORIZATION)) {
-        headers.remove(AUTHORIZATION);
-    }
-    if let Some((_, login)) = runtime.login() {
-        remove_cookies(headers, |name| login.names().all().any(|ours| ours == name))?;
-    }
-    Ok(cookie_pairs::join(headers)?)
-}
-
-fn remove_cookies(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) -> Result<(), NoText> {
-    cookie_pairs::retain(headers, |pair| !goes(pair.name().trim()))
-}
-
-fn set_identity(
-    headers: &mut HeaderMap,
-    runtime: &Runtime,
-    identity: Option<&Identity>,
-    trail: &Trail,
-) -> Result<(), Rejection> {
-    let names = &runtime.identity;
-    headers.insert(names.request.clone(), owned(trail.id.to_string())?);
-    let Some(identity) = identity else { return Ok(()) };
-    headers.insert(names.tenant.clone(), text(identity.tenant().as_str())?);
-    // A subject is any text without control characters; beyond ASCII it stands in UTF-8.
-    let subject = HeaderValue::from_bytes(identity.subject().as_bytes());
-    headers
-        .insert(names.subject.clone(), subject.map_err(|_| Rejection::BadHeader("a value that no header can hold"))?);
-    headers.insert(names.roles.clone(), owned(identity.roles().join(","))?);
-    Ok(())
-}
-
-fn set_forwarding(headers: &mut HeaderMap, host: &str, trail: &Trail) -> Result<(), Rejection> {
-    headers.insert(HOST, text(host)?);
-    headers.insert(HeaderName::from_static("x-forwarded-for"), owned(trail.peer.to_canonical().to_string())?);
-    headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("https"));
-    headers.insert(HeaderName::from_static("x-forwarded-host"), text(host)?);
-    Ok(())
-}
-
-fn owned(value: String) -> Result<HeaderValue, Rejection> {
-    HeaderValue::try_from(value).map_err(|_| Rejection::BadHeader("a value that no header can hold"))
-}
-
-fn text(value: &str) -> Result<HeaderValue, Rejection> {
-    HeaderValue::from_str(value).map_err(|_| Rejection::BadHeader("a value that no header can hold"))
 }

@@ -337,12 +337,19 @@ fn from_header<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&
     if values.next().is_some() {
         return Err(malformed);
     }
-    let Ok(text) = value.to_str() else { return Err(malformed) };
-    match (text.split_once(' '), *name == AUTHORIZATION) {
-        // Spaces may follow the scheme (RFC 9110, 11.4), and nothing else that a reader could take for one.
-        (Some((scheme, token)), _) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim_start_matches(' '))),
+    let Ok(text) = str::from_utf8(value.as_bytes()) else { return Err(malformed) };
+    match (without_scheme(text), *name == AUTHORIZATION) {
+        (Some(token), _) => Ok(Some(token)),
         // Another scheme is a credential too, and one that proves nobody here.
         (_, true) => Err(malformed),
         (_, false) => Ok(Some(text)),
     }
+}
+
+/// What follows `Bearer` (RFC 6750, section 2.1). Spaces may follow the scheme (RFC 9110, section 11.4), and nothing else that a
+/// reader could take for one.
+fn without_scheme(text: &str) -> Option<&str> {
+    let (scheme, rest) = text.split_at_checked("bearer".len())?;
+    let token = rest.trim_start_matches(' ');
+    (scheme.eq_ignore_ascii_case("bearer") && token.len() < rest.len()).then_some(token)
 }

@@ -17,16 +17,16 @@ use super::identify;
 use super::navigation::{is_framed_elsewhere, is_navigation};
 use super::observe;
 use super::record;
+use super::session;
 use super::trail::{Known, Trail};
 use crate::authn::TokenFault;
 use crate::clock::Now;
 use crate::login::{
-    AGAIN, Answer, Ask, Asks, Begun, CALLBACK, Count, Finished, LOGIN, Login, LoginFault, ReturnPath, cookies,
+    AGAIN, Answer, Ask, Asks, Begun, CALLBACK, Count, Finished, LOGIN, Login, LoginFault, ReturnPath, Signed, cookies,
 };
 use crate::rejection::Rejection;
 use crate::runtime::{Provider, Runtime};
 use crate::server::Connection;
-use crate::sessions::EndedBy;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
 use crate::telemetry::log;
@@ -79,6 +79,7 @@ pub(super) fn instead(
     }
     let Some((provider, login)) = runtime.login() else { return (rejection, None, Offer::Nothing) };
     let Some(came) = came else { return (rejection, None, Offer::SignIn(ReturnPath::root())) };
+    let back = trail.back.take().unwrap_or_else(|| came.back());
     let now = trail.started.unix_seconds();
     let looping = Count::of(login.names(), &came.cookies, now).is_some_and(Count::is_loop);
     let ask = match &rejection {
@@ -91,10 +92,10 @@ pub(super) fn instead(
         log::sign_in_loop(trail, rejection.code());
         return (rejection, None, Offer::Loop);
     }
-    let Some(ask) = ask.filter(|_| !came.is_own_page()) else { return (rejection, None, Offer::SignIn(came.back())) };
-    match login.begin(&came.host, came.back(), &ask, &asks(shared, provider, &came.cookies, trail.started)) {
+    let Some(ask) = ask.filter(|_| !came.is_own_page()) else { return (rejection, None, Offer::SignIn(back)) };
+    match login.begin(&came.host, back.clone(), &ask, &asks(shared, provider, &came.cookies, trail.started)) {
         Ok(begun) => (Rejection::SignIn(Box::new(rejection)), Some(begun), Offer::Nothing),
-        Err(fault) => (fault.into(), None, Offer::SignIn(came.back())),
+        Err(fault) => (fault.into(), None, Offer::SignIn(back)),
     }
 }
 
@@ -126,15 +127,24 @@ fn back_to(path: &ReturnPath) -> Result<Response<AnswerBody>, Rejection> {
 
 /// Gives an answer our cookies, and takes out those that the application sets under their names. A request that passed ends
 /// the count of sign-ins.
-pub(super) fn dress(runtime: &Runtime, trail: &mut Trail, answer: &mut Response<AnswerBody>) {
+pub(super) fn dress(shared: &Shared, runtime: &Runtime, trail: &mut Trail, answer: &mut Response<AnswerBody>) {
     let Some((_, login)) = runtime.login() else { return };
     cookies::guard(answer.headers_mut(), login.names());
+    // INVARIANT: what renews a session never takes the place of the one that the browser has begun meanwhile.
+    if !trail.cookies.is_empty() && is_replaced(shared, trail) {
+        trail.cookies.clear();
+    }
     if trail.counted && answer.status().is_success() {
         trail.cookies.extend(cookies::clear(&login.names().count));
     }
     for cookie in &trail.cookies {
         answer.headers_mut().append(SET_COOKIE, cookie.clone());
     }
+}
+
+fn is_replaced(shared: &Shared, trail: &Trail) -> bool {
+    let Some(Known::Caller { who, .. }) = &trail.actor else { return false };
+    shared.sessions.key_of(who).is_some_and(|key| shared.sessions.was_replaced(key))
 }
 
 /// Whether a path is one of the pages here.
@@ -164,7 +174,7 @@ pub(super) async fn serve(
     let answer = if begins {
         begin(shared, (provider, login), &understood, trail)?
     } else {
-        finish(shared, (provider, login), &understood, trail).await?
+        finish(shared, runtime, (provider, login), &understood, trail).await?
     };
     record::after(answer, trail, shared.clock.now()).await
 }
@@ -237,6 +247,7 @@ fn asked_for(query: &str) -> Result<ReturnPath, Rejection> {
 
 async fn finish(
     shared: &Shared,
+    runtime: &Runtime,
     (provider, login): (&Provider, &Login),
     understood: &Understood,
     trail: &mut Trail,
@@ -246,17 +257,57 @@ async fn finish(
     let headers = &understood.parts.headers;
     let asks = asks(shared, provider, headers, trail.started);
     let Some(_room) = shared.logins.room() else { return Err(Rejection::Overloaded) };
-    match login.finish(&asks, &understood.host, &answer).await.map_err(Rejection::Token)? {
-        Finished::Signed(signed) => {
-            trail.actor = Some(Known::caller(&Arc::new(signed.principal)));
+    match login.finish(&asks, &understood.host, &answer).await {
+        Ok(Finished::Signed(signed)) => {
+            let Signed { principal, cookies, back, issued } = *signed;
+            trail.actor = Some(Known::caller(&Arc::new(principal.clone())));
             record::name_session(shared, trail);
+            // ORDER: before anything is ended for it, or given: a session that is over as it begins is none.
+            let terms = session::terms(runtime, &principal);
+            if let Err(rejection) = session::standing(shared, runtime, &principal, terms, false, now).await {
+                log::no_session(trail, &rejection, principal.sign_in.at, issued);
+                trail.back = Some(back);
+                return Err(rejection);
+            }
             end_last(shared, (provider, login), headers, now).await?;
-            trail.cookies = signed.cookies;
-            back_to(&signed.back)
+            trail.cookies = cookies;
+            back_to(&back)
         }
-        Finished::Anew(begun) => Ok(to_provider(*begun, trail)),
-        Finished::Back(path) => back_to(&path),
+        Ok(Finished::Anew(begun)) => Ok(to_provider(*begun, trail)),
+        Ok(Finished::Back(path)) => back_to(&path),
+        Err(TokenFault::Login(fault @ (LoginFault::NoAttempt | LoginFault::Used))) => {
+            go_on(shared, runtime, login, headers, fault, trail).await
+        }
+        Err(fault) => Err(Rejection::Token(fault)),
     }
+}
+
+/// What becomes of a browser that comes with an answer to no sign-in of its own: of a tab that gave way to another, by its
+/// Back button or by a bookmark. Nothing of the answer is believed; whoever is signed in goes on to the first page.
+async fn go_on(
+    shared: &Shared,
+    runtime: &Runtime,
+    login: &Login,
+    headers: &HeaderMap,
+    fault: LoginFault,
+    trail: &mut Trail,
+) -> Result<Response<AnswerBody>, Rejection> {
+    let now = trail.started.unix_seconds();
+    let count = Count::of(login.names(), headers, now);
+    if count.is_some_and(Count::is_loop) || !is_signed_in(shared, runtime, headers, now).await {
+        return Err(fault.into());
+    }
+    // It counts as a sign-in: the first page may send a browser away that keeps no attempt.
+    trail.cookies.extend(Count::one_more(count, login.names(), now));
+    back_to(&ReturnPath::root())
+}
+
+/// Whether a browser is in a session that lasts. Nobody is asked to vouch for it: the page that comes next does that.
+async fn is_signed_in(shared: &Shared, runtime: &Runtime, headers: &HeaderMap, now: u64) -> bool {
+    let signed_in = identify::signed_in(runtime, headers, now).ok().flatten();
+    let Some(Ok(caller)) = signed_in.map(|signed_in| signed_in.caller()) else { return false };
+    let terms = session::terms(runtime, &caller.principal);
+    session::lasts(shared, runtime, &caller.principal, terms, now).await.is_ok()
 }
 
 /// Ends the session that the browser had before, so that no copy of its cookie outlives it.
@@ -270,7 +321,7 @@ async fn end_last(
     let Some(last) = last else { return Ok(()) };
     let principal = last.principal(&provider.authn).map_err(Rejection::Token)?;
     if let Some(key) = shared.sessions.key_of(&principal) {
-        shared.sessions.end(key, now, last.ends, EndedBy::Logout).await?;
+        shared.sessions.replace(key, now, last.ends).await?;
         // ORDER: on disk before the next one begins, as with every end that somebody is told of.
         shared.sessions.durable().await.map_err(|_| Rejection::NotRecorded)?;
     }

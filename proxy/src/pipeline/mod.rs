@@ -26,6 +26,7 @@ mod mask;
 mod navigation;
 mod observe;
 mod opened;
+mod outgoing;
 mod own;
 mod record;
 pub(crate) mod rename;
@@ -60,7 +61,7 @@ pub(crate) use admit::METHODS;
 use admit::Understood;
 pub(crate) use again::sweep;
 pub(crate) use form::{HeldForms, Place as FormPlace};
-pub(crate) use forward::speaks_for_a_gate;
+pub(crate) use outgoing::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
 pub(crate) use trail::Trail;
 
@@ -115,7 +116,7 @@ pub(crate) async fn handle(
             (answer, Some(rejection.code()))
         }
     };
-    login::dress(&runtime, &mut trail, &mut answer);
+    login::dress(shared, &runtime, &mut trail, &mut answer);
     cors::dress(answer.headers_mut(), runtime.browsers.cors.as_ref(), origin);
     answer::seal(answer.headers_mut(), &runtime.answer_headers, trail.id, trail.audience(runtime.answer_headers.cache));
     session::dress(answer.headers_mut(), &runtime, &trail);

@@ -145,13 +145,13 @@ async fn logout(
     app_cookies::untangled(shared, runtime, (&parts.headers, &understood.host, parts.uri.path()), trail);
     let caller = known?.ok_or(Rejection::Denied(Denial::NoCredential))?;
     trail.actor = Some(Known::caller(&caller.principal));
-    trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().as_str().to_owned());
+    trail.tenant = caller.principal.bindings.only().map(|only| only.tenant().clone());
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
     // A credential that was logged out already ends what is its own, and nothing that merely comes with it: else it could be
     // used again and again, to have ended cookies forgotten.
     let ended = session::end(shared, runtime, &caller.principal, trail.started.unix_seconds()).await?;
-    let again = matches!(ended, Some(Fault::Ended | Fault::Revoked));
+    let again = matches!(ended, Some(Fault::Ended | Fault::Replaced | Fault::Revoked));
     end(shared, &caller, trail.started.unix_seconds()).await?;
     app_cookies::logged_out(shared, runtime, &parts.headers, (&caller, again), shared.clock.now().monotone);
     let answer = gone(runtime, understood, &caller, trail);

@@ -12,6 +12,7 @@ use policy::{Demand, Principal, SessionTerms};
 
 use super::admit::Admitted;
 use super::app_cookies;
+use super::bind;
 use super::identify::Identified;
 use super::navigation::is_navigation;
 use super::opened;
@@ -87,7 +88,8 @@ pub(super) async fn check<'r>(
             Ok((identified, None))
         }
         Err(rejection) => {
-            trail.clears = matches!(rejection, Rejection::Session(_))
+            // INVARIANT: a browser that has signed in anew meanwhile keeps its cookies: they are those of the new session by now.
+            trail.clears = matches!(rejection, Rejection::Session(fault) if fault != Fault::Replaced)
                 && is_navigation(&admitted.parts.method, &admitted.parts.headers);
             Err(rejection)
         }
@@ -113,6 +115,14 @@ pub(super) async fn standing(
 impl From<Unreachable> for Rejection {
     fn from(_: Unreachable) -> Self {
         Rejection::Overloaded
+    }
+}
+
+/// What is demanded of the session of a caller wherever that goes, as far as it is known without asking a directory.
+pub(super) fn terms(runtime: &Runtime, principal: &Principal) -> SessionTerms {
+    match bind::speaking(runtime, principal) {
+        Some(_) => runtime.sessions.terms,
+        None => runtime.policy.session_of(principal).and(runtime.sessions.terms),
     }
 }
 
@@ -208,7 +218,10 @@ async fn judge(
     let left = match key {
         Some(key) => {
             let known = sessions.store().look(key).get().await?;
-            known.seen(sight).and_then(|life| life.judge(terms, now))
+            known.seen(sight).and_then(|life| life.judge(terms, now)).map_err(|fault| match fault {
+                Fault::Ended if sessions.was_replaced(key) => Fault::Replaced,
+                fault => fault,
+            })
         }
         None => nameless(terms, sight.at, now),
     };

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use audit::{Actor, AppError, AuditSlot, Draft, Factors, Facts, Kind, Mode};
 use http::HeaderValue;
-use policy::{Basis, Binding, Denial, Match, Principal, RouteCache};
+use policy::{Basis, Binding, Denial, Match, Principal, RouteCache, TenantId};
 
 use super::cache::Audience;
 use crate::clock::Now;
-use crate::login::Ask;
+use crate::login::{Ask, ReturnPath};
 use crate::request_id::RequestId;
 use crate::sessions::Sessions;
 use crate::sessions::name::Name;
@@ -52,7 +52,7 @@ pub(crate) struct Trail {
     /// Who is asking.
     pub(crate) actor: Option<Known>,
     /// The tenant that the request acts in.
-    pub(crate) tenant: Option<String>,
+    pub(crate) tenant: Option<TenantId>,
     /// The pseudonym of the patient that the request names.
     pub(crate) patient: Option<String>,
     /// What the decision looked at.
@@ -79,6 +79,8 @@ pub(crate) struct Trail {
     pub(crate) stepped: Option<u64>,
     /// What to ask the provider for, where the factors of someone whom the gate signed in fall short.
     pub(crate) ask: Option<Ask>,
+    /// Where a sign-in that made no session was to lead back to.
+    pub(crate) back: Option<ReturnPath>,
     /// Whether the browser of someone whom the gate signed in counts its sign-ins.
     pub(crate) counted: bool,
     /// How many seconds are left of the caller's session, where that is limited.
@@ -197,6 +199,7 @@ impl Trail {
             cookies: Vec::new(),
             stepped: None,
             ask: None,
+            back: None,
             counted: false,
             session_left: None,
             clears: false,
@@ -225,7 +228,7 @@ impl Trail {
         if let Some(actor) = &mut self.actor {
             actor.holds(&basis.roles);
         }
-        self.tenant = basis.tenant.as_ref().map(|tenant| tenant.as_str().to_owned());
+        self.tenant = basis.tenant.clone();
         self.patient = basis.patient.as_deref().and_then(pseudonym);
         self.facts = Some(Facts { tenant: Some(recorded_tenant(basis.tenant_fact)), own: basis.own });
     }
@@ -294,7 +297,7 @@ impl Trail {
             request: self.id.to_string(),
             trace: self.trace.as_ref().map(|trace| trace.id.to_string()),
             actor: self.actor.as_ref().map(|actor| actor.recorded(self.started.unix_seconds())),
-            tenant: self.tenant.clone(),
+            tenant: self.tenant.as_ref().map(|tenant| tenant.as_str().to_owned()),
             patient: self.patient.clone(),
             rule: self.rule.clone(),
             act: self.act.clone(),

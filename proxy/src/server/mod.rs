@@ -174,7 +174,16 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     if let Some(journal) = &mut journal
         && journal.restore(&sessions, clock.now().unix_seconds()).map_err(StartError::Sessions)?
     {
-        tracing::error!(target: "anteroom", "the state of sessions is damaged: everybody has to sign in again");
+        // The application's word tells no time of a sign-in, so that no sign-in there is a later one.
+        let app_vouches = plan.runtime.app_session.as_ref().is_some_and(|one| one.whoami.is_some());
+        let detail = match app_vouches {
+            true => {
+                "whom the application vouches for (`app.session.whoami`) stays out for seven days, after signing in anew too, \
+                     unless the folder `session.state` is taken away while the gate is stopped, with all the ends in it"
+            }
+            false => "a credential that tells no time of its sign-in stays out for seven days",
+        };
+        tracing::error!(target: "anteroom", detail, "the state of sessions is damaged: everybody has to sign in again");
     }
     sessions.follow(plan.sessions.revoked);
     let shared = Arc::new(Shared {

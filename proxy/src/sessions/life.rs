@@ -73,6 +73,8 @@ pub enum Fault {
     Absolute,
     /// Somebody logged out, or the provider said so.
     Ended,
+    /// The same browser has signed in anew meanwhile, and has another session in its place.
+    Replaced,
     /// It was revoked: the session, its subject or this very credential.
     Revoked,
     /// So many sessions were seen that some were forgotten, and it may be one of them.
@@ -83,8 +85,15 @@ pub enum Fault {
 
 impl Fault {
     /// All of them, for metrics.
-    pub const ALL: [Fault; 6] =
-        [Fault::Idle, Fault::Absolute, Fault::Ended, Fault::Revoked, Fault::Forgotten, Fault::Nameless];
+    pub const ALL: [Fault; 7] = [
+        Fault::Idle,
+        Fault::Absolute,
+        Fault::Ended,
+        Fault::Replaced,
+        Fault::Revoked,
+        Fault::Forgotten,
+        Fault::Nameless,
+    ];
 
     /// One word, for metrics.
     pub fn word(self) -> &'static str {
@@ -92,6 +101,7 @@ impl Fault {
             Fault::Idle => "idle",
             Fault::Absolute => "absolute",
             Fault::Ended => "ended",
+            Fault::Replaced => "replaced",
             Fault::Revoked => "revoked",
             Fault::Forgotten => "forgotten",
             Fault::Nameless => "nameless",
@@ -104,6 +114,7 @@ impl Fault {
             Fault::Idle => "nothing was done in the session for longer than its idle time",
             Fault::Absolute => "the sign-in is longer ago than a session may last",
             Fault::Ended => "the session was ended, and the credential shows no later sign-in",
+            Fault::Replaced => "the browser has signed in anew since, and this is its session of before",
             Fault::Revoked => "the session, the subject or the credential was revoked",
             Fault::Forgotten => "the session may be one of those that were forgotten, and shows no later sign-in",
             Fault::Nameless => "the credential names no session, and the time of one is limited here",

@@ -18,9 +18,9 @@ mod revocation;
 pub mod store;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use policy::Principal;
@@ -35,6 +35,7 @@ pub(crate) use keeper::Keeper;
 use key::{Digester, Key, Kind};
 use life::{Fault, KEPT_S};
 pub use memory::Memory;
+use moka::sync::Cache;
 use name::Name;
 use open::{Cut, Open};
 pub use revocation::{NotRevoked, Revocation, What};
@@ -48,6 +49,8 @@ pub struct Sessions {
     /// The same store, for what only one in memory can tell.
     memory: Arc<Memory>,
     ends: Ends,
+    /// Sessions in whose place the same browser began another one a moment ago.
+    replaced: LazyLock<Cache<Key, ()>>,
     open: Arc<Open>,
     heard: Heard,
     /// Counts ends, so that whoever sweeps sees that there is something new.
@@ -75,6 +78,10 @@ pub(crate) struct Writer {
     pub(crate) written: watch::Receiver<u64>,
 }
 
+/// The most sessions of which is known that their browser has another one by now, about 100 bytes each, and for how long:
+/// longer than a request takes that was under way. One that is forgotten has ended like any other.
+const REPLACED: u64 = 16_384;
+const REPLACED_FOR: Duration = Duration::from_secs(5 * 60);
 /// How long an end may take to reach the disk.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -121,6 +128,7 @@ impl Sessions {
             store: Arc::clone(&memory) as Arc<dyn Store>,
             memory,
             ends: Ends::new(writer.is_some()),
+            replaced: LazyLock::new(|| Cache::builder().max_capacity(REPLACED).time_to_live(REPLACED_FOR).build()),
             open: Arc::default(),
             heard: Heard::default(),
             news: AtomicU64::new(0),
@@ -229,6 +237,21 @@ impl Sessions {
         self.store.end(key, at, until.max(at.saturating_add(KEPT_S))).get().await?;
         self.count(by);
         Ok(())
+    }
+
+    /// Ends a session of the gate's own, in whose place the same browser begins another one.
+    ///
+    /// # Errors
+    /// Where the store does not answer.
+    pub(crate) async fn replace(&self, key: Key, at: u64, until: u64) -> Result<(), Unreachable> {
+        // ORDER: first, so that whoever finds the session ended knows why.
+        self.replaced.insert(key, ());
+        self.end(key, at, until, EndedBy::Logout).await
+    }
+
+    /// Whether the browser of this session has begun another one in its place, a moment ago.
+    pub(crate) fn was_replaced(&self, key: Key) -> bool {
+        self.replaced.contains_key(&key)
     }
 
     fn count(&self, by: EndedBy) {

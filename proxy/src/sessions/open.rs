@@ -43,10 +43,11 @@ pub(crate) enum Cut {
 
 impl Cut {
     /// All of them, for metrics.
-    pub(crate) const ALL: [Cut; 11] = [
+    pub(crate) const ALL: [Cut; 12] = [
         Cut::Session(Fault::Idle),
         Cut::Session(Fault::Absolute),
         Cut::Session(Fault::Ended),
+        Cut::Session(Fault::Replaced),
         Cut::Session(Fault::Revoked),
         Cut::Session(Fault::Forgotten),
         Cut::Session(Fault::Nameless),

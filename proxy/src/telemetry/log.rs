@@ -28,6 +28,8 @@ use crate::telemetry::otlp::Outbox;
 
 /// The longest text of a field, in characters.
 const TEXT_LIMIT: usize = 2_048;
+/// From how many seconds on the provider's clock is said to be behind.
+const SLOW_S: u64 = 5;
 /// The lines that may wait for the reader of standard output.
 const WAITING_LINES: usize = 16_384;
 
@@ -219,6 +221,22 @@ pub(crate) fn refusal(trail: &Trail, rejection: &Rejection) {
 pub(crate) fn sign_in_loop(trail: &Trail, code: &'static str) {
     let request = trail.id.to_string();
     tracing::warn!(target: "anteroom", request, code, "a browser signs in again and again");
+}
+
+/// One line for a sign-in whose session is over as it begins, where that may be for the provider's clock: what it has `issued`
+/// just now is of before. `at` is its time of the sign-in. Both in Unix seconds.
+pub(crate) fn no_session(trail: &Trail, rejection: &Rejection, at: Option<u64>, issued: Option<u64>) {
+    let (request, code, now) = (trail.id.to_string(), rejection.code(), trail.started.unix_seconds());
+    let seconds = issued.map_or(0, |issued| now.saturating_sub(issued));
+    if seconds < SLOW_S {
+        return;
+    }
+    let age = at.map(|at| format!("; the sign-in is {} s old by ours", now.saturating_sub(at))).unwrap_or_default();
+    let detail = format!("{}{age}", rejection.detail());
+    tracing::warn!(
+        target: "anteroom", request, code, seconds, detail,
+        "a sign-in has made no session: look at the clock of the provider, which is behind ours"
+    );
 }
 
 /// One line for a request that a control would have refused, were it not observed only.

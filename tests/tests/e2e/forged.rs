@@ -36,7 +36,7 @@ fn each_is_refused_for_its_own_fault() {
         authn::verify(token, &provider.authn, &keys, NOW).and_then(|one| authn::principal(&one, &provider.authn))
     };
     for good in forger.good() {
-        assert_eq!(judge(&good).unwrap().subject, "ada.example");
+        assert_eq!(&*judge(&good).unwrap().subject, "ada.example");
     }
     let table = forger.all();
     assert!(table.len() > 500, "{} forgeries", table.len());

@@ -77,7 +77,7 @@ pub(super) fn check(headers: &HeaderMap, version: Version, unclear: UnclearHeade
 
 /// Whether a comma parts two credentials, rather than two parameters of one (`Digest a="b", c="d"`).
 fn holds_two_credentials(value: &[u8]) -> bool {
-    if !value.contains(&b',') {
+    if memchr::memchr(b',', value).is_none() {
         return false;
     }
     let scheme = value.split(|byte| *byte == b' ').next().unwrap_or_default();

@@ -116,8 +116,8 @@ pub const METRICS: [MetricEntry; 37] = [
     MetricEntry {
         name: "anteroom_sessions_refused_total",
         labels: "reason",
-        meaning: "credentials that were refused because their session does not last: `idle`, `absolute`, `ended`, `revoked`, \
-                  `forgotten` (so many sessions that the table was full), `nameless` (the credential names none)",
+        meaning: "credentials that were refused because their session does not last: `idle`, `absolute`, `ended`, \
+                  `replaced` (the browser has signed in anew meanwhile), `revoked`, `forgotten` (so many sessions that the table was full), `nameless` (the credential names none)",
     },
     MetricEntry {
         name: "anteroom_sessions_failed",

@@ -189,7 +189,7 @@ fn the_older_shared_secret_of_supabase_is_believed_where_it_is_written() {
     let set = KeySet::from_secret(secret).unwrap();
     let claims = Value::Object(row.claims(&json!({})));
     let principal = row.verdict(&by_secret(secret, "any", &claims), &set).unwrap();
-    assert_eq!(principal.subject, "ada");
+    assert_eq!(&*principal.subject, "ada");
     let other = [secret, b"x"].concat();
     let fault = row.verdict(&by_secret(&other, "any", &claims), &set).unwrap_err();
     assert_eq!(fault, "TOKEN_INVALID the signature does not verify");

@@ -154,7 +154,7 @@ pub(super) fn dress(shared: &Shared, runtime: &Runtime, trail: &mut Trail, answe
 }
 
 fn is_replaced(shared: &Shared, trail: &Trail) -> bool {
-    let Some(Known::Caller(who, _)) = &trail.actor else { return false };
+    let Some(Known::Caller { who, .. }) = &trail.actor else { return false };
     shared.sessions.key_of(who).is_some_and(|key| shared.sessions.was_replaced(key))
 }
 
@@ -272,6 +272,7 @@ async fn finish(
         Ok(Finished::Signed(signed)) => {
             let Signed { principal, cookies, back, issued } = *signed;
             trail.actor = Some(Known::caller(&Arc::new(principal.clone())));
+            record::name_session(shared, trail);
             // ORDER: before anything is ended for it, or given: a session that is over as it begins is none.
             let terms = session::terms(runtime, &principal);
             if let Err(rejection) = session::standing(shared, runtime, &principal, terms, false, now).await {

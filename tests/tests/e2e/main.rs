@@ -79,6 +79,7 @@ mod redirect;
 mod reload;
 mod rollout;
 mod security_txt;
+mod session_name;
 mod sessions;
 mod sign_in_page;
 mod slow;

@@ -45,7 +45,9 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
 
 /// What lets whoever was revoked in again before its time is over.
 fn back(kind: Kind, provider: Option<&Provider>) -> &'static str {
-    match (kind, provider.map(|one| one.authn.tells_sign_in())) {
+    // ID tokens say it by `auth_time` alone, however the provider's other tokens do.
+    let tells = |provider: &Provider| provider.login.is_none() && provider.authn.tells_sign_in();
+    match (kind, provider.map(tells)) {
         (Kind::Session | Kind::Subject | Kind::Nameless, Some(true)) => "by a later sign-in",
         (Kind::Session | Kind::Subject | Kind::Nameless, Some(false)) => {
             "by a later sign-in, where the credential tells its time (`auth_time`); else not before `until`"

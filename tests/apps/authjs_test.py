@@ -61,6 +61,10 @@ def drive(checks, gate, password):
     section("a session in one cookie")
     ada = Person(gate)
     checks.refused("nobody is signed in", ada.get("/ward"), 401, "NO_CREDENTIAL")
+    sent = ada.get("/ward", **{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"})
+    checks.that("who goes there is sent to its page", (sent.status, sent.headers.get("location")) ==
+                (303, "/api/auth/signin?callbackUrl=%2Fward"), (sent.status, sent.headers))
+    checks.that("which is Auth.js's own", ada.get(sent.headers["location"]).status in (200, 302))
     checks.that("Auth.js knows nobody", ada.get("/api/auth/session").text == "null")
     ada.sign_in("ada", "wrong")
     checks.that("a wrong password makes no session", ada.session == [], ada.session)

@@ -165,6 +165,8 @@ fn told(keys: &str, more: &str) -> String {
     let lines: Vec<String> = keys.lines().map(|line| format!("    {line}")).collect();
     setup.provider = format!("tenant: a\n  row:\n{}", lines.join("\n"));
     setup.more = more.to_owned();
+    let people = "apiVersion: anteroom.dev/v1\nkind: Directory\nsubjects:\n  row:\n    ada: { clinic-a: [provider] }\n";
+    setup.files.push(("people.yaml", people.to_owned()));
     let files = Files::write(&setup, App::plain().address);
     match anteroom::config::prepare(&files.path("config.yaml")) {
         Ok(plan) => policy::render(&plan.warnings, &plan.sources, false),
@@ -197,4 +199,9 @@ fn what_can_be_no_login_is_told_and_what_id_tokens_lack() {
             assert!(shown.contains(&format!("never have `{path}`")), "{shown}");
         }
     }
+    // Where a directory alone says who may what, nothing of it is read of tokens.
+    let by_directory = |keys: &str| told(keys, "directory: { file: people.yaml, providers: [row] }\n");
+    assert_eq!(by_directory(supabase), "");
+    let npi = by_directory(&format!("{supabase}\nclaims: {{ npi: /app_metadata/npi }}"));
+    assert!(npi.contains("who signs in here has no `npi`"), "{npi}");
 }

@@ -54,6 +54,7 @@ pub use outline::{Check, Outline};
 pub use preset::{Asked, KnownAudience, KnownClients, KnownCookie, Preset, Profile, SignInPlace, TokenKind};
 pub use provider::{Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings};
 pub use remember::Remembered;
+pub(crate) use remember::places;
 pub use store::{KeyStatus, KeyStore, MAX_WAITING, PATIENCE};
 
 #[cfg(test)]

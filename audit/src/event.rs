@@ -1,16 +1,20 @@
 //! The form of one audit event, version 1: which fields a line holds, in which order, and how long each may be.
 //!
 //! Decides the names, the nesting and the bounds. Never looks at a clock, a file or a request, and never decides what
-//! a caller may know: a `patient` is a keyed pseudonym and a `route` a template before either comes here.
+//! a caller may know: a `patient` and a `session` are keyed pseudonyms and a `route` a template before they come here.
 //!
 //! Within one version fields may be added, and a reader passes over those that it does not know; a field that goes
 //! away or changes its meaning makes a new version.
+
+mod clip;
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+
+use clip::clip;
 
 use crate::stamp;
 
@@ -19,26 +23,6 @@ pub const VERSION: u8 = 1;
 
 /// The longest line that is ever written, in bytes, its newline included. The bounds of the fields add up to less.
 pub const LINE_MAX: usize = 24 * 1024;
-
-/// The bounds of the text fields, in bytes as they stand in the line (a quote counts two, a control character six).
-mod bound {
-    pub(super) const REQUEST: usize = 128;
-    pub(super) const TRACE: usize = 64;
-    pub(super) const ISSUER: usize = 2048;
-    pub(super) const SUBJECT: usize = 1024;
-    pub(super) const CLIENT: usize = 512;
-    pub(super) const ROLES: usize = 64;
-    pub(super) const ROLE: usize = 128;
-    pub(super) const METHODS: usize = 16;
-    pub(super) const METHOD: usize = 32;
-    pub(super) const TENANT: usize = 256;
-    pub(super) const PATIENT: usize = 128;
-    pub(super) const RULE: usize = 256;
-    pub(super) const ACT: usize = 256;
-    pub(super) const ROUTE: usize = 2048;
-    pub(super) const POLICY: usize = 128;
-    pub(super) const CODE: usize = 64;
-}
 
 /// The bound of origin and replica, which are checked when the record is opened and never cut.
 pub(crate) const ORIGIN_MAX: usize = 512;
@@ -95,6 +79,9 @@ pub struct Actor {
     pub iss: String,
     /// The subject that the issuer gave the person or the machine.
     pub sub: String,
+    /// The session as a keyed pseudonym (`hs:…`), never the name that the issuer gave it; absent where the credential names none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
     /// The roles held in the active tenant; at most 64 are recorded.
     #[serde(default)]
     pub roles: Vec<String>,
@@ -323,91 +310,6 @@ impl Event {
         }
         lines.push(b'\n');
     }
-}
-
-/// Cuts every text of the draft to its bound; true if one was cut.
-fn clip(draft: &mut Draft) -> bool {
-    let mut clipped = cut(&mut draft.request, bound::REQUEST);
-    for (text, bound) in
-        [(&mut draft.trace, bound::TRACE), (&mut draft.tenant, bound::TENANT), (&mut draft.patient, bound::PATIENT)]
-    {
-        clipped |= text.as_mut().is_some_and(|text| cut(text, bound));
-    }
-    for (text, bound) in [
-        (draft.rule.as_mut(), bound::RULE),
-        (draft.act.as_mut(), bound::ACT),
-        (draft.route.as_mut(), bound::ROUTE),
-        (Some(&mut draft.policy), bound::POLICY),
-    ] {
-        clipped |= text.is_some_and(|text| cut_shared(text, bound));
-    }
-    if let Some(code) = draft.code.as_mut()
-        && let Some(short) = shortened(code, bound::CODE)
-    {
-        *code = Cow::Owned(short);
-        clipped = true;
-    }
-    if let Some(actor) = draft.actor.as_mut() {
-        clipped |= clip_actor(actor);
-    }
-    clipped
-}
-
-fn clip_actor(actor: &mut Actor) -> bool {
-    let mut clipped = cut(&mut actor.iss, bound::ISSUER);
-    clipped |= cut(&mut actor.sub, bound::SUBJECT);
-    clipped |= actor.client.as_mut().is_some_and(|client| cut(client, bound::CLIENT));
-    clipped |= cut_list(&mut actor.roles, bound::ROLES, bound::ROLE);
-    if let Some(factors) = actor.factors.as_mut() {
-        clipped |= cut_list(&mut factors.methods, bound::METHODS, bound::METHOD);
-    }
-    clipped
-}
-
-fn cut_list(list: &mut Vec<String>, count: usize, bound: usize) -> bool {
-    let mut clipped = list.len() > count;
-    list.truncate(count);
-    for text in list {
-        clipped |= cut(text, bound);
-    }
-    clipped
-}
-
-fn cut(text: &mut String, bound: usize) -> bool {
-    shortened(text, bound).is_some_and(|short| {
-        *text = short;
-        true
-    })
-}
-
-fn cut_shared(text: &mut Arc<str>, bound: usize) -> bool {
-    shortened(text, bound).is_some_and(|short| {
-        *text = short.into();
-        true
-    })
-}
-
-/// The beginning of the text and `…`, together at most `bound` bytes in the line; `None` where the whole text fits.
-fn shortened(text: &str, bound: usize) -> Option<String> {
-    const MARK: char = '…';
-    let mut length = 0;
-    let mut end = 0; // how much of the text fits together with the mark
-    for (at, letter) in text.char_indices() {
-        if length + MARK.len_utf8() <= bound {
-            end = at;
-        }
-        length += match letter {
-            '"' | '\\' => 2,
-            '\0'..='\x1f' => 6,
-            _ => letter.len_utf8(),
-        };
-        if length > bound {
-            let mut short = text.get(..end)?.to_owned();
-            short.push(MARK);
-            return Some(short);
-        }
-    }
-    None
 }
 
 /// A line's head, for those who only need its place.

@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use audit::{AuditSlot, Counted, Draft, Kind, NotRecorded, Record};
+use audit::{Actor, AuditSlot, Counted, Draft, Kind, NotRecorded, Record};
 
 use crate::clock::Now;
 use crate::made_of::MadeOf;
@@ -235,7 +235,7 @@ impl Counting {
             kind: Kind::Denials,
             request: id.to_string(),
             trace: None,
-            actor: draft.actor.filter(|_| matches!(who, Who::Actor(_))),
+            actor: draft.actor.filter(|_| matches!(who, Who::Actor(_))).map(|actor| Actor { session: None, ..actor }),
             tenant: None,
             patient: None,
             rule: None,

@@ -48,5 +48,6 @@ pub mod server;
 pub mod sessions;
 mod set_cookie;
 pub mod shared;
+mod sign_in_page;
 pub mod telemetry;
 pub mod upstream;

@@ -23,9 +23,11 @@ use crate::directory::Directory;
 use crate::exposed::OnExposed;
 use crate::limits::Quota;
 use crate::login::Login;
+use crate::login::cookies::Names;
 use crate::network::Networks;
 use crate::pace::LeastRate;
 use crate::pipeline::canonical;
+use crate::sign_in_page::SignInPage;
 use crate::upstream::AppTarget;
 pub use browsers::{Browsers, CookieRules, Cors, Exception, Prefix, Renamed};
 pub use reading::{MethodOverride, Reading, UnclearHeaders};
@@ -46,6 +48,8 @@ pub struct Runtime {
     pub app: AppTarget,
     /// The session that it keeps by itself; `None` where its cookies pass as they are.
     pub app_session: Option<AppSession>,
+    /// Its own page to sign in; `None` where nobody is sent to one.
+    pub sign_in: Option<SignInPage>,
     /// What becomes of it when the application can be reached around the gate.
     pub exposed: OnExposed,
     /// The public names, in lower case.
@@ -90,6 +94,12 @@ impl Runtime {
     /// The provider that signs people in, with its login; at most one does.
     pub fn login(&self) -> Option<(&Provider, &Arc<Login>)> {
         self.providers.iter().find_map(|provider| Some((provider, provider.login.as_ref()?)))
+    }
+
+    /// The names of the cookies that are the gate's own, where it sets some.
+    pub(crate) fn own_cookies(&self) -> Option<&Names> {
+        let login = self.login().map(|(_, login)| login.names());
+        login.or_else(|| self.sign_in.as_ref().map(SignInPage::names))
     }
 
     /// The pseudonym of a patient of a tenant, where there is a key for it.

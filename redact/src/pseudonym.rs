@@ -46,6 +46,16 @@ impl PseudonymKey {
         Ok(Self(hmac::Key::new(hmac::HMAC_SHA256, bytes)))
     }
 
+    /// 32 bytes for something else than pseudonyms: whoever has them has neither the key nor the bytes for another purpose.
+    ///
+    /// A purpose must not hold a NUL, so that it is the text of no pseudonym.
+    pub fn derived(&self, purpose: &str) -> [u8; 32] {
+        let mut bytes = [0; 32];
+        let tag = hmac::sign(&self.0, purpose.as_bytes());
+        bytes.iter_mut().zip(tag.as_ref()).for_each(|(to, from)| *to = *from);
+        bytes
+    }
+
     /// `hp:` and 32 hexadecimal digits, which stand for this value in this domain: two domains (a tenant, a kind of
     /// identifier) cannot be joined over their pseudonyms.
     ///
@@ -73,6 +83,16 @@ mod tests {
         assert_eq!(key.pseudonym("a", "4711"), "hp:f1eecf25f08b41358ffb045e068fdf5e");
         assert_ne!(key.pseudonym("a", "4711"), key.pseudonym("b", "4711"));
         assert_ne!(key.pseudonym("a", "4711"), key.pseudonym("a4", "711"));
+    }
+
+    #[test]
+    fn other_purposes_have_keys_of_their_own() {
+        let (one, other) = (PseudonymKey::new(&[0x0b; 32]).unwrap(), PseudonymKey::new(&[0x0c; 32]).unwrap());
+        let key = one.derived("sessions");
+        assert_eq!(key, one.derived("sessions"));
+        for different in [one.derived("cookies"), one.derived(""), other.derived("sessions"), [0x0b; 32]] {
+            assert_ne!(key, different);
+        }
     }
 
     #[test]

@@ -1,3 +1,4 @@
+use super::clip::shortened;
 use super::*;
 use proptest::prelude::*;
 
@@ -10,6 +11,7 @@ fn draft() -> Draft {
         actor: Some(Actor {
             iss: "https://id.clinic.example/".into(),
             sub: "person|5f".into(),
+            session: Some("hs:81f0".into()),
             roles: vec!["provider".into()],
             client: Some("web".into()),
             factors: Some(Factors { methods: vec!["pwd".into(), "otp".into()], age_s: Some(312) }),
@@ -49,7 +51,7 @@ fn form_is_the_documented_one() {
         concat!(
             r#"{"v":1,"id":"01M7ZXNDNB0W3GE1R70W3GE1R7","at":"2026-11-21T20:44:46.123Z","kind":"answer","request":"7f3a","#,
             r#""trace":"4bf9","origin":"clinic/a/pod-7/3","seq":4711,"#,
-            r#""actor":{"iss":"https://id.clinic.example/","sub":"person|5f","roles":["provider"],"client":"web","#,
+            r#""actor":{"iss":"https://id.clinic.example/","sub":"person|5f","session":"hs:81f0","roles":["provider"],"client":"web","#,
             r#""factors":{"methods":["pwd","otp"],"age_s":312}},"tenant":"a","patient":"hp:5c1e","rule":"records","#,
             r#""act":"records.read","route":"GET /api/patients/{patient}/records/**","policy":"sha256:9d2c","#,
             r#""mode":"enforce","decision":"allow","code":null,"facts":{"tenant":"same","own":false},"status":200,"#,
@@ -84,6 +86,15 @@ fn what_is_not_known_is_absent_but_for_the_code() {
 }
 
 #[test]
+fn an_actor_without_a_session_reads_back_without_one() {
+    let mut draft = draft();
+    draft.actor.as_mut().unwrap().session = None;
+    let text = line(draft.clone());
+    assert!(!text.contains("session"), "{text}");
+    assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), Event::stamped(draft, stamp()));
+}
+
+#[test]
 fn unknown_fields_are_passed_over() {
     let text = line(draft()).replacen("{\"v\":1", "{\"later\":[1],\"v\":1", 1);
     let event: Event = serde_json::from_str(&text).unwrap();
@@ -100,6 +111,7 @@ fn longest_event_fits_and_says_that_it_was_cut() {
     worst.actor = Some(Actor {
         iss: long.clone(),
         sub: long.clone(),
+        session: Some(long.clone()),
         roles: list.clone(),
         client: Some(long.clone()),
         factors: Some(Factors { methods: list, age_s: Some(u64::MAX) }),

@@ -136,6 +136,7 @@ fn sessions(shared: &Shared) -> serde_json::Value {
         "known": counts.known,
         "open_streams": counts.streams,
         "revocations": counts.revocations,
+        "revoked_unknown": counts.unknown,
         "ended": map(counts.ended),
         "refused": map(counts.refused),
         "cut": map(counts.cut),

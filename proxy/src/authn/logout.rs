@@ -2,7 +2,7 @@
 //!
 //! Decides whether it is one (section 2.6), and whom it is about. An ID token is never taken for one, nor one for an access
 //! token: the one has a `nonce` and no `events`, the other is of another `typ`. What it ends are sign-ins up to the moment at
-//! which it was issued: sent again, it ends a session of the same name at most, and never another sign-in's.
+//! which it was issued.
 
 use serde_json::Value;
 
@@ -27,6 +27,10 @@ pub struct LoggedOut {
     pub subject: Option<String>,
     /// When the provider said so, in Unix seconds.
     pub at: u64,
+    /// The token's own name (`jti`).
+    pub token: String,
+    /// The first second in which the token counts no more, in Unix time.
+    pub until: u64,
 }
 
 /// Judges a logout token at `now` by a provider's settings for such tokens.
@@ -62,10 +66,11 @@ pub(crate) fn logged_out(token: &str, judge: &Provider, store: &KeyStore, now: N
     if session.is_none() && subject.is_none() {
         return Err(TokenFault::Claim("sid"));
     }
-    name("jti")?.ok_or(TokenFault::Claim("jti"))?;
+    let token = name("jti")?.ok_or(TokenFault::Claim("jti"))?;
+    let until = verified.lifetime().expires.saturating_add(judge.leeway_s());
     let at = told.get("iat").and_then(Value::as_u64).ok_or(TokenFault::Claim("iat"))?;
     // As the provider's clock has it: its times of sign-in are of the same clock.
-    Ok(LoggedOut { session, subject, at })
+    Ok(LoggedOut { session, subject, at, token, until })
 }
 
 #[cfg(test)]
@@ -109,7 +114,9 @@ mod tests {
     fn a_token_for_logging_out_names_session_and_subject() {
         for typ in [None, Some("JWT"), Some("logout+jwt"), Some("application/logout+jwt")] {
             let told = judged(json!({}), typ).unwrap();
-            let expected = LoggedOut { session: Some("s-1".into()), subject: Some("ada.example".into()), at: NOW - 5 };
+            let (session, subject) = (Some("s-1".into()), Some("ada.example".into()));
+            // Its provider's clock may be 30 seconds from ours.
+            let expected = LoggedOut { session, subject, at: NOW - 5, token: "l-1".into(), until: NOW + 90 };
             assert_eq!(told, expected, "{typ:?}");
         }
         assert_eq!(judged(json!({ "sub": null }), None).unwrap().subject, None);

@@ -5,19 +5,20 @@ use policy::units::Period;
 
 use super::ask::{self, Control};
 use super::{Exit, complain, print};
+use crate::sessions::name::{FORM, Name};
 
 #[derive(Debug, clap::Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub(super) struct RevokeArgs {
     #[command(flatten)]
     control: Control,
-    /// The issuer, as `iss` in the record
+    /// The issuer, as `iss` in the record; a session by its name in the record goes without
     #[arg(long, value_name = "ISS")]
-    issuer: String,
+    issuer: Option<String>,
     /// Whoever this is: every sign-in up to now ends, and a later one is let in
     #[arg(long, value_name = "SUB", group = "what")]
     subject: Option<String>,
-    /// One session, by its name at the issuer (`sid`): every sign-in in it up to now ends
+    /// One session, by its name in the record (`hs:…`) or at the issuer (`sid`): every sign-in in it up to now ends
     #[arg(long, value_name = "SID", group = "what")]
     session: Option<String>,
     /// One token, by its name at the issuer (`jti`)
@@ -40,7 +41,19 @@ pub(super) fn run(args: &RevokeArgs) -> Exit {
         complain("error: `--for` is at least `1s` and at most `366d`");
         return Exit::Invalid;
     }
-    let path = format!("/revoke?issuer={}&kind={kind}&name={}&for={seconds}", escaped(&args.issuer), escaped(name));
+    let is_recorded = kind == "session" && Name::is_meant(name);
+    if is_recorded && Name::read(name).is_none() {
+        complain(&format!("error: {FORM}"));
+        return Exit::Invalid;
+    }
+    if !is_recorded && args.issuer.is_none() {
+        complain(
+            "error: `--issuer` is missing: whose name that is; only a session's name in the record (`hs:…`) goes without",
+        );
+        return Exit::Invalid;
+    }
+    let issuer = args.issuer.as_ref().map(|issuer| format!("&issuer={}", escaped(issuer))).unwrap_or_default();
+    let path = format!("/revoke?kind={kind}&name={}&for={seconds}{issuer}", escaped(name));
     match ask::control(&args.control, Method::POST, &path) {
         Ok(answer) if answer.status == StatusCode::OK => match ask::pretty(&answer.text) {
             Ok(text) => print(&text),

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::app_session::RawAppSession;
 use super::compile::{Faulty, period};
 use super::raw::{RawConfig, seconds};
+use super::sign_in::RawSignIn;
 use super::way::{RawAppTls, RawProtocol, way};
 use crate::exposed::OnExposed;
 use crate::runtime::{AnswerHeaders, IdentityHeaders, MethodOverride, Place, Provider, Reading, UnclearHeaders};
@@ -55,6 +56,10 @@ pub struct RawApp {
     /// not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<RawAppSession>,
+    /// Its own page to sign in: a person who comes to a page without a credential, or with one whose time is over, is sent
+    /// there. Left out: they get a page that says 401.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<RawSignIn>,
 }
 
 /// What becomes of it when the application can be reached around the gate.

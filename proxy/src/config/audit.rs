@@ -14,7 +14,8 @@ use super::raw::{RawConfig, RawFile};
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawRedact {
-    /// The key, of at least 32 bytes, under which a patient becomes a pseudonym. Left out: the record names no patient.
+    /// The key, of at least 32 bytes, under which a patient becomes a pseudonym. Left out: the record names no patient, and
+    /// replicas call a session by different names.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pseudonym_key: Option<Spanned<RawFile>>,
 }

@@ -19,8 +19,8 @@ use super::pod::{self, Pod};
 use super::providers::{self, KeySource};
 use super::raw::LogLevel;
 use super::{
-    app, app_session, browsers, client_address, directory, headers, limits, listen, security_txt, session, telemetry,
-    tls, way,
+    app, app_session, browsers, client_address, directory, headers, limits, listen, security_txt, session, sign_in,
+    telemetry, tls, way,
 };
 use crate::made_of::MadeOf;
 use crate::pipeline::is_reserved;
@@ -107,6 +107,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let (providers, key_sources) = providers::compile(&config, identity.as_ref(), &mut faults);
     let names = (identity.as_ref(), answer_headers.as_ref());
     let (sessions, session_files) = session::compile(&config, policy.as_ref(), &providers, names, &mut faults);
+    let sign_in = sign_in::compile(&config, policy.as_ref(), &mut faults);
     let directory = directory::compile(&config, people.as_ref(), &mut faults);
     let shown = tls::certificates(&config, &mut faults);
     let callers = tls::callers(&config, &mut faults);
@@ -134,6 +135,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
             number,
             app: AppTarget { trailers, ..app? },
             app_session,
+            sign_in,
             exposed: app::exposed(&config.app),
             hosts,
             providers,

@@ -25,6 +25,7 @@ mod revoked;
 mod rollout;
 mod security_txt;
 mod session;
+mod sign_in;
 mod telemetry;
 mod tls;
 mod way;

@@ -7,9 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::security_txt::midnight;
-use crate::sessions::Revocation;
 use crate::sessions::ends::{End, MOST};
 use crate::sessions::key::Kind as Named;
+use crate::sessions::name::{FORM, Name};
+use crate::sessions::{Revocation, What};
 
 /// Who is locked out.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -35,9 +36,10 @@ enum Kind {
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct RawRevocation {
-    /// The issuer, as `iss` in the record.
-    issuer: Spanned<String>,
-    /// The name of a session there (`sid`).
+    /// The issuer, as `iss` in the record. A session by its name in the record goes without.
+    #[serde(default)]
+    issuer: Option<Spanned<String>>,
+    /// The name of a session there (`sid`), or its name in the record (`hs:…`).
     #[serde(default)]
     session: Option<Spanned<String>>,
     /// The subject, as `sub` in the record.
@@ -83,14 +85,19 @@ fn revocation(raw: &RawRevocation) -> Result<Revocation, (&'static str, policy::
         (Some(name), None, None) => (Named::Session, name),
         (None, Some(name), None) => (Named::Subject, name),
         (None, None, Some(name)) => (Named::Credential, name),
-        _ => return Err(("an entry names exactly one of `session`, `subject` and `token`", raw.issuer.span)),
+        _ => return Err(("an entry names exactly one of `session`, `subject` and `token`", raw.until.span)),
     };
     let moment = |written: &Spanned<String>| {
         moment(&written.value).ok_or(("write a time as `2026-11-22` or `2026-11-22T10:30:00Z`", written.span))
     };
     let before = raw.before.as_ref().map(moment).transpose()?;
     let end = End { before, until: moment(&raw.until)? };
-    Ok(Revocation { kind, issuer: raw.issuer.value.clone(), name: name.value.clone(), end })
+    if kind == Named::Session && Name::is_meant(&name.value) {
+        let recorded = Name::read(&name.value).ok_or((FORM, name.span))?;
+        return Ok(Revocation { what: What::Recorded(recorded), end });
+    }
+    let issuer = raw.issuer.as_ref().ok_or(("`issuer` is missing: whose name this is", name.span))?;
+    Ok(Revocation::named(kind, &issuer.value, name.value.clone(), end))
 }
 
 /// A day, or a second in UTC, in Unix time.
@@ -122,10 +129,23 @@ mod tests {
         let read = read(text.as_bytes()).unwrap();
         let until = 1_796_083_200;
         assert_eq!(read[0].end, End { before: None, until });
-        assert_eq!((read[0].kind, read[0].name.as_str()), (Named::Subject, "eve.example"));
+        let named = |kind, name: &str| What::Named { kind, issuer: "https://a.example/".into(), name: name.into() };
+        assert_eq!(read[0].what, named(Named::Subject, "eve.example"));
         assert_eq!(read[1].end, End { before: Some(1_795_305_600 + 10 * 3_600 + 30 * 60 + 5), until });
-        assert_eq!((read[1].kind, read[2].kind), (Named::Session, Named::Credential));
+        assert_eq!(read[1].what, named(Named::Session, "s-1"));
+        assert_eq!(read[2].what, named(Named::Credential, "t-1"));
         assert!(super::read(format!("{HEAD}revoked: []\n").as_bytes()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_session_by_its_name_in_the_record_needs_no_issuer() {
+        let name = format!("hs:{}", "0f".repeat(20));
+        for issuer in ["", "issuer: 'https://a.example/', "] {
+            let text = format!("{HEAD}revoked:\n- {{ {issuer}session: '{name}', until: 2026-12-01 }}\n");
+            assert_eq!(read(text.as_bytes()).unwrap()[0].what, What::Recorded(Name::read(&name).unwrap()));
+        }
+        let text = format!("{HEAD}revoked:\n- {{ issuer: a, subject: '{name}', until: 2026-12-01 }}\n");
+        assert!(matches!(read(text.as_bytes()).unwrap()[0].what, What::Named { kind: Named::Subject, .. }));
     }
 
     #[test]
@@ -137,6 +157,9 @@ mod tests {
             ("{ issuer: a, subject: b, until: tomorrow }", "write a time"),
             ("{ issuer: a, subject: b, until: '2026-12-01T24:00:00Z' }", "write a time"),
             ("{ issuer: a, subject: b, until: '2026-12-01T10:00:00+01:00' }", "write a time"),
+            ("{ subject: b, until: 2026-12-01 }", "`issuer` is missing"),
+            ("{ session: s-1, until: 2026-12-01 }", "`issuer` is missing"),
+            ("{ issuer: a, session: 'hs:0f', until: 2026-12-01 }", "40 of the digits"),
             ("{ issuer: a, subjekt: b, until: 2026-12-01 }", "subjekt"),
         ] {
             let fault = read(format!("{HEAD}revoked:\n- {entry}\n").as_bytes()).unwrap_err();

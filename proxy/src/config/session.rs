@@ -116,7 +116,9 @@ pub(super) fn compile(
     let Some(raw) = &config.session else {
         // Whoever is signed in here can sign out here.
         let offered = providers.iter().any(|provider| provider.login.is_some());
-        return (SessionRules { offered, kept: in_policy, reads, ..SessionRules::default() }, SessionFiles::default());
+        let clear = offered.then(|| cleared(&everything())).flatten();
+        let rules = SessionRules { offered, kept: in_policy, clear, reads, ..SessionRules::default() };
+        return (rules, SessionFiles::default());
     };
     let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
     let terms = SessionTerms {

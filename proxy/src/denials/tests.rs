@@ -101,7 +101,10 @@ fn draft(peer: IpAddr) -> Draft {
 }
 
 fn actor(subject: &str) -> audit::Actor {
-    serde_json::from_value(serde_json::json!({ "iss": "https://i.example", "sub": subject, "roles": [] })).unwrap()
+    serde_json::from_value(
+        serde_json::json!({ "iss": "https://i.example", "sub": subject, "session": "hs:1", "roles": [] }),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -154,7 +157,8 @@ fn one_person_is_counted_apart_from_the_others_and_is_named() {
     let (singles, counted) = flood.end();
     assert_eq!(singles, 21);
     let [event] = &counted[..] else { panic!("{counted:?}") };
-    assert_eq!(event.actor.as_ref().map(|actor| actor.sub.as_str()), Some("eve"));
+    let actor = event.actor.as_ref().unwrap();
+    assert_eq!((actor.sub.as_str(), &actor.session), ("eve", &None), "they may be of several sessions");
     assert_eq!(event.counted.unwrap().requests, 10);
 }
 

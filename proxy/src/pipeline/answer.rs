@@ -51,6 +51,8 @@ pub(super) enum Offer {
     Nothing,
     /// Where to sign in, if that may help, and this page to come back to.
     SignIn(ReturnPath),
+    /// The application's own page to sign in, if that may help, by this address of this host.
+    Page(String),
     /// That signing in has not helped several times.
     Loop,
 }
@@ -186,8 +188,9 @@ fn more(rejection: &Rejection, offer: &Offer) -> String {
             let link = sign_in(rejection, back).map(|link| format!("<p>{link}</p>\n")).unwrap_or_default();
             advice + &link
         }
+        Offer::Page(address) if unknown => advice + &page_link(rejection, address),
         Offer::Loop if unknown => format!("{advice}<p>{LOOP}</p>\n"),
-        Offer::Nothing | Offer::Loop => advice,
+        Offer::Nothing | Offer::Loop | Offer::Page(_) => advice,
     }
 }
 
@@ -208,6 +211,13 @@ fn sign_in(rejection: &Rejection, back: &ReturnPath) -> Option<String> {
     let query: Vec<String> = again.into_iter().chain(to).collect();
     let sign = if query.is_empty() { "" } else { "?" };
     Some(format!("<a href=\"{LOGIN}{sign}{}\">{text}</a>", query.join("&amp;")))
+}
+
+/// The link to where the application signs people in.
+fn page_link(rejection: &Rejection, address: &str) -> String {
+    let text = if matches!(rejection, Rejection::Session(_)) { "Sign in again" } else { "Sign in" };
+    // INVARIANT: nothing else in it has a meaning in HTML: such a page is no page, and the way back is encoded.
+    format!("<p><a href=\"{}\">{text}</a></p>\n", address.replace('&', "&amp;"))
 }
 
 /// What is told of a session that has ended.

@@ -13,9 +13,11 @@ use super::reports::whole;
 use super::trail::{Known, Trail};
 use crate::authn::{self, LoggedOut, TokenFault};
 use crate::clock::Now;
+use crate::made_of::MadeOf;
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::Runtime;
 use crate::sessions::ends::End;
+use crate::sessions::heard::Said;
 use crate::sessions::key::Kind;
 use crate::sessions::{EndedBy, Revocation};
 use crate::shared::Shared;
@@ -53,11 +55,22 @@ pub(super) async fn serve(
     let token = field(&text, "logout_token").ok_or(Rejection::LogoutToken(TokenFault::Parts))?;
     let now = trail.started.unix_seconds();
     let (judge, told) = judge(runtime, &token, trail.started).map_err(Rejection::LogoutToken)?;
-    trail.actor = told.subject.as_ref().map(|subject| Known::Told(judge.issuer().to_owned(), subject.clone()));
+    trail.actor = told.subject.as_ref().map(|subject| {
+        let session = told.session.as_ref();
+        let session =
+            session.map(|name| shared.sessions.name(shared.sessions.key(Kind::Session, judge.issuer(), name)));
+        Known::Told { issuer: judge.issuer().to_owned(), subject: subject.clone(), session }
+    });
     // ORDER: nothing ends that leaves no trace.
     record::reserve(shared, trail)?;
-    let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == judge.issuer());
-    end(shared, (judge, signs_in), told, now).await?;
+    let (said, until) = (said(judge, &told), told.until);
+    let heard = shared.sessions.heard();
+    if !heard.has(&said, now) {
+        let signs_in = runtime.login().is_some_and(|(provider, _)| provider.authn.issuer() == judge.issuer());
+        end(shared, (judge, signs_in), told, now).await?;
+        // ORDER: once all of it is on disk, so that a provider which sends it again for want of an answer is heard.
+        heard.note(said, until, now);
+    }
     let mut answer = Response::new(AnswerBody::Whole(None));
     answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     record::after(answer, trail, shared.clock.now()).await
@@ -73,6 +86,14 @@ fn judge<'r>(runtime: &'r Runtime, token: &str, now: Now) -> Result<(&'r authn::
     Ok((judge, authn::logged_out(token, judge, keys, now)?))
 }
 
+/// What tells this token from others (section 2.6): its name, and all that is done for it, so that a name that is given twice
+/// keeps nobody in. Not its text, since other signatures can be made of a good one.
+fn said(judge: &authn::Provider, told: &LoggedOut) -> Said {
+    let LoggedOut { session, subject, at, token, .. } = told;
+    let [session, subject] = [session, subject].map(|name| name.as_deref().unwrap_or_default().as_bytes());
+    MadeOf::all([judge.issuer().as_bytes(), token.as_bytes(), &at.to_be_bytes(), session, subject])
+}
+
 /// One session where the token names one, else all of the subject. Credentials that are of no session that could be told from
 /// others end with every session of their subject.
 async fn end(
@@ -84,7 +105,7 @@ async fn end(
     let sessions = &shared.sessions;
     let revocation = |kind: Kind, name: String| {
         let end = End { before: Some(told.at), until: told.at.saturating_add(SUBJECT_S) };
-        Revocation { kind, issuer: judge.issuer().to_owned(), name, end }
+        Revocation::named(kind, judge.issuer(), name, end)
     };
     match (told.session, told.subject) {
         // What is answered well has ended something.

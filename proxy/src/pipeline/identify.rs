@@ -101,7 +101,14 @@ pub(super) async fn caller<'r>(
         }
     };
     trail.actor = caller.as_ref().map(|caller| Known::caller(&caller.principal));
+    trail.counted =
+        caller.is_some() && runtime.own_cookies().is_some_and(|names| is_counted(names, &admitted.parts.headers));
     Ok(Identified { admitted, caller })
+}
+
+/// Whether a browser counts how often it signs in.
+fn is_counted(names: &cookies::Names, headers: &HeaderMap) -> bool {
+    cookies::find(headers, &names.count).is_ok_and(|count| count.is_some())
 }
 
 /// The certificate of a connection with what is to be said of it now.
@@ -271,7 +278,6 @@ async fn by_login<'r>(
     }
     let Renewed { session, cookies } = renewed?;
     trail.cookies = cookies;
-    trail.counted = cookies::find(headers, &login.names().count).is_ok_and(|count| count.is_some());
     trail.stepped = session.stepped.then_some(session.begun);
     SignedIn { provider, login, session }.caller()
 }

@@ -18,6 +18,7 @@ use super::navigation::{is_framed_elsewhere, is_navigation};
 use super::observe;
 use super::record;
 use super::session;
+use super::sign_in;
 use super::trail::{Known, Trail};
 use crate::authn::TokenFault;
 use crate::clock::Now;
@@ -43,7 +44,7 @@ pub(super) struct Came {
 impl Came {
     /// Of a request, where it is one and somebody could be signed in.
     pub(super) fn of<B>(runtime: &Runtime, request: &Request<B>) -> Option<Self> {
-        runtime.login()?;
+        runtime.own_cookies()?;
         let headers = request.headers();
         // A page of another site, which could frame any of ours, makes nobody sign in.
         if !is_navigation(request.method(), headers) || is_framed_elsewhere(headers) {
@@ -55,9 +56,14 @@ impl Came {
     }
 
     /// Where it leads back to: itself, or the first page where its address is too long to be kept.
-    fn back(&self) -> ReturnPath {
+    pub(super) fn back(&self) -> ReturnPath {
         let target = self.uri.path_and_query().map_or("/", |target| target.as_str());
         ReturnPath::parse(target).unwrap_or_else(|_| ReturnPath::root())
+    }
+
+    /// The cookies that came.
+    pub(super) fn cookies(&self) -> &HeaderMap {
+        &self.cookies
     }
 
     fn is_own_page(&self) -> bool {
@@ -76,6 +82,11 @@ pub(super) fn instead(
     if matches!(rejection, Rejection::Session(_)) {
         // Renewed or not, what has ended is given to nobody.
         trail.cookies.clear();
+    }
+    // What a session of the gate's own lacks, its provider gives; whoever comes with nothing begins at the application's page.
+    let own_page = runtime.sign_in.as_ref().filter(|_| runtime.login().is_none() || sign_in::leads_on(&rejection));
+    if let (Some(page), Some(names)) = (own_page, runtime.own_cookies()) {
+        return sign_in::instead(page, names, trail, came, rejection);
     }
     let Some((provider, login)) = runtime.login() else { return (rejection, None, Offer::Nothing) };
     let Some(came) = came else { return (rejection, None, Offer::SignIn(ReturnPath::root())) };
@@ -104,8 +115,8 @@ pub(super) fn asks<'a>(shared: &'a Shared, provider: &'a Provider, headers: &'a 
     Asks { logins: &shared.logins, store: &provider.keys, metadata: provider.metadata.as_deref(), headers, now }
 }
 
-/// The answer that sends a browser to the provider.
-pub(super) fn to_provider(begun: Begun, trail: &mut Trail) -> Response<AnswerBody> {
+/// The answer that sends a browser to where it signs in.
+pub(super) fn away(begun: Begun, trail: &mut Trail) -> Response<AnswerBody> {
     // ORDER: beside those of a session that was renewed on this very request: the provider takes what renewed it no more.
     trail.cookies.push(begun.cookie);
     redirect(begun.location)
@@ -128,14 +139,14 @@ fn back_to(path: &ReturnPath) -> Result<Response<AnswerBody>, Rejection> {
 /// Gives an answer our cookies, and takes out those that the application sets under their names. A request that passed ends
 /// the count of sign-ins.
 pub(super) fn dress(shared: &Shared, runtime: &Runtime, trail: &mut Trail, answer: &mut Response<AnswerBody>) {
-    let Some((_, login)) = runtime.login() else { return };
-    cookies::guard(answer.headers_mut(), login.names());
+    let Some(names) = runtime.own_cookies() else { return };
+    cookies::guard(answer.headers_mut(), names);
     // INVARIANT: what renews a session never takes the place of the one that the browser has begun meanwhile.
     if !trail.cookies.is_empty() && is_replaced(shared, trail) {
         trail.cookies.clear();
     }
     if trail.counted && answer.status().is_success() {
-        trail.cookies.extend(cookies::clear(&login.names().count));
+        trail.cookies.extend(cookies::clear(&names.count));
     }
     for cookie in &trail.cookies {
         answer.headers_mut().append(SET_COOKIE, cookie.clone());
@@ -143,7 +154,7 @@ pub(super) fn dress(shared: &Shared, runtime: &Runtime, trail: &mut Trail, answe
 }
 
 fn is_replaced(shared: &Shared, trail: &Trail) -> bool {
-    let Some(Known::Caller(who, _)) = &trail.actor else { return false };
+    let Some(Known::Caller { who, .. }) = &trail.actor else { return false };
     shared.sessions.key_of(who).is_some_and(|key| shared.sessions.was_replaced(key))
 }
 
@@ -225,7 +236,7 @@ fn begin(
     let back = asked_for(query)?;
     let ask = Ask { again: query.split('&').any(|pair| pair == AGAIN), ..Ask::default() };
     let begun = login.begin(&understood.host, back, &ask, &asks(shared, provider, headers, trail.started))?;
-    Ok(to_provider(begun, trail))
+    Ok(away(begun, trail))
 }
 
 /// The path in `to`, or the first page.
@@ -261,6 +272,7 @@ async fn finish(
         Ok(Finished::Signed(signed)) => {
             let Signed { principal, cookies, back, issued } = *signed;
             trail.actor = Some(Known::caller(&Arc::new(principal.clone())));
+            record::name_session(shared, trail);
             // ORDER: before anything is ended for it, or given: a session that is over as it begins is none.
             let terms = session::terms(runtime, &principal);
             if let Err(rejection) = session::standing(shared, runtime, &principal, terms, false, now).await {
@@ -272,7 +284,7 @@ async fn finish(
             trail.cookies = cookies;
             back_to(&back)
         }
-        Ok(Finished::Anew(begun)) => Ok(to_provider(*begun, trail)),
+        Ok(Finished::Anew(begun)) => Ok(away(*begun, trail)),
         Ok(Finished::Back(path)) => back_to(&path),
         Err(TokenFault::Login(fault @ (LoginFault::NoAttempt | LoginFault::Used))) => {
             go_on(shared, runtime, login, headers, fault, trail).await

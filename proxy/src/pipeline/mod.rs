@@ -33,6 +33,7 @@ pub(crate) mod rename;
 mod reports;
 mod security_txt;
 mod session;
+mod sign_in;
 mod step_up;
 mod token_cookies;
 mod trail;
@@ -63,6 +64,7 @@ pub(crate) use again::sweep;
 pub(crate) use form::{HeldForms, Place as FormPlace};
 pub(crate) use outgoing::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
+pub(crate) use sign_in::is_public;
 pub(crate) use trail::Trail;
 
 /// Marks an answer that refuses a request for what the client did (4xx).
@@ -106,7 +108,7 @@ pub(crate) async fn handle(
             let rejection = refused(shared, &runtime, &mut trail, rejection).await;
             log::refusal(&trail, &rejection);
             let mut answer = match (begun, &rejection) {
-                (Some(begun), Rejection::SignIn(_)) => login::to_provider(begun, &mut trail),
+                (Some(begun), Rejection::SignIn(_)) => login::away(begun, &mut trail),
                 _ => answer::rejection(&rejection, trail.id, form, &offer),
             };
             app_cookies::let_go(&mut trail, answer.headers_mut());

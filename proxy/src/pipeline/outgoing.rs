@@ -176,8 +176,8 @@ fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<
     if caller.is_some() && !kept.is_some_and(|kept| matches!(kept, Place::Header(name) if *name == AUTHORIZATION)) {
         headers.remove(AUTHORIZATION);
     }
-    if let Some((_, login)) = runtime.login() {
-        remove_cookies(headers, |name| login.names().all().any(|ours| ours == name))?;
+    if let Some(names) = runtime.own_cookies() {
+        remove_cookies(headers, |name| names.all().any(|ours| ours == name))?;
     }
     Ok(cookie_pairs::join(headers)?)
 }

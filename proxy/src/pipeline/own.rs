@@ -178,12 +178,8 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
             }
         }
         (None, Some(credential)) => {
-            let revocation = Revocation {
-                kind: Kind::Credential,
-                issuer: principal.issuer.clone(),
-                name: credential.clone(),
-                end: End { before: None, until: expires.saturating_add(KEPT_S) },
-            };
+            let end = End { before: None, until: expires.saturating_add(KEPT_S) };
+            let revocation = Revocation::named(Kind::Credential, &principal.issuer, credential.clone(), end);
             sessions.revoke(&revocation, now, EndedBy::Logout).map_err(|_| Rejection::Overloaded)?;
         }
         // Nothing tells this sign-in from others of the same person, whom one logout must not end everywhere.

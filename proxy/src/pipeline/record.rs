@@ -36,11 +36,19 @@ pub(super) fn before<'r>(
 pub(super) fn reserve(shared: &Shared, trail: &mut Trail) -> Result<(), Rejection> {
     if !trail.unrecorded {
         let mut slot = shared.record.reserve().map_err(|_| Rejection::NotRecorded)?;
+        name_session(shared, trail);
         // A client that hangs up ends this request at any point from here on; it is then recorded as aborted.
         slot.arm(trail.draft(trail.started.unix_ms, None, None));
         trail.slot = Some(slot);
     }
     Ok(())
+}
+
+/// Names the caller's session, once for all events of a request.
+pub(super) fn name_session(shared: &Shared, trail: &mut Trail) {
+    if let Some(actor) = &mut trail.actor {
+        actor.name_session(&shared.sessions);
+    }
 }
 
 /// Records the answer; on a strict act its head waits until the record is on disk.
@@ -64,6 +72,7 @@ pub(super) async fn after(
 /// Records a request that ended early; on a strict act its head waits too. Where it is only counted, the answer and the log
 /// carry the id of the event that counts it. False where it could not be recorded.
 pub(super) async fn refusal(shared: &Shared, trail: &mut Trail, rejection: &Rejection, now: Now) -> bool {
+    name_session(shared, trail);
     let draft = |trail: &Trail| trail.draft(now.unix_ms, Some(rejection.status().as_u16()), Some(rejection.code()));
     let slot = match trail.slot.take() {
         // It was permitted before: that is recorded for itself, whatever came of it.

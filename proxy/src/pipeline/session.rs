@@ -74,6 +74,11 @@ pub(super) async fn check<'r>(
     match standing {
         Ok(standing) => {
             trail.session_left = standing.left.least();
+            // The digest is made already: the name in the record costs no other one, but where the provider has its own.
+            let is_own = caller.principal.sign_in.at_provider.is_none();
+            if let (Some(actor), Some(key), true) = (&mut trail.actor, standing.key, is_own) {
+                actor.session_is(shared.sessions.name(key));
+            }
             Ok((identified, Some(standing)))
         }
         Err(Rejection::Session(_)) if is_public => {

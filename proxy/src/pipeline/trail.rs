@@ -15,6 +15,8 @@ use super::cache::Audience;
 use crate::clock::Now;
 use crate::login::{Ask, ReturnPath};
 use crate::request_id::RequestId;
+use crate::sessions::Sessions;
+use crate::sessions::name::Name;
 use crate::telemetry::otlp::RequestSpans;
 use crate::telemetry::trace::{AppCall, Trace};
 
@@ -94,21 +96,50 @@ pub(crate) struct Trail {
 /// Who is asking; the record gets it in words of its own.
 #[derive(Clone, Debug)]
 pub(crate) enum Known {
-    /// A caller, with the roles held in the tenant that the request acts in.
-    Caller(Arc<Principal>, Arc<[String]>),
-    /// Whom a provider speaks of: issuer and subject.
-    Told(String, String),
+    /// A caller.
+    Caller {
+        /// Who was proved.
+        who: Arc<Principal>,
+        /// The roles held in the tenant that the request acts in.
+        roles: Arc<[String]>,
+        /// What the record calls the session; `None`: nobody has asked yet, or the credential names none.
+        session: Option<Name>,
+    },
+    /// Whom a provider speaks of.
+    Told {
+        /// The provider.
+        issuer: String,
+        /// Who.
+        subject: String,
+        /// What the record calls the session that it speaks of.
+        session: Option<Name>,
+    },
 }
 
 impl Known {
     /// A caller. Which of several tenants is meant is not known yet; the decision says it.
     pub(crate) fn caller(who: &Arc<Principal>) -> Self {
-        Self::Caller(Arc::clone(who), who.bindings.only().map(Binding::roles_shared).unwrap_or_default())
+        let roles = who.bindings.only().map(Binding::roles_shared).unwrap_or_default();
+        Self::Caller { who: Arc::clone(who), roles, session: None }
+    }
+
+    /// Makes sure that the record can name the session.
+    pub(crate) fn name_session(&mut self, sessions: &Sessions) {
+        if let Known::Caller { who, session: session @ None, .. } = self {
+            *session = sessions.name_of(who);
+        }
+    }
+
+    /// The session goes by this name in the record.
+    pub(crate) fn session_is(&mut self, name: Name) {
+        if let Known::Caller { session, .. } = self {
+            *session = Some(name);
+        }
     }
 
     /// The caller holds these roles, and no others.
     pub(crate) fn holds(&mut self, held: &Arc<[String]>) {
-        if let Known::Caller(_, roles) = self {
+        if let Known::Caller { roles, .. } = self {
             *roles = Arc::clone(held);
         }
     }
@@ -116,20 +147,22 @@ impl Known {
     /// Issuer and subject.
     pub(crate) fn name(&self) -> [&str; 2] {
         match self {
-            Known::Caller(who, _) => [&who.issuer, &who.subject],
-            Known::Told(issuer, subject) => [issuer, subject],
+            Known::Caller { who, .. } => [&who.issuer, &who.subject],
+            Known::Told { issuer, subject, .. } => [issuer, subject],
         }
     }
 
     fn recorded(&self, now: u64) -> Actor {
         let [iss, sub] = self.name().map(str::to_owned);
-        let Known::Caller(who, roles) = self else {
-            return Actor { iss, sub, roles: Vec::new(), client: None, factors: None };
+        let (Known::Caller { session, .. } | Known::Told { session, .. }) = self;
+        let session = session.map(|name| name.text());
+        let Known::Caller { who, roles, .. } = self else {
+            return Actor { iss, sub, session, roles: Vec::new(), client: None, factors: None };
         };
         let (methods, at) = (&who.factors.methods, who.factors.at);
         let known = !methods.is_empty() || at.is_some();
         let factors = known.then(|| Factors { methods: methods.clone(), age_s: at.map(|at| now.saturating_sub(at)) });
-        Actor { iss, sub, roles: roles.to_vec(), client: who.client.clone(), factors }
+        Actor { iss, sub, session, roles: roles.to_vec(), client: who.client.clone(), factors }
     }
 }
 

@@ -161,11 +161,13 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let fixed = Fixed::of(&plan);
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
-    let opened = plan.sessions.state.as_deref().map(Journal::open).transpose();
+    let mut random = [0; 32];
+    aws_lc_rs::rand::fill(&mut random).map_err(|_| StartError::Random)?;
+    // So that replicas with one key for pseudonyms call a session the same, and this one after a restart too.
+    let fresh = plan.runtime.pseudonym_key.as_ref().map_or(random, |key| key.derived("anteroom sessions"));
+    let opened = plan.sessions.state.as_deref().map(|folder| Journal::open(folder, &fresh)).transpose();
     let mut journal = opened.map_err(StartError::Sessions)?;
-    let mut secret = [0; 32];
-    aws_lc_rs::rand::fill(&mut secret).map_err(|_| StartError::Random)?;
-    let secret = journal.as_ref().map_or(secret, |journal| *journal.secret());
+    let secret = journal.as_ref().map_or(fresh, |journal| *journal.secret());
     let (ask, wishes) = sync_channel(1);
     let (written, seen) = watch::channel(0);
     let sessions = Sessions::new(&secret, journal.as_ref().map(|_| Writer { ask: ask.clone(), written: seen }));

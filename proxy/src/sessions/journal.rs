@@ -72,11 +72,11 @@ pub(crate) struct Journal {
 }
 
 impl Journal {
-    /// Opens a directory, making it and its key where they are missing.
+    /// Opens a directory, making it where it is missing, with `fresh` as its key.
     ///
     /// # Errors
     /// Where that cannot be done, another gate has it open, or its key is not one.
-    pub(crate) fn open(folder: &Path) -> Result<Self, StateError> {
+    pub(crate) fn open(folder: &Path, fresh: &[u8; 32]) -> Result<Self, StateError> {
         let fault = StateError::of;
         DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(fault("make the folder", folder))?;
         let path = folder.join("key");
@@ -93,13 +93,10 @@ impl Journal {
         let is_new = secret.is_empty();
         let mut number = [0; 8];
         if is_new {
-            secret = vec![0; 32];
+            secret = fresh.to_vec();
         }
-        let random = aws_lc_rs::rand::fill(&mut number).and_then(|()| match is_new {
-            true => aws_lc_rs::rand::fill(&mut secret),
-            false => Ok(()),
-        });
-        random.map_err(|_| fault("make a key in", folder)(std::io::Error::other("no randomness")))?;
+        let random = aws_lc_rs::rand::fill(&mut number);
+        random.map_err(|_| fault("number the file in", folder)(std::io::Error::other("no randomness")))?;
         let secret: [u8; 32] = secret.try_into().map_err(|_| StateError {
             path: path.clone(),
             what: "use the key",

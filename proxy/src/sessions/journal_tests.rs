@@ -8,6 +8,13 @@ use crate::sessions::key::Kind;
 
 const NOW: u64 = 1_800_000_000;
 
+/// Opens a folder, with a key that no other one has where it is new.
+fn open(folder: &Path) -> Result<Journal, StateError> {
+    let mut fresh = [0; 32];
+    aws_lc_rs::rand::fill(&mut fresh).unwrap();
+    Journal::open(folder, &fresh)
+}
+
 fn sessions(journal: &Journal) -> Sessions {
     let (ask, _) = sync_channel(1);
     let (_, written) = tokio::sync::watch::channel(0);
@@ -28,7 +35,7 @@ async fn life(sessions: &Sessions, name: &str) -> Option<Life> {
 
 /// A gate that saw two sessions, one of which ended, and one subject revoked; then it is gone.
 async fn lived(folder: &Path) {
-    let mut journal = Journal::open(folder).unwrap();
+    let mut journal = open(folder).unwrap();
     let gate = sessions(&journal);
     for name in ["s-1", "s-2"] {
         gate.store().touch(key(&gate, name), sight(NOW)).get().await.unwrap();
@@ -36,8 +43,7 @@ async fn lived(folder: &Path) {
     journal.write(&gate).unwrap();
     gate.end(key(&gate, "s-2"), NOW + 5, NOW + 3_600, EndedBy::Logout).await.unwrap();
     let end = End { before: Some(NOW + 6), until: NOW + 90_000 };
-    let revocation =
-        Revocation { kind: Kind::Subject, issuer: "https://a.example/".into(), name: "eve.example".into(), end };
+    let revocation = Revocation::named(Kind::Subject, "https://a.example/", "eve.example".into(), end);
     gate.revoke(&revocation, NOW + 6, EndedBy::Control).unwrap();
     journal.write(&gate).unwrap();
 }
@@ -52,7 +58,7 @@ async fn what_was_written_is_there_again() {
     let folder = tempfile::tempdir().unwrap();
     let state = folder.path().join("state");
     lived(&state).await;
-    let mut journal = Journal::open(&state).unwrap();
+    let mut journal = open(&state).unwrap();
     let gate = sessions(&journal);
     assert!(!journal.restore(&gate, NOW + 100).unwrap(), "nothing is damaged");
     assert_eq!(life(&gate, "s-1").await.unwrap().last, NOW);
@@ -66,7 +72,7 @@ async fn what_was_written_is_there_again() {
         }
     }
     assert_eq!(std::fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
-    let other = Journal::open(&state).unwrap_err().to_string();
+    let other = open(&state).unwrap_err().to_string();
     assert!(other.contains("another gate has it open"), "{other}");
 }
 
@@ -78,7 +84,7 @@ async fn a_torn_end_is_cut_and_any_other_damage_is_not_believed() {
     let whole = std::fs::read(&path).unwrap();
     for torn in 1..RECORD {
         std::fs::write(&path, &whole[..whole.len() - torn]).unwrap();
-        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut journal = open(folder.path()).unwrap();
         let gate = sessions(&journal);
         assert!(!journal.restore(&gate, NOW + 100).unwrap(), "{torn} bytes");
         assert_eq!(life(&gate, "s-1").await.unwrap().last, NOW);
@@ -88,7 +94,7 @@ async fn a_torn_end_is_cut_and_any_other_damage_is_not_believed() {
         let mut bytes = whole.clone();
         bytes[at] ^= 1;
         std::fs::write(&path, &bytes).unwrap();
-        let mut journal = Journal::open(folder.path()).unwrap();
+        let mut journal = open(folder.path()).unwrap();
         let gate = sessions(&journal);
         assert!(journal.restore(&gate, NOW + 100).unwrap(), "a flipped bit in byte {at}");
         // What the file calls alive may have ended behind the damage.
@@ -104,7 +110,7 @@ async fn a_torn_end_is_cut_and_any_other_damage_is_not_believed() {
 #[tokio::test]
 async fn a_file_that_grows_is_written_anew_and_what_is_past_is_left_out() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(folder.path()).unwrap();
+    let mut journal = open(folder.path()).unwrap();
     let gate = sessions(&journal);
     let mut largest = 0;
     for round in 0..200_u64 {
@@ -118,14 +124,14 @@ async fn a_file_that_grows_is_written_anew_and_what_is_past_is_left_out() {
     assert!(largest <= WORTH_IT + 200 * RECORD as u64, "{largest}");
     assert!(journal.size() < largest, "it was compacted");
     drop((journal, gate));
-    let mut journal = Journal::open(folder.path()).unwrap();
+    let mut journal = open(folder.path()).unwrap();
     let gate = sessions(&journal);
     journal.restore(&gate, NOW + 4_000).unwrap();
     assert_eq!(gate.memory.len(), 200);
     assert!(life(&gate, "7").await.unwrap().last >= NOW + 199 * 20 - 20);
     let mut journal = {
         drop((journal, gate));
-        Journal::open(folder.path()).unwrap()
+        open(folder.path()).unwrap()
     };
     let gate = sessions(&journal);
     journal.restore(&gate, NOW + 4_000 + 3_600 + KEPT_S + 100).unwrap();
@@ -134,7 +140,7 @@ async fn a_file_that_grows_is_written_anew_and_what_is_past_is_left_out() {
 
 /// The gate that the folder makes, and whether anything was damaged.
 fn again(folder: &Path, now: u64) -> (Journal, Sessions, bool) {
-    let mut journal = Journal::open(folder).unwrap();
+    let mut journal = open(folder).unwrap();
     let gate = sessions(&journal);
     let damaged = journal.restore(&gate, now).unwrap();
     (journal, gate, damaged)
@@ -194,7 +200,7 @@ async fn what_was_taken_out_or_moved_is_missed_wherever_that_was() {
 #[tokio::test]
 async fn a_file_of_what_is_past_is_written_anew_at_the_start() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(folder.path()).unwrap();
+    let mut journal = open(folder.path()).unwrap();
     let gate = sessions(&journal);
     for name in 0..30_000 {
         gate.store().touch(key(&gate, &name.to_string()), sight(NOW)).get().await.unwrap();
@@ -217,11 +223,10 @@ async fn a_file_of_what_is_past_is_written_anew_at_the_start() {
 #[tokio::test]
 async fn what_is_ended_again_and_again_is_written_once() {
     let folder = tempfile::tempdir().unwrap();
-    let mut journal = Journal::open(folder.path()).unwrap();
+    let mut journal = open(folder.path()).unwrap();
     let gate = sessions(&journal);
     let end = End { before: None, until: NOW + 90_000 };
-    let credential =
-        Revocation { kind: Kind::Credential, issuer: "https://a.example/".into(), name: "t-1".into(), end };
+    let credential = Revocation::named(Kind::Credential, "https://a.example/", "t-1".into(), end);
     for round in 0..50 {
         for _ in 0..3 {
             gate.revoke(&credential, NOW + round, EndedBy::Logout).unwrap();
@@ -243,7 +248,7 @@ async fn a_folder_that_was_moved_away_is_noticed_and_nothing_is_lost_until_it_is
     assert!(journal.write(&gate).unwrap_err().to_string().contains("moved away"));
     gate.end(key(&gate, "s-1"), NOW + 101, NOW + 3_600, EndedBy::Logout).await.unwrap();
     // Another one in its place is not written either: it has another key.
-    drop(Journal::open(&here).unwrap());
+    drop(open(&here).unwrap());
     assert!(journal.write(&gate).is_err());
     std::fs::remove_dir_all(&here).unwrap();
     std::fs::rename(&elsewhere, &here).unwrap();
@@ -261,9 +266,23 @@ async fn a_folder_that_was_moved_away_is_noticed_and_nothing_is_lost_until_it_is
 fn a_folder_that_cannot_be_used_says_why() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("key"), "short").unwrap();
-    let fault = Journal::open(folder.path()).unwrap_err().to_string();
+    let fault = open(folder.path()).unwrap_err().to_string();
     assert!(fault.contains("not of 32 bytes"), "{fault}");
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    assert!(Journal::open(&file).is_err());
+    assert!(open(&file).is_err());
+}
+
+#[test]
+fn a_new_folder_takes_the_key_that_it_is_given_and_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = |fresh: u8| {
+        let journal = Journal::open(folder.path(), &[fresh; 32]).unwrap();
+        let gate = sessions(&journal);
+        gate.name(key(&gate, "s-1")).to_string()
+    };
+    let first = name(1);
+    assert_eq!(first, name(2), "so that what has ended stays ended");
+    let digester = Digester::new(&[1; 32]);
+    assert_eq!(first, digester.name(digester.key(Kind::Session, "https://a.example/", "s-1")).to_string());
 }

@@ -35,17 +35,25 @@ impl Kind {
 
 /// Makes the digests.
 #[derive(Debug)]
-pub struct Digester(hmac::Key);
+pub struct Digester {
+    secret: hmac::Key,
+    /// What tells this secret from others, and nothing of it.
+    pub(super) mark: [u8; 4],
+}
 
 impl Digester {
     /// Under this secret.
     pub fn new(secret: &[u8; 32]) -> Self {
-        Self(hmac::Key::new(hmac::HMAC_SHA256, secret))
+        let secret = hmac::Key::new(hmac::HMAC_SHA256, secret);
+        let mut mark = [0; 4];
+        // Shorter than any other text that is digested.
+        mark.iter_mut().zip(hmac::sign(&secret, b"mark").as_ref()).for_each(|(to, from)| *to = *from);
+        Self { secret, mark }
     }
 
     /// The digest of a name at an issuer.
     pub fn key(&self, kind: Kind, issuer: &str, name: &str) -> Key {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.secret);
         context.update(&[kind.byte()]);
         // The length goes first, so that no two pairs make one text.
         context.update(&(issuer.len() as u64).to_be_bytes());
@@ -58,7 +66,7 @@ impl Digester {
 
     /// Eight bytes that only the holder of the secret can make of `text` behind what has the seal `before`.
     pub(super) fn seal(&self, before: [u8; 8], text: &[u8]) -> [u8; 8] {
-        let mut context = hmac::Context::with_key(&self.0);
+        let mut context = hmac::Context::with_key(&self.secret);
         context.update(b"seal");
         context.update(&before);
         context.update(text);

@@ -6,16 +6,19 @@
 
 pub mod ends;
 mod entry;
+pub(crate) mod heard;
 mod journal;
 mod keeper;
 pub mod key;
 pub mod life;
 mod memory;
+pub mod name;
 pub(crate) mod open;
+mod revocation;
 pub mod store;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -24,7 +27,8 @@ use policy::Principal;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use ends::{End, Ends, Full};
+use ends::Ends;
+use heard::Heard;
 pub(crate) use journal::Journal;
 pub use journal::StateError;
 pub(crate) use keeper::Keeper;
@@ -32,21 +36,10 @@ use key::{Digester, Key, Kind};
 use life::{Fault, KEPT_S};
 pub use memory::Memory;
 use moka::sync::Cache;
+use name::Name;
 use open::{Cut, Open};
+pub use revocation::{NotRevoked, Revocation, What};
 use store::{Store, Unreachable};
-
-/// What was revoked by hand or by a file, before its names become digests.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Revocation {
-    /// What it is about.
-    pub kind: Kind,
-    /// At which issuer (`iss`).
-    pub issuer: String,
-    /// The name of the session, the subject or the credential there.
-    pub name: String,
-    /// Which sign-ins, and for how long.
-    pub end: End,
-}
 
 /// The sessions of a process.
 #[derive(Debug)]
@@ -59,6 +52,7 @@ pub struct Sessions {
     /// Sessions in whose place the same browser began another one a moment ago.
     replaced: LazyLock<Cache<Key, ()>>,
     open: Arc<Open>,
+    heard: Heard,
     /// Counts ends, so that whoever sweeps sees that there is something new.
     news: AtomicU64,
     /// Requests that were refused, by the reason.
@@ -71,6 +65,8 @@ pub struct Sessions {
     trouble: arc_swap::ArcSwap<Trouble>,
     /// The file of revocations.
     revoked: arc_swap::ArcSwapOption<PathBuf>,
+    /// How many sessions it names that go by another name here, if they are known at all.
+    unknown: AtomicUsize,
     /// Whoever writes the state, where that is written.
     writer: Option<Writer>,
 }
@@ -134,12 +130,14 @@ impl Sessions {
             ends: Ends::new(writer.is_some()),
             replaced: LazyLock::new(|| Cache::builder().max_capacity(REPLACED).time_to_live(REPLACED_FOR).build()),
             open: Arc::default(),
+            heard: Heard::default(),
             news: AtomicU64::new(0),
             refused: Default::default(),
             cut: Default::default(),
             ended: Default::default(),
             trouble: arc_swap::ArcSwap::default(),
             revoked: arc_swap::ArcSwapOption::empty(),
+            unknown: AtomicUsize::new(0),
             writer,
         }
     }
@@ -147,6 +145,11 @@ impl Sessions {
     /// The lives of sessions.
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.store
+    }
+
+    /// What providers have said already.
+    pub(crate) fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     /// What is open.
@@ -165,6 +168,18 @@ impl Sessions {
     pub(crate) fn key_at_provider(&self, principal: &Principal) -> Option<Key> {
         let (name, _) = principal.sign_in.at_provider.as_ref().zip(principal.sign_in.at)?;
         Some(self.digester.key(Kind::Session, &principal.issuer, name))
+    }
+
+    /// What the record calls the session of a caller: by the name that its provider gave it, where it gave one, so that all
+    /// credentials of one session are one there; else by the gate's own. `None` where the credential names none.
+    pub(crate) fn name_of(&self, principal: &Principal) -> Option<Name> {
+        let session = principal.sign_in.at_provider.as_ref().or(principal.sign_in.session.as_ref())?;
+        Some(self.name(self.digester.key(Kind::Session, &principal.issuer, session)))
+    }
+
+    /// What the record calls the session with this digest.
+    pub(crate) fn name(&self, key: Key) -> Name {
+        self.digester.name(key)
     }
 
     /// The digest of a name.
@@ -239,58 +254,11 @@ impl Sessions {
         self.replaced.contains_key(&key)
     }
 
-    /// Revokes by name, at once for everybody: remembered tokens, open streams, every worker.
-    ///
-    /// # Errors
-    /// Where there is no room for one more.
-    pub(crate) fn revoke(&self, revocation: &Revocation, now: u64, by: EndedBy) -> Result<(), Full> {
-        self.also_revoke(revocation, now, by)?;
-        self.count(by);
-        Ok(())
-    }
-
-    /// Revokes by name what belongs to something that was ended and counted already.
-    ///
-    /// # Errors
-    /// Where there is no room for one more.
-    pub(crate) fn also_revoke(&self, revocation: &Revocation, now: u64, by: EndedBy) -> Result<(), Full> {
-        let key = self.digester.key(revocation.kind, &revocation.issuer, &revocation.name);
-        self.ends.say(key, revocation.end, now, by)?;
-        self.news.fetch_add(1, Ordering::AcqRel);
-        Ok(())
-    }
-
     fn count(&self, by: EndedBy) {
         if let Some(count) = EndedBy::ALL.iter().position(|one| *one == by).and_then(|at| self.ended.get(at)) {
             count.fetch_add(1, Ordering::Relaxed);
         }
         self.news.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// The file of revocations says these, and no others.
-    pub(crate) fn file(&self, revocations: &[Revocation]) {
-        self.ends.file(revocations.iter().map(|one| (self.digester.key(one.kind, &one.issuer, &one.name), one.end)));
-        self.news.fetch_add(1, Ordering::AcqRel);
-    }
-
-    /// From now on this is the file of revocations, and this is what it says.
-    pub(crate) fn follow(&self, file: Option<(PathBuf, Vec<Revocation>)>) {
-        match file {
-            // Whoever looks at it has seen what is newer than that, or will.
-            Some((path, _)) if self.revoked.load().as_deref() == Some(&path) => {}
-            Some((path, list)) => {
-                self.revoked.store(Some(Arc::new(path)));
-                self.file(&list);
-            }
-            None => {
-                self.revoked.store(None);
-                self.file(&[]);
-            }
-        }
-    }
-
-    fn revoked_file(&self) -> Option<Arc<PathBuf>> {
-        self.revoked.load_full()
     }
 
     /// Waits until what has ended so far is on disk, where anything is written at all.
@@ -357,6 +325,7 @@ impl Sessions {
             known: self.memory.len() as u64,
             crowded: self.memory.crowded() as u64,
             revocations: self.ends.len() as u64,
+            unknown: self.unknown.load(Ordering::Relaxed) as u64,
             streams: self.open.len() as u64,
             refused: Fault::ALL.iter().zip(&self.refused).map(|(fault, count)| (fault.word(), of(count))).collect(),
             cut: Cut::ALL.iter().zip(&self.cut).map(|(cut, count)| (cut.word(), of(count))).collect(),
@@ -376,6 +345,7 @@ pub(crate) struct Counts {
     pub(crate) known: u64,
     pub(crate) crowded: u64,
     pub(crate) revocations: u64,
+    pub(crate) unknown: u64,
     pub(crate) streams: u64,
     pub(crate) refused: Vec<(&'static str, u64)>,
     pub(crate) cut: Vec<(&'static str, u64)>,

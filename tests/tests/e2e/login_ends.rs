@@ -11,6 +11,8 @@ use e2e::op::{Browser, CLIENT, Op, pairs};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
+use crate::session_name;
+
 /// A gate with a clock that stands still, at the time of the provider, and sessions that end after a quarter of an hour.
 fn gate(op: &Op) -> Gate {
     renewing(op, "")
@@ -140,6 +142,44 @@ async fn what_the_provider_ends_by_its_own_name_ends() {
         assert_eq!(browser.fetch("GET", "/me").await.status.as_u16(), then, "{sid}");
     }
     comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
+}
+
+#[tokio::test]
+async fn what_is_ended_by_its_name_in_the_record_ends() {
+    let op = Op::start();
+    let gate = gate(&op);
+    person(&op, gate.clock().now().unix_seconds());
+    let mut browser = Browser::new(&gate).await;
+    let name = session_name::name_of(&gate, &browser.sign_in(&op, "/me").await);
+    let signed_in = gate.files.record().into_iter().find(|event| event["route"] == "GET /.anteroom/callback").unwrap();
+    assert_eq!(signed_in["actor"]["session"], json!(name), "from the first event on");
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let token = gate.issuer().changed(json!({ "sid": "op-1" }));
+    let answer = client.get("/me", &token).await;
+    assert_eq!(session_name::name_of(&gate, &answer), name, "a token of the same session at the provider");
+    assert_eq!(session_name::end(&gate, &name).code, Some(0));
+    assert_eq!(browser.fetch("GET", "/me").await.code(), "SESSION_ENDED");
+    later(&op, &gate, 60);
+    comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
+}
+
+#[tokio::test]
+async fn a_session_that_the_provider_names_not_is_one_in_the_record_and_ends_alone() {
+    let op = Op::start();
+    let setup = op.setup("");
+    let gate = op.before(setup, keeps_waiting());
+    op.person(json!({ "sub": "ada.example", "org_id": "a", "roles": ["provider"], "amr": ["pwd"] }));
+    let (mut one, mut other) = (Browser::new(&gate).await, Browser::new(&gate).await);
+    let mut names = Vec::new();
+    for browser in [&mut one, &mut other] {
+        names.push(session_name::name_of(&gate, &browser.sign_in(&op, "/me").await));
+    }
+    assert_ne!(names[0], names[1]);
+    let waits = waiting(&gate, &one).await;
+    assert_eq!(session_name::end(&gate, &names[0]).code, Some(0));
+    assert_eq!(e2e::soon("the end of what is open", waits).await.unwrap(), "SESSION_ENDED");
+    assert_eq!(one.fetch("GET", "/me").await.code(), "SESSION_ENDED");
+    assert_eq!(other.fetch("GET", "/me").await.status, 200, "the same person in another browser");
 }
 
 #[tokio::test]

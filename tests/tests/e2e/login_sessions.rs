@@ -265,6 +265,7 @@ async fn signing_out_ends_the_session_and_goes_by_the_provider() {
     let button = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "same-origin")];
     let out = browser.ask("POST", "/.anteroom/logout", &button).await;
     assert_eq!(out.status, 303, "{out:?}");
+    assert_eq!(out.header("clear-site-data"), "\"cache\", \"cookies\", \"storage\"", "without a section `session` too");
     let (address, query) = out.header("location").split_once('?').unwrap();
     let asked = pairs(query);
     assert_eq!((address, asked["client_id"].as_str()), (END_SESSION, CLIENT));

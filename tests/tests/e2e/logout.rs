@@ -162,6 +162,32 @@ async fn a_provider_ends_one_session_or_all_of_a_subject() {
 }
 
 #[tokio::test]
+async fn a_logout_token_that_is_sent_again_ends_nothing_more() {
+    let session = "session: { idle: 1h, backchannel_logout: { clinic: { audience: [client-7] } } }\n";
+    let (gate, now) = gate(session, POLICY);
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let path = "/.anteroom/backchannel-logout";
+    let first = format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1" })));
+    assert_eq!(client.post("POST", path, &form, first.clone()).await.status, 200);
+    gate.clock().advance(Duration::from_secs(20));
+    let since = token(&gate, "s-1", now + 15, "t-1");
+    assert_eq!(client.get("/me", &since).await.status, 200);
+    // The same, and with another signature: whoever has one can make others of it, or the provider has signed anew.
+    for again in [first, format!("logout_token={}", said(&gate, now, json!({ "sid": "s-1", "unread": "x" })))] {
+        let answer = client.post("POST", path, &form, again).await;
+        assert_eq!(answer.status, 200, "it is done: a provider that has missed our answer has nothing to mend");
+        assert_eq!(gate.files.event(answer.id())["status"], 200);
+        assert_eq!(client.get("/me", &since).await.status, 200);
+    }
+    assert_eq!(gate.metric("anteroom_sessions_ended_total", &[("by", "provider")]), 1.0);
+    // A name that the provider gives twice keeps nobody in.
+    let other = format!("logout_token={}", said(&gate, now + 20, json!({ "sid": "s-1" })));
+    assert_eq!(client.post("POST", path, &form, other).await.status, 200);
+    assert_eq!(client.get("/me", &since).await.code(), "SESSION_ENDED");
+}
+
+#[tokio::test]
 async fn credentials_without_a_session_end_with_any_of_their_subject() {
     let session = "session: { backchannel_logout: { clinic: { audience: [client-7] } } }\n";
     let (gate, now) = gate(session, POLICY);

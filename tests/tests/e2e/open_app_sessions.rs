@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::open_again::{manual, passes, were_cut};
 use crate::open_streams::Socket;
+use crate::session_name;
 use crate::websocket::echoes;
 
 /// Who is signed in by which session, and whether the application says so.
@@ -165,6 +166,27 @@ async fn an_application_that_gives_no_answer_ends_what_is_open_after_a_minute() 
     passes(&gate, 12).await;
     socket.ends().await;
     assert_eq!(were_cut(&gate, "app"), 1.0);
+}
+
+#[tokio::test]
+async fn the_name_in_the_record_ends_one_of_a_persons_sessions() {
+    let (gate, sessions) = gate();
+    sessions.set("s-ada-2", person("ada.example", &["provider"]));
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let mut ask = async |session: &str| client.ask("GET", "/me", &[("cookie", &format!("sid={session}"))]).await;
+    let mut names = Vec::new();
+    for session in ["s-ada", "s-ada", "s-ada-2"] {
+        names.push(session_name::name_of(&gate, &ask(session).await));
+    }
+    assert!(names[0] == names[1] && names[1] != names[2], "{names:?}");
+    let (mut one, mut other) = (open(&gate, "/me", "s-ada").await, open(&gate, "/me", "s-ada-2").await);
+    let said = session_name::end(&gate, &names[0]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(one.ends().await < Duration::from_secs(1));
+    assert_eq!(were_cut(&gate, "revoked"), 1.0);
+    assert_eq!(ask("s-ada").await.code(), "SESSION_ENDED");
+    assert_eq!(ask("s-ada-2").await.status, 200);
+    assert!(other.lives().await);
 }
 
 #[tokio::test]

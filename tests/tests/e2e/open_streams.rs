@@ -36,7 +36,7 @@ pub(crate) fn app() -> App {
     })
 }
 
-fn gate(more: &str) -> (Gate, u64) {
+pub(crate) fn gate(more: &str) -> (Gate, u64) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
     let setup = Setup { more: more.to_owned(), clock: Clock::manual(now * 1_000), ..Setup::default() };
     (Gate::start(setup, app()), now)

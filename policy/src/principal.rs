@@ -37,11 +37,16 @@ impl Principal {
     pub fn weight(&self) -> usize {
         let sign_in = &self.sign_in;
         let told = [&self.client, &sign_in.session, &sign_in.at_provider, &sign_in.credential];
-        let texts = [&self.issuer, &self.provider].into_iter().chain(told.into_iter().flatten());
+        let texts = [&self.provider].into_iter().chain(told.into_iter().flatten());
         let texts = texts.chain(&self.factors.methods).map(|text| text_weight(text)).sum::<usize>();
         // The places of a map may be half empty.
         let claims = self.claims.iter().map(|(name, claim)| 2 * text_weight(name) + claim.weight()).sum::<usize>();
-        size_of::<Self>() + texts + text_weight(&self.subject) + claims + self.bindings.weight()
+        size_of::<Self>()
+            + texts
+            + text_weight(&self.issuer)
+            + text_weight(&self.subject)
+            + claims
+            + self.bindings.weight()
     }
 }
 

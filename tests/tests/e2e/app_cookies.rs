@@ -120,8 +120,8 @@ async fn one_whose_setting_was_not_seen_is_taken_out_and_never_bound_by_being_us
 }
 
 /// A second provider, which knows people by the same names and signs with the same keys.
-const OTHER: &str = "\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
-                     claims: { tenant: org_id, roles: roles }\n    jwks: { file: jwks.json }";
+const OTHER: &str = "\n    tenants: any\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
+                     claims: { tenant: org_id, roles: roles }\n    tenants: any\n    jwks: { file: jwks.json }";
 
 #[tokio::test]
 async fn another_tenant_and_another_issuers_namesake_are_other_people() {

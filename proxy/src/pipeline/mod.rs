@@ -61,7 +61,7 @@ use crate::upstream::trailers::Announced;
 pub(crate) use admit::METHODS;
 use admit::Understood;
 pub(crate) use again::sweep;
-pub(crate) use form::{HeldForms, Place as FormPlace};
+pub(crate) use form::HELD;
 pub(crate) use outgoing::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};
 pub(crate) use sign_in::is_public;

@@ -41,6 +41,7 @@ mod explain_token;
 mod exposed;
 mod floods;
 mod forged;
+mod forged_sessions;
 mod forms;
 mod forms_held;
 mod framing;

@@ -60,6 +60,7 @@ mod keys;
 mod limits;
 mod login;
 mod login_attacks;
+mod login_crowd;
 mod login_edges;
 mod login_ends;
 mod login_hangs;

@@ -47,6 +47,7 @@ pub use jwk::Unusable;
 pub use jwks::{Pace, Renewal, keep_fresh};
 pub use jwt::{Lifetime, MAX_TOKEN, Verified, unverified_issuer, verify};
 pub use keys::{KeyId, KeySet, KeySetFault, MAX_KEY_SET, MAX_KEYS, MAX_SECRET, MIN_SECRET, Skipped};
+pub(crate) use keys::is_one_byte;
 pub use last_good::State;
 pub use logout::LoggedOut;
 pub(crate) use logout::logged_out;

@@ -46,7 +46,7 @@ fn settings() -> LoginSettings {
             end_session: Some("https://issuer.example/end".to_owned()),
         },
         names: Names::of("__Host-a"),
-        keys: SealKeys::read("0a".repeat(32).as_bytes()).unwrap(),
+        keys: SealKeys::read("0a1b".repeat(16).as_bytes()).unwrap(),
         lifetime: Duration::from_secs(3_600),
         attempt: Duration::from_secs(600),
         renew: None,
@@ -109,7 +109,7 @@ fn what_is_sealed_for_one_purpose_or_provider_opens_for_no_other() {
     let changes: [fn(&mut LoginSettings); 4] = [
         |other| other.client_id = "api".to_owned(),
         |other| other.names = Names::of("__Host-b"),
-        |other| other.keys = SealKeys::read("0b".repeat(32).as_bytes()).unwrap(),
+        |other| other.keys = SealKeys::read("0b1c".repeat(16).as_bytes()).unwrap(),
         |other| other.id_tokens = Provider::new(provider("other")).unwrap(),
     ];
     for change in changes {
@@ -150,8 +150,10 @@ fn another_client_cookie_key_or_time_is_another_login() {
     let changes: [fn(&mut LoginSettings); 6] = [
         |other| other.client_id = "api".to_owned(),
         |other| other.names = Names::of("__Host-b"),
-        |other| other.keys = SealKeys::read("0b".repeat(32).as_bytes()).unwrap(),
-        |other| other.keys = SealKeys::read(format!("{}\n{}", "0a".repeat(32), "0b".repeat(32)).as_bytes()).unwrap(),
+        |other| other.keys = SealKeys::read("0b1c".repeat(16).as_bytes()).unwrap(),
+        |other| {
+            other.keys = SealKeys::read(format!("{}\n{}", "0a1b".repeat(16), "0b1c".repeat(16)).as_bytes()).unwrap()
+        },
         |other| other.renew = Some(Duration::from_secs(60)),
         |other| other.id_tokens = Provider::new(ProviderSettings { generation: 1, ..provider("clinic") }).unwrap(),
     ];

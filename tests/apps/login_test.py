@@ -34,7 +34,7 @@ def main():
     with Place() as place:
         port = free_port()
         password, secret = secrets.token_urlsafe(16), secrets.token_urlsafe(24)
-        provider = Provider(place, [], PEOPLE, ask_logout=False)
+        provider = Provider(place, [], PEOPLE, ask_logout="without-hint")
         gate = Gate(place, source(place, provider, secret), port, HOST)
         provider.settings["clients"] = [client(
             CLIENT, f"{gate.origin}/.anteroom/callback", client_secret=secret, token_endpoint_auth_method="client_secret_basic",
@@ -59,7 +59,8 @@ def source(place, provider, secret):
     login = (f"    issuer: {provider.issuer}\n    audience: [https://letters.clinic.example]\n    token: []\n"
              "    claims: { tenant: org_id, roles: roles }\n"
              f"    discovery: {{ ca: {provider.ca}, private: [127.0.0.0/8, \"::1\"] }}\n"
-             f"    login: {{ client_id: {CLIENT}, client_secret: {{ file: keys/client-secret }}, keys: {{ file: keys/login }} }}\n")
+             f"    login: {{ client_id: {CLIENT}, client_secret: {{ file: keys/client-secret }}, keys: {{ file: keys/login }}, "
+             f"id_token_hint: true }}\n")
     text, found = re.subn(r"(?ms)^    issuer: .*?^\n", login + "\n", text, count=1)
     assert found == 1
     # Browsers hold where a form leads in the end to the page's policy: signing out leads to the provider.

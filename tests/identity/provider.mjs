@@ -11,7 +11,7 @@
 //                      a client wants it, and always with `second: true`; `claims` go into both tokens
 //   contexts?          { one, two: [..] }: values of `acr` for a password, and for a code as well (the one that was asked for)
 //   hint?              true: who is named by `login_hint` is signed in without a page
-//   ask_logout?        false: nobody is asked whether to sign out
+//   ask_logout?        false: nobody is asked whether to sign out; "without-hint": only who comes without an ID token is
 //   seconds?           { access, id, refresh, session }: lifetimes
 //   cache?             `Cache-Control` of the key set
 //   trust?             PEM file of the authority of those who are called (back-channel logout); each at 127.0.0.1
@@ -126,7 +126,8 @@ function provider(keys) {
       rpInitiatedLogout: {
         enabled: true,
         logoutSource: (ctx, form) => {
-          const ask = settings.ask_logout !== false;
+          const hinted = Boolean(ctx.oidc.entities.IdTokenHint);
+          const ask = settings.ask_logout === "without-hint" ? !hinted : settings.ask_logout !== false;
           const yes = `<button id="yes" form="op.logoutForm" type="submit" name="logout" value="yes">Sign out</button>`;
           const go = ask ? "" : `<script>document.getElementById("yes").click()</script>`;
           ctx.body = page("Sign out?", `${form}${yes}${go}`);

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Answer, plain};
 use crate::authn;
 use crate::pipeline::canonical::form_decoded;
+use crate::runtime::Provider;
 use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
 use crate::sessions::name::{FORM, Name};
@@ -37,7 +38,7 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
             let said = json!({
                 "revoked": word,
                 "until": audit::rfc3339(revocation.end.until.saturating_mul(1_000)),
-                "back": back(&revocation.what, judges.first().map(|one| &one.authn)),
+                "back": back(&revocation.what, judges.first().copied()),
                 "survives_restart": shared.sessions.is_written(),
             });
             plain(StatusCode::OK, "application/json", format!("{said}\n"))
@@ -63,7 +64,7 @@ fn may_name(provider: &authn::Provider, what: &What) -> bool {
 }
 
 /// What lets whoever was revoked in again before its time is over.
-fn back(what: &What, provider: Option<&authn::Provider>) -> &'static str {
+fn back(what: &What, provider: Option<&Provider>) -> &'static str {
     let kind = match what {
         What::Named { kind, .. } => *kind,
         What::Recorded(_) => {
@@ -71,7 +72,9 @@ fn back(what: &What, provider: Option<&authn::Provider>) -> &'static str {
                     (`auth_time`); else not before `until`";
         }
     };
-    match (kind, provider.map(authn::Provider::tells_sign_in)) {
+    // ID tokens tell it by `auth_time` alone, however the provider's other tokens do.
+    let tells = |provider: &Provider| provider.login.is_none() && provider.authn.tells_sign_in();
+    match (kind, provider.map(tells)) {
         (Kind::Session | Kind::Subject | Kind::Nameless, Some(true)) => "by a later sign-in",
         (Kind::Session | Kind::Subject | Kind::Nameless, Some(false)) => {
             "by a later sign-in, where the credential tells its time (`auth_time`); else not before `until`"

@@ -9,7 +9,7 @@ use http::header::HeaderValue;
 use super::Scope;
 use crate::clock::http_date;
 use crate::cookie_pairs::{self, NoText};
-use crate::pipeline::rename::is_look_alike;
+use crate::pipeline::is_look_alike;
 use crate::set_cookie::SetCookie;
 
 /// What a request holds under one name.
@@ -259,6 +259,7 @@ mod tests {
         assert_eq!(sifted(all, false), ["theme=dark; my_session=1", "other=6"]);
         assert_eq!(sifted(all, true), ["theme=dark", "other=6"]);
         assert_eq!(sifted(&["x=1 my_session=2; y=3, other=4", "my_session"], false), Vec::<String>::new());
+        assert_eq!(sifted(&["x=1 my_session =2; y=3,\tother =4", "x,\"other\" = 5"], false), Vec::<String>::new());
         assert_eq!(held(&request_of("name=Zoë; my_session=3"), "my_session"), Held::Once("3".to_owned()));
         let mut headers = request_of("name=Zoë; MY_SESSION=4");
         sift(&mut headers, &["my_session".to_owned()], |_| false).unwrap();

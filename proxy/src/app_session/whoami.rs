@@ -96,6 +96,10 @@ async fn read(answer: Response<AnswerBody>) -> Result<Option<Map<String, Value>>
         }
         bytes.extend_from_slice(&data);
     }
+    // What Auth.js says of nobody, in the place of an object.
+    if bytes.trim_ascii() == b"null" {
+        return Ok(None);
+    }
     json::object(&bytes, MOST_VALUES).map(Some).map_err(|_| "the answer is not one JSON object with each name once")
 }
 

@@ -53,7 +53,9 @@ pub use last_good::State;
 pub use logout::LoggedOut;
 pub(crate) use logout::logged_out;
 pub use outline::{Check, Outline};
-pub use preset::{Asked, KnownAudience, KnownClients, KnownCookie, Preset, Profile, SignInPlace, TokenKind};
+pub use preset::{
+    Asked, IdTokens, KnownAudience, KnownClients, KnownCookie, Preset, Profile, SignInPlace, SignOut, TokenKind,
+};
 pub use provider::{Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings};
 pub use remember::Remembered;
 pub use store::{KeyStatus, KeyStore, MAX_WAITING, PATIENCE};

@@ -9,7 +9,7 @@ use policy::{TenantId, Vouched};
 use super::algorithm::Algorithm;
 use super::claim_map::{ClaimMap, ClaimPath, SessionSource};
 use super::factors::FactorRule;
-use super::preset::{KnownAudience, Preset, TokenKind};
+use super::preset::{IdTokens, KnownAudience, Preset, TokenKind};
 
 /// The longest leeway, in seconds: what is off by more is a clock that nobody sets.
 pub const MAX_LEEWAY_S: u64 = 60;
@@ -162,11 +162,18 @@ impl Provider {
     }
 
     /// The same provider as the judge of ID tokens that `client` fetched from it itself: what keeps tokens of other kinds and
-    /// other programs away does not apply to them, and their claims mean the same.
+    /// other programs away does not apply to them, and their claims mean the same, but for how they show factors.
     #[must_use]
     pub fn of_login(&self, client: &str) -> Self {
         let settings = &self.settings;
+        let profile = settings.preset.profile();
+        let factors = match profile.id_tokens {
+            // What is written holds for all its tokens.
+            IdTokens::Of { factors, .. } if settings.factors == profile.factors => factors,
+            IdTokens::Of { .. } | IdTokens::Nowhere(_) => settings.factors,
+        };
         let settings = ProviderSettings {
+            factors,
             audience: vec![client.to_owned()],
             types: vec!["jwt".to_owned()],
             // A token that is remembered for one of the two is not remembered for the other.

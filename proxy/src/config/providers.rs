@@ -5,6 +5,7 @@
 
 pub(super) mod claims;
 pub(super) mod filled;
+mod id_tokens;
 mod keys;
 pub(super) mod login;
 pub(super) mod raw;
@@ -108,6 +109,9 @@ fn one(
         generation: 0,
     };
     settings.generation = generation(&settings);
+    if let Some(login) = &raw.login {
+        id_tokens::check(login, raw, bound_elsewhere, faults);
+    }
     let discovered = source.as_ref().is_some_and(|source| source.source.metadata().is_some());
     let login = raw.login.as_ref().map(|one| login::compile(one, raw, (&settings, discovered), faults));
     let login = match login {

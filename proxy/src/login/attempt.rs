@@ -116,6 +116,8 @@ pub(super) enum Purpose {
     Session,
     /// What renews a session.
     Renewal,
+    /// What signs a person out at the provider.
+    IdToken,
 }
 
 impl Purpose {
@@ -124,6 +126,7 @@ impl Purpose {
             Purpose::Attempt => "attempt",
             Purpose::Session => "session",
             Purpose::Renewal => "renewal",
+            Purpose::IdToken => "id-token",
         }
     }
 }

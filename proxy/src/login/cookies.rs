@@ -26,6 +26,8 @@ pub struct Names {
     pub session: String,
     /// What renews it.
     pub renewal: String,
+    /// The ID token, where the provider's own sign-out is shown it.
+    pub id_token: String,
     /// Sign-ins under way.
     pub attempts: [String; ATTEMPTS],
     /// How often was signed in lately.
@@ -38,6 +40,7 @@ impl Names {
         Self {
             session: base.to_owned(),
             renewal: format!("{base}-renewal"),
+            id_token: format!("{base}-id-token"),
             attempts: std::array::from_fn(|number| format!("{base}-attempt-{number}")),
             count: format!("{base}-count"),
         }
@@ -45,7 +48,7 @@ impl Names {
 
     /// All of them.
     pub fn all(&self) -> impl Iterator<Item = &str> {
-        let others = [&self.session, &self.renewal, &self.count];
+        let others = [&self.session, &self.renewal, &self.id_token, &self.count];
         others.into_iter().chain(&self.attempts).map(String::as_str)
     }
 }
@@ -139,6 +142,6 @@ mod tests {
         let mut answer: HeaderMap = lines.iter().map(|line| (SET_COOKIE, HeaderValue::from_static(line))).collect();
         guard(&mut answer, &names);
         assert_eq!(answer.get_all(SET_COOKIE).iter().collect::<Vec<_>>(), ["b=1; Path=/"]);
-        assert_eq!(names.all().count(), 3 + ATTEMPTS);
+        assert_eq!(names.all().count(), 4 + ATTEMPTS);
     }
 }

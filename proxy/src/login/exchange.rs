@@ -166,6 +166,7 @@ impl Login {
             }
             None => None,
         });
+        set.extend(self.keep_id_token(&session, tokens.id_token.as_deref(), now));
         set.extend(names.attempts.get(place).and_then(|name| cookies::clear(name)));
         set.extend(Count::one_more(Count::of(names, headers, now), names, now));
         let issued = claims.get("iat").and_then(Value::as_u64);

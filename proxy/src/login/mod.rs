@@ -15,6 +15,7 @@ mod renew;
 mod return_path;
 mod seal;
 mod session;
+mod sign_out;
 mod token_endpoint;
 
 use std::collections::BTreeSet;
@@ -36,9 +37,10 @@ pub use renew::{Logins, Renewed};
 pub use return_path::ReturnPath;
 pub use seal::{MAX_KEYS, SealFault, SealKeys};
 pub use session::Session;
+pub use sign_out::{EndSession, Leaving, Logout};
 use token_endpoint::TokenEndpoint;
 
-use crate::authn::{self, KeyStore, MetadataStore};
+use crate::authn::{self, KeyStore, MetadataStore, SignOut};
 use crate::clock::Now;
 use crate::made_of::MadeOf;
 use crate::outbound::Endpoint;
@@ -74,8 +76,8 @@ pub struct Endpoints {
     pub authorize: Option<String>,
     /// Where codes become tokens.
     pub token: Option<Endpoint>,
-    /// Where browsers are sent to sign out, if there is such a place.
-    pub end_session: Option<String>,
+    /// Where browsers are sent to sign out.
+    pub end_session: EndSession,
 }
 
 /// What the provider may ask of a person, whatever it remembers (`prompt`).
@@ -131,6 +133,8 @@ pub struct LoginSettings {
     pub prompt: Option<Prompt>,
     /// The provider's addresses that are written.
     pub endpoints: Endpoints,
+    /// What the provider's own sign-out is told.
+    pub sign_out: SignOut,
     /// The names of the cookies.
     pub names: Names,
     /// What seals them.
@@ -257,34 +261,6 @@ impl Login {
         let name = &self.names().session;
         cookies::set(name, &text, session.ends.saturating_sub(now)).ok_or(LoginFault::TooLarge)
     }
-
-    /// What signs a person out: the cookies taken back, and where the browser goes next, the provider's own sign-out where
-    /// it has one (OpenID Connect RP-Initiated Logout 1.0, section 2). `host` is that of the request, and `after` the path on
-    /// it that the person comes to at last. `now` is monotone.
-    ///
-    /// The session itself lasts in whatever copy of its cookie there is, until its end or until its name
-    /// ([`Session::id`]) is revoked: whoever signs people out revokes it as well.
-    pub fn logout(&self, host: &str, after: &str, metadata: Option<&MetadataStore>, now: Duration) -> Logout {
-        let told = || metadata?.current(now)?.end_session_endpoint.clone();
-        let location = match self.settings.endpoints.end_session.clone().or_else(told) {
-            None => after.to_owned(),
-            Some(address) => {
-                let back = format!("https://{host}{after}");
-                let fields = [("client_id", &*self.settings.client_id), ("post_logout_redirect_uri", &back)];
-                begin::with_query(&address, &fields)
-            }
-        };
-        Logout { cookies: self.names().all().filter_map(cookies::clear).collect(), location }
-    }
-}
-
-/// How a person is signed out.
-#[derive(Clone, Debug)]
-pub struct Logout {
-    /// `Set-Cookie`s that take all of ours back.
-    pub cookies: Vec<HeaderValue>,
-    /// Where the browser goes next.
-    pub location: String,
 }
 
 #[cfg(test)]

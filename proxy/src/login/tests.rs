@@ -33,7 +33,7 @@ fn provider(name: &str) -> ProviderSettings {
     }
 }
 
-fn settings() -> LoginSettings {
+pub(super) fn settings() -> LoginSettings {
     LoginSettings {
         client_id: "web".to_owned(),
         client_secret: Some(ClientSecret::new("hush")),
@@ -43,8 +43,9 @@ fn settings() -> LoginSettings {
         endpoints: Endpoints {
             authorize: Some("https://issuer.example/authorize?tenant=a".to_owned()),
             token: Endpoint::new("https://issuer.example/token", None, &Reach::public()).ok(),
-            end_session: Some("https://issuer.example/end".to_owned()),
+            end_session: EndSession::At("https://issuer.example/end".to_owned()),
         },
+        sign_out: SignOut::STANDARD,
         names: Names::of("__Host-a"),
         keys: SealKeys::read("0a1b".repeat(16).as_bytes()).unwrap(),
         lifetime: Duration::from_secs(3_600),
@@ -59,25 +60,10 @@ fn asks<'a>(logins: &'a Logins, store: &'a Arc<KeyStore>, headers: &'a HeaderMap
     Asks { logins, store, metadata: None, headers, now: Now { unix_ms: 7_000, monotone: Duration::ZERO } }
 }
 
-fn session() -> Session {
+pub(super) fn session() -> Session {
     let claims = json!({ "sub": "ada.example", "org": "a", "roles": ["provider"], "sid": "theirs", "auth_time": 90 });
     let claims = claims.as_object().unwrap().clone();
     Session { id: "ours".to_owned(), begun: 100, ends: 200, renewed: 100, stepped: false, claims }
-}
-
-#[test]
-fn signing_out_takes_all_back_and_goes_by_the_provider() {
-    let login = Login::new(settings());
-    let out = login.logout("clinic.example:8443", "/bye", None, Duration::ZERO);
-    assert_eq!(
-        out.location,
-        "https://issuer.example/end?client_id=web&post_logout_redirect_uri=https%3A%2F%2Fclinic.example%3A8443%2Fbye"
-    );
-    assert_eq!(out.cookies.len(), login.names().all().count());
-    assert!(out.cookies.iter().all(|line| line.to_str().unwrap().ends_with("; Max-Age=0")));
-    let mut alone = settings();
-    alone.endpoints.end_session = None;
-    assert_eq!(Login::new(alone).logout("clinic.example", "/bye", None, Duration::ZERO).location, "/bye");
 }
 
 #[test]

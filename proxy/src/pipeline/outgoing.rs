@@ -13,9 +13,9 @@ use super::canonical::is_folded;
 use super::identify::Caller;
 use super::token_cookies;
 use super::trail::Trail;
-use crate::cookie_pairs::{self, NoText};
+use crate::cookie_pairs::{self, Pair};
 use crate::rejection::Rejection;
-use crate::runtime::{Place, Runtime, is_of_family};
+use crate::runtime::{Place, Runtime};
 use crate::telemetry::trace;
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1), beside those that `Connection` names.
@@ -157,19 +157,19 @@ pub(crate) fn speaks_for_a_gate(name: &str) -> bool {
 /// that was not judged never gets there, whoever it belongs to: the application would obey somebody else than the gate.
 fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<&Caller<'_>>) -> Result<(), Rejection> {
     let kept = caller.filter(|caller| caller.voucher.forwards()).and_then(|caller| caller.place);
-    let is_kept = |key: &str| kept.is_some_and(|kept| token_cookies::is_judged(key, kept));
+    let is_kept = |pair: Pair<'_>| kept.is_some_and(|kept| token_cookies::is_judged(pair, kept));
     for provider in &runtime.providers {
         for place in &provider.places {
             match place {
                 Place::Header(_) if Some(place) == kept => {}
                 Place::Header(name) => drop(headers.remove(name)),
                 Place::Cookie(_) | Place::CookieChunks(_) => {
-                    remove_cookies(headers, |key| token_cookies::belongs(key, place) && !is_kept(key))?;
+                    cookie_pairs::retain(headers, |pair| is_kept(pair) || !token_cookies::resembles(pair, place))?;
                 }
             }
         }
         if let Some(family) = provider.siblings {
-            remove_cookies(headers, |key| is_of_family(key, family) && !is_kept(key))?;
+            cookie_pairs::retain(headers, |pair| is_kept(pair) || !token_cookies::is_like_family(pair, family))?;
         }
     }
     // Where somebody is proved, no other credential goes beside: one that no provider reads here may still be the application's.
@@ -177,13 +177,9 @@ fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<
         headers.remove(AUTHORIZATION);
     }
     if let Some(names) = runtime.own_cookies() {
-        remove_cookies(headers, |name| names.all().any(|ours| ours == name))?;
+        cookie_pairs::retain(headers, |pair| !names.all().any(|ours| ours == pair.name().trim()))?;
     }
     Ok(cookie_pairs::join(headers)?)
-}
-
-fn remove_cookies(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) -> Result<(), NoText> {
-    cookie_pairs::retain(headers, |pair| !goes(pair.name().trim()))
 }
 
 /// Headers that the gate writes. Their values stand in one buffer, since each is copied once more where the request could be

@@ -25,6 +25,7 @@ use super::reports;
 use super::session;
 use super::trail::{Known, Trail};
 use crate::cookie_pairs;
+use crate::login::Leaving;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime, Voucher, is_of_family};
 use crate::server::Connection;
@@ -35,6 +36,7 @@ use crate::sessions::{EndedBy, Revocation};
 use crate::set_cookie::removal;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
+use crate::telemetry::log;
 use crate::upstream::Pool;
 use crate::upstream::body::AnswerBody;
 
@@ -196,8 +198,14 @@ fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: 
     let signed_out =
         runtime.login().filter(|_| matches!(caller.voucher, Voucher::Login(..))).map(|(provider, login)| {
             let after = runtime.sessions.after_logout.as_ref().and_then(|path| path.to_str().ok()).unwrap_or("/");
-            let metadata = provider.metadata.as_deref();
-            login.logout(&understood.host, after, metadata, trail.started.monotone)
+            login.logout(&Leaving {
+                host: &understood.host,
+                after,
+                session: caller.principal.sign_in.session.as_deref(),
+                headers: &parts.headers,
+                metadata: provider.metadata.as_deref(),
+                now: trail.started.monotone,
+            })
         });
     let mut answer = Response::new(AnswerBody::Whole(None));
     let by_page = is_by_person(&parts.headers);
@@ -209,6 +217,9 @@ fn gone(runtime: &Runtime, understood: &Understood, caller: &Caller<'_>, trail: 
     };
     if let (true, Some(path)) = (by_page, elsewhere) {
         headers.insert(LOCATION, path);
+    }
+    if by_page && signed_out.as_ref().is_some_and(|out| out.lacks_hint) {
+        log::sign_out_without_hint(trail);
     }
     trail.cookies = signed_out.map(|out| out.cookies).unwrap_or_default();
     for name in token_cookies(runtime, &parts.headers) {

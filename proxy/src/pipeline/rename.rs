@@ -8,7 +8,7 @@
 use http::HeaderMap;
 use http::header::{COOKIE, HeaderValue, SET_COOKIE};
 
-use super::canonical;
+use super::look_alike::is_look_alike;
 use crate::cookie_pairs::{self, Fate, Pair};
 use crate::rejection::Rejection;
 use crate::runtime::{Prefix, Renamed};
@@ -41,30 +41,6 @@ fn of_the_application(pair: Pair<'_>, names: &[Renamed], seen: &mut [bool]) -> R
         }
     }
     Ok(Fate::Stays)
-}
-
-/// Whether some reader takes a cookie, name and value, for the one of the name `app`, or finds one of that name in it. It is
-/// so of that cookie itself as well.
-pub(crate) fn is_look_alike(pair: Pair<'_>, app: &str) -> bool {
-    is_taken_for(pair.name().trim_end(), app) || hides(pair.text(), app)
-}
-
-/// Whether some reader takes one name for the other: PHP makes `_` of blanks, dots and brackets, a list of `name[x]`, and
-/// once decoded escapes; others pass over case.
-fn is_taken_for(name: &str, app: &str) -> bool {
-    let read = canonical::form_decoded(name).unwrap_or_else(|| name.to_owned());
-    let before = read.split(['[', '\0']).next().unwrap_or_default();
-    let app = canonical::folded(app);
-    let bare =
-        |name: &str| canonical::folded(name.trim_matches(|sign: char| sign.is_whitespace() || "\"'".contains(sign)));
-    bare(&read) == app || bare(before) == app
-}
-
-/// Whether a reader that parts cookies at blanks, commas or quotes finds one of that name inside this one: Python's
-/// `SimpleCookie` reads `x=1 app=2` as two.
-fn hides(pair: &str, app: &str) -> bool {
-    let pieces = pair.split(|sign: char| sign.is_whitespace() || ",\"'\\".contains(sign)).skip(1);
-    pieces.filter_map(|piece| piece.split_once('=')).any(|(name, _)| is_taken_for(name, app))
 }
 
 /// Gives the cookies of an answer the browser's names, and the attributes that browsers demand of them.

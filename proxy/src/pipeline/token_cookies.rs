@@ -11,8 +11,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
 use serde_json::Value;
 
+use super::look_alike;
 use crate::authn::{self, TokenFault};
-use crate::cookie_pairs::{self, NoText};
+use crate::cookie_pairs::{self, NoText, Pair};
 use crate::rejection::Rejection;
 use crate::runtime::Place;
 
@@ -113,13 +114,34 @@ pub(super) fn belongs(key: &str, place: &Place) -> bool {
     }
 }
 
-/// Whether a cookie of this name is part of what is judged of a place.
-pub(super) fn is_judged(key: &str, place: &Place) -> bool {
+/// Whether a cookie is part of what is judged of a place: it is written exactly so.
+pub(super) fn is_judged(pair: Pair<'_>, place: &Place) -> bool {
+    let key = pair.name();
+    pair.value().is_some()
+        && match place {
+            Place::Header(_) => false,
+            Place::Cookie(name) => key == name,
+            Place::CookieChunks(_) => belongs(key, place),
+        }
+}
+
+/// Whether some reader takes a cookie for one that belongs to a place, or finds one in it.
+pub(super) fn resembles(pair: Pair<'_>, place: &Place) -> bool {
+    let is_piece = |rest: &str| {
+        let digits = rest.trim_start_matches('-');
+        digits.len() < rest.len() && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+    };
     match place {
         Place::Header(_) => false,
-        Place::Cookie(name) => key == name,
-        Place::CookieChunks(_) => belongs(key, place),
+        Place::Cookie(name) | Place::CookieChunks(name) => {
+            look_alike::is_look_alike(pair, name) || look_alike::continues(pair, name, is_piece)
+        }
     }
+}
+
+/// Whether some reader takes a cookie for one of a family ([`crate::runtime::is_of_family`]), or finds one in it.
+pub(super) fn is_like_family(pair: Pair<'_>, family: &str) -> bool {
+    look_alike::continues(pair, family, |rest| rest.is_empty() || rest.starts_with('-'))
 }
 
 /// The number of a piece; `Some(None)` where it looks like one and is no plain number.

@@ -223,6 +223,15 @@ pub(crate) fn sign_in_loop(trail: &Trail, code: &'static str) {
     tracing::warn!(target: "anteroom", request, code, "a browser signs in again and again");
 }
 
+/// One line for a person who is sent to the provider's own sign-out without the ID token that it wants to see.
+pub(crate) fn sign_out_without_hint(trail: &Trail) {
+    let request = trail.id.to_string();
+    tracing::warn!(
+        target: "anteroom", request,
+        "signing out at the provider goes without the ID token that it asks for: it was not kept, or is too long for a cookie"
+    );
+}
+
 /// One line for a sign-in whose session is over as it begins, where that may be for the provider's clock: what it has `issued`
 /// just now is of before. `at` is its time of the sign-in. Both in Unix seconds.
 pub(crate) fn no_session(trail: &Trail, rejection: &Rejection, at: Option<u64>, issued: Option<u64>) {

@@ -20,6 +20,7 @@ fn sessions() -> Sessions {
         ("s-ada".to_owned(), serde_json::from_str(ADA).unwrap()),
         ("s-7".to_owned(), json!({ "user": { "id": 7, "clinic": "a", "roles": "front_desk" } })),
         ("s-none".to_owned(), json!({ "user": null })),
+        ("s-null".to_owned(), Value::Null),
     ])))
 }
 
@@ -120,7 +121,7 @@ async fn whom_the_application_knows_is_known() {
 async fn whom_it_does_not_know_is_nobody() {
     let gate = gate(app(&sessions()));
     let mut client = Client::open(&gate, Protocol::Http1).await;
-    for cookie in ["sid=unknown", "sid=s-none", "sid=", "theme=dark", "SID=s-ada"] {
+    for cookie in ["sid=unknown", "sid=s-none", "sid=s-null", "sid=", "theme=dark", "SID=s-ada"] {
         let answer = with(&mut client, "/me", cookie).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (401, "NO_CREDENTIAL"), "{cookie}");
         assert_eq!(with(&mut client, "/open/x", cookie).await.status, 200, "{cookie}");

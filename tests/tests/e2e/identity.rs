@@ -222,6 +222,48 @@ async fn the_credential_stays_at_the_gate() {
     assert!(gate.app.seen().iter().all(|seen| !seen.head.contains(&token)));
 }
 
+/// Readers of cookies that part them at blanks, undo escapes or pass over case would find another person's token.
+#[tokio::test]
+async fn no_cookie_that_could_be_taken_for_the_token_goes_further() {
+    let mut setup = Setup::default();
+    setup.provider.push_str("\n    forward_credential: true");
+    let gates = [(Gate::plain(), false), (Gate::start(setup, App::plain()), true)];
+    for (gate, forwards) in gates {
+        let (ada, eve) = (gate.issuer().ada(), gate.issuer().token("eve.example", "a", &["provider"]));
+        let mut client = Client::open(&gate, Protocol::Http1).await;
+        for name in [
+            "x=1 __session",
+            "x=1 __session ",
+            "__session ",
+            "__SESSION",
+            "%5f_session",
+            "\"__session\"",
+            "__session[]",
+            "__session.0",
+            "x=1 __session.0 ",
+            "..session",
+            "x=1,__session",
+        ] {
+            let planted = format!("theme=dark; {name}={ada}");
+            let sent = [("authorization", format!("Bearer {eve}")), ("cookie", planted.clone())];
+            let sent: Vec<_> = sent.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            assert_eq!(client.ask("GET", "/me", &sent).await.status, 200, "{name}");
+            let seen = gate.app.last();
+            assert_eq!(
+                (seen.header("x-user-id"), seen.header("cookie")),
+                (Some("eve.example"), Some("theme=dark")),
+                "{name}"
+            );
+            let own = format!("__session={eve}");
+            let answer = client.ask("GET", "/me", &[("cookie", &format!("{planted}; {own}"))]).await;
+            if answer.status == 200 {
+                let kept = if forwards { format!("theme=dark; {own}") } else { "theme=dark".to_owned() };
+                assert_eq!(gate.app.last().header("cookie"), Some(kept.as_str()), "{name}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_application_that_reads_the_token_itself_gets_it() {
     let mut setup = Setup::default();

@@ -64,6 +64,7 @@ mod login_ends;
 mod login_hangs;
 mod login_renewal;
 mod login_sessions;
+mod login_sign_out;
 mod logout;
 mod manual;
 mod newcomers;

@@ -76,7 +76,10 @@ const SMALL_POLICY: &str = "\
 apiVersion: anteroom.dev/v1
 kind: Policy
 metadata: { name: small }
-routes: { home: { path: /, methods: { GET: public } }, login: { path: /login/, methods: { GET: public } } }
+routes:
+  home: { path: /, methods: { GET: public } }
+  login: { path: /login/, methods: { GET: public } }
+  auth: { path: \"/api/auth/**\", methods: { GET: public } }
 ";
 
 /// A folder with every file that a snippet may name, made on the spot.

@@ -6,7 +6,9 @@
 //! is for the program that asked, and never for an API.
 
 use super::issuer;
-use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, any, no_cookie, nothing};
+use super::{
+    Asked, Claims, IdTokens, KnownAudience, KnownClients, Profile, SignOut, TokenKind, any, no_cookie, nothing,
+};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 
@@ -34,6 +36,8 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByValue,
     empty_contexts: &[],
+    sign_out: SignOut::STANDARD,
+    id_tokens: IdTokens::Of { lacks: &["permissions"], factors: FactorRule::Standard },
     kinds: &[TokenKind::Access],
     kind,
     refuse: nothing,

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Asked, Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
+use super::{Asked, Claims, IdTokens, KnownAudience, KnownClients, KnownCookie, Profile, SignOut, one_kind, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -40,6 +40,8 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByValue,
     empty_contexts: &[],
+    sign_out: SignOut::STANDARD,
+    id_tokens: IdTokens::Of { lacks: &["o", "fva"], factors: FactorRule::Standard },
     kinds: &[],
     kind: one_kind,
     refuse,

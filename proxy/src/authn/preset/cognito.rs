@@ -7,7 +7,9 @@
 //! client may write are the person's own words, and which these are no token shows: so whoever maps one is warned.
 
 use super::issuer;
-use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{
+    Asked, Claims, IdTokens, KnownAudience, KnownClients, Profile, SignOut, TokenKind, no_cookie, nothing, text,
+};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 
@@ -58,6 +60,8 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByValue,
     empty_contexts: &[],
+    sign_out: SignOut { back: "logout_uri", ..SignOut::STANDARD },
+    id_tokens: IdTokens::Of { lacks: &[], factors: FactorRule::Standard },
     kinds: &[TokenKind::Access, TokenKind::Id],
     kind,
     refuse: nothing,

@@ -8,7 +8,8 @@
 
 use super::issuer::{self, is_guid};
 use super::{
-    Asked, Claims, KnownAudience, KnownClients, Profile, SignInPlace, TokenKind, any, no_cookie, nothing, text,
+    Asked, Claims, IdTokens, KnownAudience, KnownClients, Profile, SignInPlace, SignOut, TokenKind, any, no_cookie,
+    nothing, text,
 };
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
@@ -38,6 +39,8 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByClaim(sign_in),
     empty_contexts: &["0", "1"],
+    sign_out: SignOut::STANDARD,
+    id_tokens: IdTokens::Of { lacks: &[], factors: FactorRule::Entra },
     kinds: &[TokenKind::Access],
     kind,
     refuse,

@@ -8,7 +8,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Asked, Claims, KnownAudience, KnownClients, Profile, no_cookie, one_kind};
+use super::{Asked, Claims, IdTokens, KnownAudience, KnownClients, Profile, SignOut, no_cookie, one_kind};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -39,6 +39,11 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByValue,
     empty_contexts: &[],
+    sign_out: SignOut::STANDARD,
+    id_tokens: IdTokens::Nowhere(
+        "let the application sign people in and send the ID token, or write the provider behind Firebase (Google, an OpenID \
+         provider of your own) in its place",
+    ),
     kinds: &[],
     kind: one_kind,
     refuse,

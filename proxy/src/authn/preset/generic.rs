@@ -3,7 +3,7 @@
 //! Trap: these standards leave open what tells an ID token from an access token. `audience` has to: an ID token is for the
 //! program, an access token for the API.
 
-use super::{Asked, KnownAudience, KnownClients, Profile, no_cookie, nothing, one_kind};
+use super::{Asked, IdTokens, KnownAudience, KnownClients, Profile, SignOut, no_cookie, nothing, one_kind};
 use crate::authn::factors::FactorRule;
 
 pub(super) const PROFILE: Profile = Profile {
@@ -30,6 +30,8 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByValue,
     empty_contexts: &[],
+    sign_out: SignOut::STANDARD,
+    id_tokens: IdTokens::Of { lacks: &[], factors: FactorRule::Standard },
     kinds: &[],
     kind: one_kind,
     refuse: nothing,

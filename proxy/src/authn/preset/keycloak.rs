@@ -7,7 +7,9 @@
 //! person of several picks one by the scope `organization:NAME`, and has all roles of the realm beside each of them.
 
 use super::issuer;
-use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{
+    Asked, Claims, IdTokens, KnownAudience, KnownClients, Profile, SignOut, TokenKind, no_cookie, nothing, text,
+};
 use crate::authn::factors::FactorRule;
 
 pub(super) const PROFILE: Profile = Profile {
@@ -40,6 +42,8 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByValue,
     empty_contexts: &["0"],
+    sign_out: SignOut::STANDARD,
+    id_tokens: IdTokens::Of { lacks: &[], factors: FactorRule::Standard },
     kinds: &[TokenKind::Access, TokenKind::Id],
     kind,
     refuse: nothing,

@@ -135,6 +135,34 @@ pub struct SignInPlace<'i> {
     pub address: String,
 }
 
+/// What a provider's own sign-out is told, beside our name there (OpenID Connect RP-Initiated Logout 1.0, section 2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SignOut {
+    /// The field with the address to come back to.
+    pub back: &'static str,
+    /// Whether it needs an ID token of the person (`id_token_hint`), and answers with an error without one.
+    pub hint: bool,
+}
+
+impl SignOut {
+    /// As the standard has it.
+    pub const STANDARD: Self = Self { back: "post_logout_redirect_uri", hint: false };
+}
+
+/// What the ID tokens are with which a provider signs people in for another program, such as the gate.
+#[derive(Clone, Copy, Debug)]
+pub enum IdTokens {
+    /// Good for a login.
+    Of {
+        /// Claims that its other tokens have at the top, and these never.
+        lacks: &'static [&'static str],
+        /// How they show factors.
+        factors: FactorRule,
+    },
+    /// It has no place where another program could have people signed in; the text says what to do.
+    Nowhere(&'static str),
+}
+
 /// What is known of all providers of a kind.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile {
@@ -187,6 +215,10 @@ pub struct Profile {
     pub asked: Asked,
     /// Values of `acr` that look as if they did, and prove nothing.
     pub empty_contexts: &'static [&'static str],
+    /// What its own sign-out is told.
+    pub sign_out: SignOut,
+    /// What its ID tokens are to a login.
+    pub id_tokens: IdTokens,
     /// The kinds of tokens that it tells apart; empty: it has one kind only.
     pub kinds: &'static [TokenKind],
     /// Which kind a token is.

@@ -8,7 +8,9 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Asked, Claims, KnownAudience, KnownClients, Profile, TokenKind, no_cookie, nothing, text};
+use super::{
+    Asked, Claims, IdTokens, KnownAudience, KnownClients, Profile, SignOut, TokenKind, no_cookie, nothing, text,
+};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -38,6 +40,8 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &["urn:okta:loa:2fa:any"],
     asked: Asked::ByValue,
     empty_contexts: &["urn:okta:loa:2fa:any:ifpossible", "urn:okta:loa:1fa:any", "urn:okta:loa:1fa:pwd"],
+    sign_out: SignOut { hint: true, ..SignOut::STANDARD },
+    id_tokens: IdTokens::Of { lacks: &[], factors: FactorRule::Standard },
     kinds: &[TokenKind::Access],
     kind,
     refuse,

@@ -10,7 +10,7 @@
 use serde_json::Value;
 
 use super::issuer;
-use super::{Asked, Claims, KnownAudience, KnownClients, KnownCookie, Profile, one_kind, text};
+use super::{Asked, Claims, IdTokens, KnownAudience, KnownClients, KnownCookie, Profile, SignOut, one_kind, text};
 use crate::authn::algorithm::Algorithm;
 use crate::authn::factors::FactorRule;
 use crate::authn::provider::Provider;
@@ -40,6 +40,11 @@ pub(super) const PROFILE: Profile = Profile {
     two_factors: &[],
     asked: Asked::ByValue,
     empty_contexts: &[],
+    sign_out: SignOut::STANDARD,
+    id_tokens: IdTokens::Of {
+        lacks: &["app_metadata", "session_id", "aal", "amr", "is_anonymous", "role"],
+        factors: FactorRule::Standard,
+    },
     kinds: &[],
     kind: one_kind,
     refuse,

@@ -3,7 +3,6 @@
 //! Decides what would make a login unsafe (a cookie that others could set, an address without TLS, keys that are none) and
 //! refuses it. It asks the provider nothing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,13 +12,14 @@ use policy::units::Period;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::id_tokens;
 use super::raw::{RawPlace, RawProvider};
-use crate::authn::{self, ProviderSettings};
+use crate::authn::{self, ProviderSettings, SignOut};
 use crate::config::compile::{Faulty, period};
 use crate::config::raw::{RawConfig, RawFile, seconds};
 use crate::config::reach::reach;
 use crate::login::cookies::PREFIX;
-use crate::login::{ClientAuth, ClientSecret, Endpoints, Login, LoginSettings, Names, Prompt, SealKeys};
+use crate::login::{ClientAuth, ClientSecret, EndSession, Endpoints, Login, LoginSettings, Names, Prompt, SealKeys};
 use crate::outbound::{Endpoint, EndpointFault};
 
 /// The longest lifetime of a session.
@@ -31,6 +31,8 @@ const SOONEST: Duration = Duration::from_secs(60);
 /// The longest name of a cookie, and of a client, in bytes.
 const COOKIE: usize = 64;
 const CLIENT: usize = 256;
+/// What is written for no place to sign out at.
+const NOWHERE: &str = "none";
 /// The most scopes.
 const SCOPES: usize = 32;
 
@@ -58,10 +60,14 @@ pub struct RawLogin {
     /// Where the gate turns codes into tokens. Left out: where the provider's metadata says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token_endpoint: Option<Spanned<String>>,
-    /// Where browsers are sent to sign out at the provider. Left out: where the provider's metadata says, and else signing
-    /// out ends the gate's session alone.
+    /// Where browsers are sent to sign out at the provider, or `none`: signing out then ends the gate's session alone. Left out:
+    /// where the provider's metadata says, if it does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_session_endpoint: Option<Spanned<String>>,
+    /// Whether that place is shown the ID token (`id_token_hint`), for providers that lead nobody back without it. It is kept in a
+    /// sealed cookie of its own, if it fits. Left out: where the preset is one that needs it (`okta`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_hint: Option<Spanned<bool>>,
     /// A PEM file with the authorities that may sign the certificate of `token_endpoint`. Left out: those of the system.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<Spanned<String>>,
@@ -202,6 +208,7 @@ pub(super) fn compile(
             RawPrompt::SelectAccount => Prompt::SelectAccount,
         }),
         endpoints: endpoints?,
+        sign_out: sign_out(raw, provider, faults),
         names: names?,
         keys: keys?,
         lifetime: lifetime?,
@@ -210,18 +217,9 @@ pub(super) fn compile(
             Some(renew) => Some(renew?),
             None => None,
         },
-        mapped: mapped(provider),
+        mapped: id_tokens::mapped(provider),
         id_tokens,
     })))
-}
-
-/// The names at the top of a token that the configuration reads.
-fn mapped(provider: &RawProvider) -> BTreeSet<String> {
-    let top = |path: &str| match path.strip_prefix('/') {
-        Some(pointer) => pointer.split('/').next().unwrap_or_default().replace("~1", "/").replace("~0", "~"),
-        None => path.to_owned(),
-    };
-    provider.claims.values().map(|path| top(&path.value)).collect()
 }
 
 fn client_id(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<String> {
@@ -277,17 +275,33 @@ fn endpoints(raw: &RawLogin, discovered: bool, faults: &mut Faulty<'_>) -> Optio
             faults.at(written.span, "login", format!("`{key}` is for `token_endpoint` only"), hint);
         }
     }
-    let page = |written: &Option<Spanned<String>>, faults: &mut Faulty<'_>| match written {
+    let authorize = match &raw.authorization_endpoint {
         Some(written) => for_browsers(written, faults).map(Some),
         None => Some(None),
     };
-    let authorize = page(&raw.authorization_endpoint, faults);
-    let end_session = page(&raw.end_session_endpoint, faults);
+    let end_session = match &raw.end_session_endpoint {
+        None => Some(EndSession::Told),
+        Some(written) if written.value == NOWHERE => Some(EndSession::Nowhere),
+        Some(written) => for_browsers(written, faults).map(EndSession::At),
+    };
     let token = match &raw.token_endpoint {
         Some(written) => token_endpoint(raw, written, faults).map(Some),
         None => Some(None),
     };
     Some(Endpoints { authorize: authorize?, token: token?, end_session: end_session? })
+}
+
+/// What the provider's own sign-out is told.
+fn sign_out(raw: &RawLogin, provider: &RawProvider, faults: &mut Faulty<'_>) -> SignOut {
+    let known = provider.preset.profile().sign_out;
+    if let (Some(hint), Some(nowhere)) = (&raw.id_token_hint, &raw.end_session_endpoint)
+        && nowhere.value == NOWHERE
+    {
+        let message =
+            "`id_token_hint` is for the provider's sign-out, and `end_session_endpoint: none` leads nobody there";
+        faults.at(hint.span, "login", message, "take one of the two out");
+    }
+    SignOut { hint: raw.id_token_hint.as_ref().map_or(known.hint, |written| written.value), ..known }
 }
 
 fn token_endpoint(raw: &RawLogin, written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<Endpoint> {

@@ -13,6 +13,7 @@ mod configuration;
 mod entra;
 mod firebase;
 mod keycloak;
+mod login;
 mod okta;
 mod requests;
 mod step_up;
@@ -73,6 +74,11 @@ impl Row {
             .unwrap_or_else(|faults| panic!("{}", policy::render(&faults.diagnostics, &faults.sources, false)));
         let judge = plan.runtime.providers.into_iter().find(|one| one.authn.name() == "row").unwrap().authn;
         Self { files, good, judge }
+    }
+
+    /// The same provider as the judge of ID tokens that the gate has fetched as `client`.
+    fn of_login(self, client: &str) -> Self {
+        Self { judge: self.judge.of_login(client), ..self }
     }
 
     /// The claims of the good token with these changes; `null` takes one away.

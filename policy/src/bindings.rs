@@ -53,6 +53,17 @@ impl Binding {
     pub(crate) fn holds(&self, role: &str) -> bool {
         self.roles.iter().any(|held| held == role)
     }
+
+    fn weight(&self) -> usize {
+        let of = |texts: &[String]| texts.iter().map(|text| text_weight(text)).sum::<usize>();
+        let named = if Arc::ptr_eq(&self.roles, &self.named) { 0 } else { of(&self.named) };
+        text_weight(self.tenant.as_str()) + of(&self.roles) + named + size_of::<Self>()
+    }
+}
+
+/// About how many bytes of memory a text takes, rather more than less: its letters, and what holds them.
+pub(crate) fn text_weight(text: &str) -> usize {
+    size_of::<String>() + 32 + text.len()
 }
 
 /// The bindings of a caller: each tenant once, none of them before the others. Cheap to clone.
@@ -109,6 +120,12 @@ impl Bindings {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// About how many bytes of memory they take, rather more than less. A short text takes many times its letters.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        self.iter().map(Binding::weight).sum()
+    }
 }
 
 #[cfg(test)]
@@ -117,6 +134,17 @@ mod tests {
 
     fn binding(tenant: &str, roles: &[&str]) -> Binding {
         Binding::new(TenantId::parse(tenant).unwrap(), roles.iter().map(|role| (*role).to_owned()).collect())
+    }
+
+    #[test]
+    fn what_they_take_is_more_than_their_letters() {
+        let names: Vec<String> = (0..500).map(|number| format!("r{number}")).collect();
+        let roles: Vec<&str> = names.iter().map(String::as_str).collect();
+        let all = Bindings::of(vec![binding("a", &roles)]).unwrap().weight();
+        assert!((500 * 56..500 * 70).contains(&all), "{all}");
+        // One that no policy can write: those that one can are held once more.
+        let odd = Bindings::of(vec![binding("a", &[&roles[..], &["a,b"]].concat())]).unwrap().weight();
+        assert!(odd > 2 * all - 500, "{odd}");
     }
 
     #[test]

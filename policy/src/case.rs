@@ -154,7 +154,7 @@ fn bindings(raw: &RawSomebody, faults: &mut Vec<Diagnostic>) -> Bindings {
 fn principal(raw: &RawSomebody, faults: &mut Vec<Diagnostic>) -> Principal {
     let methods = raw.factors.as_ref().map(|factors| factors.methods.clone());
     Principal {
-        issuer: "https://id.example/".to_owned(),
+        issuer: "https://id.example/".into(),
         provider: "test".to_owned(),
         subject: raw.subject.as_deref().unwrap_or("someone").into(),
         client: raw.client.clone(),

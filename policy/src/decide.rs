@@ -48,20 +48,31 @@ impl Passage {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Identity {
     tenant: TenantId,
+    issuer: Arc<str>,
     subject: Arc<str>,
     roles: Arc<[String]>,
 }
 
 impl Identity {
     fn of(principal: &Principal, active: &Binding) -> Self {
-        let roles = active.named_shared();
-        Self { tenant: active.tenant().clone(), subject: Arc::clone(&principal.subject), roles }
+        Self {
+            tenant: active.tenant().clone(),
+            issuer: Arc::clone(&principal.issuer),
+            subject: Arc::clone(&principal.subject),
+            roles: active.named_shared(),
+        }
     }
 
     /// The tenant, safe as the value of a header.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
+    }
+
+    /// Who vouches for the subject, as the credential names it: a subject is one person only together with it.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
     }
 
     /// The subject, as the credential spells it: any text.

@@ -3,7 +3,7 @@
 //! Holds what was proved elsewhere: it reads no token and believes no header.
 
 use crate::assurance::Factors;
-use crate::bindings::Bindings;
+use crate::bindings::{Bindings, text_weight};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use std::sync::Arc;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Principal {
     /// Who vouches, as the credential names it (`iss`).
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// The provider's key in the configuration.
     pub provider: String,
     /// Who it is, unique for the issuer (`sub`).
@@ -29,6 +29,25 @@ pub struct Principal {
     pub factors: Factors,
     /// The sign-in that the credential comes from.
     pub sign_in: SignIn,
+}
+
+impl Principal {
+    /// About how many bytes of memory it takes, rather more than less.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let sign_in = &self.sign_in;
+        let told = [&self.client, &sign_in.session, &sign_in.at_provider, &sign_in.credential];
+        let texts = [&self.provider].into_iter().chain(told.into_iter().flatten());
+        let texts = texts.chain(&self.factors.methods).map(|text| text_weight(text)).sum::<usize>();
+        // The places of a map may be half empty.
+        let claims = self.claims.iter().map(|(name, claim)| 2 * text_weight(name) + claim.weight()).sum::<usize>();
+        size_of::<Self>()
+            + texts
+            + text_weight(&self.issuer)
+            + text_weight(&self.subject)
+            + claims
+            + self.bindings.weight()
+    }
 }
 
 /// The sign-in behind a credential, as far as the credential tells. What it does not tell is unknown, never guessed.
@@ -60,4 +79,14 @@ pub enum Claim {
     Bool(bool),
     /// A list of strings.
     List(Vec<String>),
+}
+
+impl Claim {
+    fn weight(&self) -> usize {
+        match self {
+            Claim::Text(text) => text_weight(text),
+            Claim::Number(_) | Claim::Bool(_) => 32,
+            Claim::List(texts) => texts.iter().map(|text| text_weight(text)).sum::<usize>() + 32,
+        }
+    }
 }

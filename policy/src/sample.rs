@@ -48,7 +48,7 @@ fn shown(faults: &[Diagnostic], sources: &Sources) -> String {
 /// A caller of tenant `tenant` with these roles and text claims.
 pub(crate) fn caller(tenant: &str, roles: &[&str], claims: &[(&str, &str)]) -> Principal {
     Principal {
-        issuer: "https://id.example/".to_owned(),
+        issuer: "https://id.example/".into(),
         provider: "clinic".to_owned(),
         subject: "user-1".into(),
         client: None,

@@ -127,7 +127,7 @@ impl<'s> Checker<'s> {
                 None => self.number_elsewhere(&branches, spelling, node, at),
             },
             NodeValue::String(text) if fitting.is_empty() => self.text_elsewhere(&branches, text, node, at),
-            NodeValue::String(text) => self.text(&fitting, text, node, at),
+            NodeValue::String(text) => self.text(&branches, text, node, at),
             NodeValue::Seq(items) => match fitting.first() {
                 Some(branch) => self.list(branch, items, node, at),
                 None => self.wrong_kind(&branches, node, at),

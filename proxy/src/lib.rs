@@ -39,6 +39,7 @@ pub mod outbound;
 pub mod pace;
 pub mod phase;
 pub mod pipeline;
+mod places;
 pub mod redirect;
 pub mod rejection;
 pub mod reload;

@@ -149,6 +149,11 @@ impl<'s> Reader<'s> {
         if !words.is_empty() && has_keys {
             return format!("{}, or map", words.join(", "));
         }
+        if let Some(list) = choices(shape).iter().find(|one| first_type(one) == Some("array"))
+            && !words.is_empty()
+        {
+            return format!("{}, or {}", words.join(", "), self.kind(list));
+        }
         if !words.is_empty() {
             return words.join(if words.len() > 2 { ", " } else { " or " });
         }

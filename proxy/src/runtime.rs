@@ -264,12 +264,19 @@ pub struct IdentityHeaders {
     pub roles: HeaderName,
     /// Carries the request id.
     pub request: HeaderName,
+    /// Carries the issuer; `None` where the application is not told.
+    pub issuer: Option<HeaderName>,
 }
 
 impl IdentityHeaders {
+    /// All of them: nobody else sets a header of such a name.
+    pub fn all(&self) -> impl Iterator<Item = &HeaderName> {
+        [&self.tenant, &self.subject, &self.roles, &self.request].into_iter().chain(&self.issuer)
+    }
+
     /// Whether a header name, folded as [`canonical::folded`] does, could be read as one of ours.
     pub fn is_reserved(&self, folded: &str) -> bool {
-        [&self.tenant, &self.subject, &self.roles, &self.request].iter().any(|name| name.as_str() == folded)
+        self.all().any(|name| name.as_str() == folded)
     }
 }
 

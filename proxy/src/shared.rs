@@ -17,7 +17,7 @@ use crate::exposed::{Exposed, Exposure, OnExposed};
 use crate::limits::Limits;
 use crate::login::Logins;
 use crate::phase::Phase;
-use crate::pipeline::HeldForms;
+use crate::places::Places;
 use crate::reload::Reloads;
 use crate::request_id::{RequestId, RequestIds};
 use crate::runtime::{Runtime, Shown};
@@ -67,7 +67,7 @@ pub struct Shared {
     /// Where traces go; none while nothing is exported.
     pub outbox: Option<Arc<Outbox>>,
     /// Room for forms that are held before they are passed on, over all workers.
-    pub(crate) forms: HeldForms,
+    pub(crate) forms: Places,
     /// What goes on at this moment, over all workers.
     pub room: Arc<Room>,
     /// Whether the application can be reached around the gate.

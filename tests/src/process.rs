@@ -13,8 +13,11 @@ use crate::app::App;
 use crate::gate::{Files, Setup};
 use crate::{PATIENCE, until};
 
-/// The binary beside the test's own: `./test` builds it before.
+/// The binary beside the test's own, which `./test` builds before, or another one that `$ANTEROOM` names.
 pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("ANTEROOM") {
+        return path.into();
+    }
     let own = std::env::current_exe().unwrap();
     let path = own.ancestors().nth(2).unwrap().join("anteroom");
     assert!(path.exists(), "no `{}`: run `cargo build -p anteroom`", path.display());

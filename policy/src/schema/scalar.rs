@@ -12,13 +12,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 impl<'s> Checker<'s> {
     /// Text where some kind of text is wanted: a listed word, or what the first free branch asks for.
-    pub(super) fn text(&mut self, fitting: &[&'s Value], text: &str, node: &Node, at: Place<'_>) {
-        let words: Vec<&str> = fitting.iter().flat_map(|branch| shape::fixed_words(branch)).collect();
+    pub(super) fn text(&mut self, branches: &[&'s Value], text: &str, node: &Node, at: Place<'_>) {
+        let fitting = || branches.iter().filter(|branch| shape::takes(branch, Kind::Text));
+        let words: Vec<&str> = fitting().flat_map(|branch| shape::fixed_words(branch)).collect();
         if words.contains(&text) {
             return;
         }
         let mut refused = None;
-        for branch in fitting.iter().filter(|branch| shape::fixed(branch).next().is_none()) {
+        for branch in fitting().filter(|branch| shape::fixed(branch).next().is_none()) {
             match self.text_fault(branch, text, node, at) {
                 None => return,
                 fault => refused = refused.or(fault),
@@ -26,7 +27,10 @@ impl<'s> Checker<'s> {
         }
         let fault = refused.map(|fault| also(fault, &words)).unwrap_or_else(|| {
             let message = format!("{} cannot be {}", at.name, quoted(text));
-            Diagnostic::error("unknown-word", node.span, message).help(which(text, &words))
+            let takes_list = branches.iter().any(|branch| shape::takes(branch, Kind::List));
+            let brackets = if takes_list { "; a list stands in brackets: `[…]`" } else { "" };
+            let help = format!("{}{brackets}", which(text, &words));
+            Diagnostic::error("unknown-word", node.span, message).help(help)
         });
         self.fault(fault);
     }

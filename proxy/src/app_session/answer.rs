@@ -5,6 +5,7 @@
 //! them in is not known here, so such a caller has shown no factors.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use policy::{Bindings, Factors, Principal, SignIn, TenantId};
 use serde_json::{Map, Value};
@@ -28,7 +29,7 @@ pub(crate) enum TenantFrom {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Reads {
     /// What stands for `iss` in the record.
-    pub(crate) issuer: String,
+    pub(crate) issuer: Arc<str>,
     pub(crate) subject: ClaimPath,
     pub(crate) tenant: TenantFrom,
     pub(crate) roles: Option<ClaimPath>,
@@ -128,7 +129,7 @@ mod tests {
     fn a_caller_has_what_the_application_says() {
         let caller = read(json!({ "id": "ada", "clinic": "north", "roles": ["staff", "a,b"], "npi": "7" }));
         let caller = caller.unwrap().unwrap();
-        assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), ("app:clinic.example", "app"));
+        assert_eq!((&*caller.issuer, caller.provider.as_str()), ("app:clinic.example", "app"));
         assert_eq!((&*caller.subject, held(&caller)), ("ada", Some(("north", &["staff".to_owned()][..]))));
         assert_eq!((caller.factors, caller.sign_in.session.as_deref()), (Factors::default(), Some("s")));
         assert_eq!(caller.claims.len(), 1);

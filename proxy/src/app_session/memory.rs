@@ -12,10 +12,12 @@ use moka::sync::Cache;
 use policy::Principal;
 
 use super::Mark;
+use crate::authn::places;
 
-/// The most sessions of somebody that are remembered; only the application gets one in here.
+/// The most sessions of somebody that are remembered, fewer where the application says much of them: 40 MiB in all (see
+/// [`places`]). Only the application gets one in here.
 const MOST: u64 = 10_000;
-/// The most sessions of nobody; anybody can cause one.
+/// The most sessions of nobody; anybody can cause one. About 300 bytes each.
 const MOST_OF_NOBODY: u64 = 2_000;
 /// How long it is remembered that the application knows nobody, at most.
 const NOBODY: Duration = Duration::from_secs(5);
@@ -70,7 +72,11 @@ struct Watched {
 impl Default for Memory {
     fn default() -> Self {
         Self {
-            somebody: Cache::builder().max_capacity(MOST).time_to_idle(KNOWN).build(),
+            somebody: Cache::builder()
+                .weigher(|_, word: &Word| word.who.as_deref().map_or(1, places))
+                .max_capacity(MOST)
+                .time_to_idle(KNOWN)
+                .build(),
             nobody: Cache::builder().max_capacity(MOST_OF_NOBODY).time_to_live(NOBODY).build(),
             watched: Mutex::new(Watched { cookies: HashMap::new(), sweep_at: SWEPT }),
         }
@@ -137,6 +143,8 @@ impl Watched {
 
 #[cfg(test)]
 mod tests {
+    use policy::{Bindings, TenantId};
+
     use super::super::tests::{mark, someone};
     use super::*;
 
@@ -162,6 +170,21 @@ mod tests {
             assert_eq!(memory.recall(mark(3), at * S, 30 * S).is_some(), nobody, "{at}");
         }
         assert!(memory.recall(mark(9), 10 * S, 30 * S).is_none());
+    }
+
+    #[test]
+    fn callers_of_whom_much_is_said_take_the_places_of_others() {
+        let memory = Memory::default();
+        let roles = (0..1_000).map(|number| format!("r{number}")).collect();
+        let large =
+            Principal { bindings: Bindings::one(TenantId::parse("a"), roles), ..Principal::clone(&someone("ada")) };
+        let (large, watch) = (Arc::new(large), watch(&memory, &[1]));
+        for number in 0..2_000 {
+            memory.remember(mark(number), (watch.clone(), S), Some(Arc::clone(&large)));
+        }
+        memory.somebody.run_pending_tasks();
+        let most = MOST / u64::from(places(&large));
+        assert!(most < 1_000 && memory.somebody.entry_count() <= most, "{}", memory.somebody.entry_count());
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl fmt::Display for CertificateFault {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Callers {
     name: String,
-    issuer: String,
+    issuer: Arc<str>,
     kind: NameKind,
     listed: BTreeMap<NamePattern, Grant>,
 }
@@ -139,7 +139,7 @@ impl NamePattern {
 impl Callers {
     /// Callers of the provider `name`, told by names of `kind`.
     pub fn new(name: String, kind: NameKind, listed: BTreeMap<NamePattern, Grant>) -> Self {
-        Self { issuer: Self::issuer_of(&name), name, kind, listed }
+        Self { issuer: Self::issuer_of(&name).into(), name, kind, listed }
     }
 
     /// What stands for `iss` in a principal of the provider `name`.

@@ -89,7 +89,7 @@ fn a_principal_of_a_certificate_has_no_factors_and_no_claims() {
     let ca = DevCa::generate(VALID).unwrap();
     let pair = ca.issue_client(&[ClientName::Email("ada@c.example")], VALID).unwrap();
     let found = callers.principal(&presented(&pair)).unwrap();
-    assert_eq!((found.issuer.as_str(), found.provider.as_str()), ("certificate:people", "people"));
+    assert_eq!((&*found.issuer, found.provider.as_str()), ("certificate:people", "people"));
     let roles = found.bindings.only().map(policy::Binding::roles).unwrap_or_default();
     assert_eq!((&*found.subject, roles), ("ada@c.example", &["device".to_owned()][..]));
     assert_eq!((found.factors, found.claims.len()), (Factors::default(), 0));

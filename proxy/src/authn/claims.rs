@@ -52,7 +52,7 @@ pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Resul
         begun: None,
     };
     Ok(Principal {
-        issuer: provider.issuer().to_owned(),
+        issuer: provider.issuer_shared(),
         provider: provider.name().to_owned(),
         subject: subject.into(),
         client: client(claims, provider),
@@ -138,7 +138,7 @@ mod tests {
     fn a_caller_has_what_the_token_says() {
         let caller = read(json!({ "azp": "web", "client_id": "other", "amr": ["pwd", "otp"], "auth_time": NOW - 5 }));
         let caller = caller.unwrap();
-        assert_eq!((caller.issuer.as_str(), caller.provider.as_str()), (ISSUER, "clinic"));
+        assert_eq!((&*caller.issuer, caller.provider.as_str()), (ISSUER, "clinic"));
         assert_eq!((&*caller.subject, caller.client.as_deref()), ("user|1", Some("web")));
         assert_eq!(caller.bindings, Bindings::one(TenantId::parse("clinic-a"), vec!["provider".to_owned()]));
         assert!(caller.claims.is_empty());

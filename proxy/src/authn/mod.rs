@@ -58,6 +58,7 @@ pub use preset::{
 };
 pub use provider::{Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings};
 pub use remember::Remembered;
+pub(crate) use remember::places;
 pub use store::{KeyStatus, KeyStore, MAX_WAITING, PATIENCE};
 
 #[cfg(test)]

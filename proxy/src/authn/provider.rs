@@ -3,6 +3,7 @@
 //! Decides whether such settings make sense. Never holds keys: those change while the settings stay.
 
 use std::fmt;
+use std::sync::Arc;
 
 use policy::{TenantId, Vouched};
 
@@ -41,7 +42,7 @@ pub struct ProviderSettings {
     /// Its name in the configuration.
     pub name: String,
     /// The exact `iss` of its tokens.
-    pub issuer: String,
+    pub issuer: Arc<str>,
     /// What kind of provider it is.
     pub preset: Preset,
     /// `aud` must name at least one of these. Empty only where the clients take its place.
@@ -149,6 +150,11 @@ impl Provider {
     /// The exact `iss` of its tokens.
     pub fn issuer(&self) -> &str {
         &self.settings.issuer
+    }
+
+    /// The same, for each of the many principals that it vouches for.
+    pub(crate) fn issuer_shared(&self) -> Arc<str> {
+        Arc::clone(&self.settings.issuer)
     }
 
     /// Whether the app gets the token too.
@@ -316,7 +322,7 @@ mod tests {
     fn settings_that_could_let_a_stranger_in_are_refused() {
         let refused = |settings| Provider::new(settings).err();
         assert_eq!(refused(settings()), None);
-        let none = ProviderSettings { issuer: String::new(), ..settings() };
+        let none = ProviderSettings { issuer: "".into(), ..settings() };
         assert_eq!(refused(none), Some(ProviderFault::NoIssuer));
         for audience in [vec![], vec![String::new()]] {
             assert_eq!(refused(ProviderSettings { audience, ..settings() }), Some(ProviderFault::NoAudience));

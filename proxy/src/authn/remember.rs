@@ -18,13 +18,15 @@ use super::provider::Provider;
 use super::store::KeyStore;
 use crate::clock::Now;
 
-/// The most verified tokens that are remembered. Only a provider's signature gets a token in here.
+/// The most verified tokens that are remembered, fewer where they say much: 40 MiB in all (see [`places`]; about 1 KiB each is
+/// usual). Only a provider's signature gets a token in here.
 const MAX_VERIFIED: u64 = 10_000;
-/// A longer token is verified each time, which bounds the memory to about 40 MiB in the worst case (about 1 KiB each is
-/// usual).
+/// A longer token is verified each time.
 const MAX_REMEMBERED: usize = 4 * 1024;
-/// The most refusals that are remembered; anybody can cause one.
+/// The most refusals that are remembered; anybody can cause one. About 200 bytes each.
 const MAX_REFUSED: u64 = 2_000;
+/// The most memory of a caller that takes one place of a table.
+const PLACE: usize = 4 * 1024;
 
 /// The tokens seen lately; one for the whole process, whatever the number of workers.
 #[derive(Debug)]
@@ -47,7 +49,11 @@ impl Default for Remembered {
     fn default() -> Self {
         // Of those that only a provider can make, the one that was used last is the one that comes next. Of those that anybody
         // can make, a flood must not push out the one that comes again and again.
-        let verified = Cache::builder().max_capacity(MAX_VERIFIED).eviction_policy(EvictionPolicy::lru()).build();
+        let verified = Cache::builder()
+            .weigher(|_, entry: &Entry| places(&entry.principal))
+            .max_capacity(MAX_VERIFIED)
+            .eviction_policy(EvictionPolicy::lru())
+            .build();
         Self { verified, refused: Cache::new(MAX_REFUSED) }
     }
 }
@@ -127,6 +133,12 @@ impl Remembered {
         let holds = refused.under.is_none_or(|key| keys.holds(key));
         holds.then_some(Err(refused.fault))
     }
+}
+
+/// How many places a caller takes in a table of callers. A short text takes many times its letters, so that a table with so many
+/// entries, however few bytes each was sent in, may hold far more than those bytes.
+pub(crate) fn places(caller: &Principal) -> u32 {
+    u32::try_from(caller.weight() / PLACE).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn judge(token: &str, provider: &Provider, keys: &KeySet, now: u64) -> Result<Entry, Refused> {

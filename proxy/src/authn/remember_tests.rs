@@ -193,6 +193,27 @@ fn a_large_token_is_verified_each_time() {
 }
 
 #[test]
+fn callers_of_whom_much_is_said_take_the_places_of_others() {
+    let maker = Maker::ed25519();
+    let (store, memory) = (KeyStore::fixed(set_of(&[maker.jwk("e")])), Remembered::new());
+    let roles: Vec<String> = (100..440).map(|number| format!("r{number}")).collect();
+    let token = maker.token("EdDSA", "e", json!({ "roles": roles }));
+    assert!(token.len() < MAX_REMEMBERED);
+    look(&memory, &token, &provider(), &store, NOW).unwrap();
+    let large = memory.verified.get(&mark(&token, &provider())).unwrap();
+    assert!(large.principal.weight() > 4 * PLACE, "{}", large.principal.weight());
+    for number in 0..2_000_u32 {
+        memory.verified.insert(std::array::from_fn(|at| number.to_be_bytes()[at % 4]), large.clone());
+    }
+    let (kept, _) = stored(&memory);
+    let most = MAX_VERIFIED * PLACE as u64 / large.principal.weight() as u64;
+    assert!((most / 2..=most).contains(&kept), "{kept}, {most} fit");
+
+    let small = look(&memory, &maker.token("EdDSA", "e", json!({})), &provider(), &store, NOW).unwrap();
+    assert_eq!(places(&small), 1, "as most are");
+}
+
+#[test]
 fn a_secret_in_a_file_works_the_same() {
     let (maker, memory) = (Maker::Secret(SECRET.to_vec()), Remembered::new());
     let token = maker.token("HS256", "whatever", json!({}));

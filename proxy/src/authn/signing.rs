@@ -141,7 +141,7 @@ pub(super) fn set_of(members: &[Value]) -> KeySet {
 pub(super) fn settings() -> ProviderSettings {
     ProviderSettings {
         name: "clinic".to_owned(),
-        issuer: ISSUER.to_owned(),
+        issuer: ISSUER.into(),
         preset: Preset::Generic,
         audience: vec![AUDIENCE.to_owned()],
         clients: Vec::new(),

@@ -294,7 +294,7 @@ fn someone<'r>(args: &ExplainArgs, runtime: &'r Runtime, bindings: Bindings, now
     let provider = the_provider(args, runtime)?;
     let at = (!args.amr.is_empty()).then_some(now);
     let principal = Principal {
-        issuer: provider.authn.issuer().to_owned(),
+        issuer: provider.authn.issuer_shared(),
         provider: provider.authn.name().to_owned(),
         subject: "someone".into(),
         client: None,

@@ -139,14 +139,14 @@ pub(super) fn trailer_rules(
     answers: &AnswerHeaders,
     providers: &[Provider],
 ) -> TrailerRules {
-    let ours = [&identity.tenant, &identity.subject, &identity.roles, &identity.request, &answers.request];
+    let ours = identity.all().chain([&answers.request]);
     let set = answers.replaced.iter().map(|(name, _)| name);
     let credentials = providers.iter().flat_map(|provider| &provider.places).filter_map(|place| match place {
         Place::Header(name) => Some(name),
         Place::Cookie(_) | Place::CookieChunks(_) => None,
     });
     let judged = policy.routes().flat_map(policy::Route::headers).filter_map(|name| HeaderName::try_from(name).ok());
-    TrailerRules::new(ours.into_iter().chain(set).chain(credentials).cloned().chain(judged))
+    TrailerRules::new(ours.chain(set).chain(credentials).cloned().chain(judged))
 }
 
 /// What becomes of it when the application can be reached around the gate.

@@ -196,5 +196,5 @@ fn reads(raw: &RawWhoami, issuer: String, faults: &mut Faulty<'_>) -> Option<Rea
             faults.at(raw.claims.span, "tenant", "nothing says which tenant a caller belongs to", hint);
         }
     }
-    Some(Reads { issuer, subject: subject?, tenant: tenant?, roles, extra })
+    Some(Reads { issuer: issuer.into(), subject: subject?, tenant: tenant?, roles, extra })
 }

@@ -91,6 +91,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let hosts = app::hosts(&config, &mut faults);
     let app_session = app_session::compile(&config, &hosts, &mut faults);
     let identity = headers::identity_headers(&config.headers, &mut faults);
+    headers::check_people_are_told_apart(&config, &mut faults);
     let answer_headers = headers::answer_headers(&config.headers, config.rollout, identity.as_ref(), &mut faults);
     let browsers = browsers::compile(&config, &mut faults);
     let security_txt = config.security_txt.as_ref().and_then(|raw| security_txt::compile(raw, &mut faults));

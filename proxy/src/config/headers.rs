@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compile::Faulty;
 use super::csp::{self, RawCsp};
-use super::raw::seconds;
+use super::raw::{RawConfig, seconds};
 use super::rollout::RawRollout;
 use crate::runtime::{AnswerHeaders, IdentityHeaders, Rollout};
 
@@ -74,6 +74,10 @@ pub struct RawIdentityHeaders {
     pub roles: Spanned<String>,
     /// Carries the request id, the same as in the answer, the log and the record.
     pub request: Spanned<String>,
+    /// Carries who vouches for the subject: the `iss` of the token, as in the record. A subject is one person only together
+    /// with it. Left out: the application is not told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<Spanned<String>>,
 }
 
 impl Default for RawIdentityHeaders {
@@ -84,6 +88,7 @@ impl Default for RawIdentityHeaders {
             subject: name("X-User-Id"),
             roles: name("X-User-Roles"),
             request: name("X-Request-Id"),
+            issuer: None,
         }
     }
 }
@@ -197,16 +202,15 @@ impl RawReferrer {
 }
 
 pub(super) fn identity_headers(raw: &RawHeaders, faults: &mut Faulty<'_>) -> Option<IdentityHeaders> {
-    let identity = &raw.identity;
-    let names = [&identity.tenant, &identity.subject, &identity.roles, &identity.request];
+    let raw = &raw.identity;
     let mut known: Vec<(HeaderName, Span)> = Vec::new();
-    for written in names {
+    let mut read = |written: &Spanned<String>| {
         let Some(name) = own_header(&written.value) else {
             let message = format!("`{}` cannot be an identity header", written.value);
             let hint =
                 "choose a name of letters, digits and `-` that starts with `x-` and is not one of `x-forwarded-…`";
             faults.at(written.span, "header", message, hint);
-            continue;
+            return None;
         };
         if let Some((_, other)) = known.iter().find(|(other, _)| *other == name) {
             let message = format!("`{}` would carry two things", written.value);
@@ -214,11 +218,33 @@ pub(super) fn identity_headers(raw: &RawHeaders, faults: &mut Faulty<'_>) -> Opt
             let place = if written.span == Span::NOWHERE { *other } else { written.span };
             faults.at(place, "header", message, "give each its own name");
         }
-        known.push((name, written.span));
+        known.push((name.clone(), written.span));
+        Some(name)
+    };
+    let (tenant, subject, roles) = (read(&raw.tenant), read(&raw.subject), read(&raw.roles));
+    let (request, issuer) = (read(&raw.request), raw.issuer.as_ref().map(read));
+    let issuer = match issuer {
+        Some(name) => Some(name?),
+        None => None,
+    };
+    Some(IdentityHeaders { tenant: tenant?, subject: subject?, roles: roles?, request: request?, issuer })
+}
+
+/// Warns where several vouch for people and the application is not told which: two people of one subject are one to it.
+pub(super) fn check_people_are_told_apart(config: &RawConfig, faults: &mut Faulty<'_>) {
+    let providers = config.providers.values().map(|provider| provider.issuer.span);
+    let certificates =
+        config.tls.client_certificates.iter().filter_map(|one| Some(one.identity.as_ref()?.provider.span));
+    let app = config.app.session.iter().filter_map(|session| Some(session.whoami.as_ref()?.span));
+    if config.headers.identity.issuer.is_none()
+        && let Some(second) = providers.chain(certificates).chain(app).nth(1)
+    {
+        let message = "this is not the only one that vouches for people: a subject of the same name at another is told to the \
+                       application as the same person";
+        let hint =
+            "add `headers: { identity: { issuer: X-User-Issuer } }`, and let the application know people by both";
+        faults.warn(second, "identity", message, hint);
     }
-    let known: Vec<HeaderName> = known.into_iter().map(|(name, _)| name).collect();
-    let [tenant, subject, roles, request] = <[HeaderName; 4]>::try_from(known).ok()?;
-    Some(IdentityHeaders { tenant, subject, roles, request })
 }
 
 /// A header name that is ours to set: letters, digits and `-` only, so that no other spelling of it means another header.

@@ -10,6 +10,7 @@ mod keys;
 pub(super) mod login;
 pub(super) mod raw;
 mod rules;
+mod tenants;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -61,6 +62,9 @@ pub(super) fn compile(
             faults.at(raw.issuer.span, "provider", message, "one issuer is one provider; list both audiences there");
         }
         let bound_elsewhere = config.directory.as_ref().is_some_and(|one| one.value.alone_speaks_for(name));
+        if config.providers.len() > 1 {
+            tenants::check_are_said(raw, bound_elsewhere, faults);
+        }
         let (provider, source) = one(name, raw, (identity, bound_elsewhere), faults);
         providers.extend(provider);
         sources.extend(source);
@@ -79,7 +83,7 @@ fn one(
     let profile = raw.preset.profile();
     let places = places(raw, identity, faults);
     let map = claims::claims(raw, bound_elsewhere, faults);
-    let tenants = claims::tenants(raw, faults);
+    let tenants = tenants::tenants(raw, faults);
     let leeway =
         raw.leeway.as_ref().and_then(|leeway| period(leeway, Duration::from_secs(authn::MAX_LEEWAY_S), faults));
     let contexts = authn::Contexts {
@@ -92,7 +96,7 @@ fn one(
     };
     let mut settings = ProviderSettings {
         name: name.to_owned(),
-        issuer: raw.issuer.value.clone(),
+        issuer: raw.issuer.value.as_str().into(),
         preset: raw.preset,
         audience: listed(raw.audience.as_ref()),
         clients: listed(raw.clients.as_ref()),

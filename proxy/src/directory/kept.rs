@@ -86,12 +86,7 @@ impl Kept {
     /// About how many bytes it takes.
     pub(super) fn weight(&self) -> u32 {
         let of = |said: &Said| match said {
-            Said::Listed(bindings) => bindings
-                .iter()
-                .map(|one| {
-                    96 + one.tenant().as_str().len() + one.roles().iter().map(|role| 24 + role.len()).sum::<usize>()
-                })
-                .sum(),
+            Said::Listed(bindings) => bindings.weight(),
             Said::Unlisted => 0,
         };
         let held: usize = self.said.as_ref().map_or(0, |(said, _)| of(said));

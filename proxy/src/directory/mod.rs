@@ -171,7 +171,7 @@ mod tests {
 
     pub(super) fn caller(subject: &str) -> Principal {
         Principal {
-            issuer: "https://id.example/".to_owned(),
+            issuer: "https://id.example/".into(),
             provider: "clinic".to_owned(),
             subject: subject.into(),
             client: None,

@@ -214,7 +214,7 @@ impl Service {
         let called = tokio::time::timeout(PATIENCE, async {
             let _turn = self.turns.acquire().await.map_err(|_| Down::Leaving)?;
             let About { provider, issuer, subject, .. } = about;
-            let fields = [("provider", provider.as_str()), ("issuer", issuer.as_str()), ("subject", subject)];
+            let fields = [("provider", provider.as_str()), ("issuer", issuer), ("subject", subject)];
             let authorization = self.settings.authorization.clone();
             let reply = self.settings.endpoint.post_form(&fields, authorization, CAP).await.map_err(Down::Call)?;
             answer::read(&reply.ok().map_err(Down::Call)?).map_err(Down::Answer)
@@ -258,7 +258,7 @@ impl Service {
 /// Whom a call is about.
 struct About {
     provider: String,
-    issuer: String,
+    issuer: Arc<str>,
     subject: Arc<str>,
     mark: Mark,
 }
@@ -266,7 +266,7 @@ struct About {
 impl About {
     fn of(principal: &Principal) -> Self {
         let Principal { provider, issuer, subject, .. } = principal;
-        let mark = MadeOf::all([issuer.as_str(), provider, subject]);
+        let mark = MadeOf::all([&**issuer, provider, subject]);
         Self { provider: provider.clone(), issuer: issuer.clone(), subject: subject.clone(), mark }
     }
 }

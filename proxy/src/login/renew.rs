@@ -7,6 +7,7 @@
 //! Bounded: [`REMEMBERED`] sessions, [`USED`] answers.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -14,7 +15,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit};
+use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::timeout;
 
 use super::attempt::Purpose;
@@ -25,6 +26,7 @@ use super::{Asks, Login, cookies, exchange};
 use crate::authn::{KeyStore, TokenFault};
 use crate::clock::Now;
 use crate::made_of::MadeOf;
+use crate::places::{Bounds, Place, Places, Sender};
 
 /// The most sessions whose last renewal is remembered, about 4 KiB each, for as long as an old cookie comes.
 const REMEMBERED: u64 = 4_096;
@@ -32,8 +34,8 @@ const REMEMBERED_FOR: Duration = Duration::from_secs(5 * 60);
 /// The most used answers that are remembered, about 100 bytes each.
 const USED: u64 = 32_768;
 const USED_FOR: Duration = Duration::from_secs(60 * 60);
-/// The most sign-ins that are at the provider's token endpoint at once.
-const AT_ONCE: usize = 64;
+/// How many sign-ins are at the provider's token endpoint at once. Nobody is known who signs in.
+const SIGNING_IN: Bounds = Bounds { all: 64, strangers: 64, caller: 0, site: 16, network: 32 };
 /// After a renewal that failed, the provider is left alone for so many seconds.
 const PAUSE: u64 = 30;
 /// How long a request waits for a renewal while the provider's last word holds.
@@ -46,7 +48,7 @@ const SLOW: Duration = Duration::from_secs(1);
 pub struct Logins {
     used: LazyLock<Cache<[u8; 32], ()>>,
     renewals: LazyLock<Cache<String, OfSession>>,
-    room: Semaphore,
+    room: Places,
 }
 
 /// What is remembered of one session.
@@ -98,15 +100,15 @@ impl Default for Logins {
         Self {
             used: LazyLock::new(|| Cache::builder().max_capacity(USED).time_to_live(USED_FOR).build()),
             renewals: LazyLock::new(|| Cache::builder().max_capacity(REMEMBERED).time_to_idle(REMEMBERED_FOR).build()),
-            room: Semaphore::new(AT_ONCE),
+            room: Places::new(SIGNING_IN),
         }
     }
 }
 
 impl Logins {
-    /// Room for one sign-in at the provider, as long as it is held.
-    pub fn room(&self) -> Option<SemaphorePermit<'_>> {
-        self.room.try_acquire().ok()
+    /// Room for one sign-in at the provider by somebody at an address, as long as it is held.
+    pub(crate) fn room(&self, address: IpAddr) -> Option<Place> {
+        self.room.take(Sender::Stranger(address))
     }
 
     /// Whether an answer with this `state` is the first.

@@ -15,7 +15,7 @@ fn provider(name: &str) -> ProviderSettings {
     };
     ProviderSettings {
         name: name.to_owned(),
-        issuer: "https://issuer.example/".to_owned(),
+        issuer: "https://issuer.example/".into(),
         preset: Preset::Generic,
         audience: vec!["web".to_owned()],
         clients: Vec::new(),

@@ -38,7 +38,8 @@ pub(super) fn page(made: &str) -> String {
 fn rows(preset: Preset, profile: &Profile) -> Vec<(&'static str, String)> {
     let issuer = sample(preset);
     let listed = |all: Vec<String>| all.iter().map(code).collect::<Vec<_>>().join(", ");
-    let path = |path: Option<&str>| path.map_or_else(|| "found by [discovery](identity.md#keys)".to_owned(), code);
+    let tenant = profile.tenant.map_or_else(|| format!("*to be written*: {}", profile.tenant_hint), code);
+    let keys = (profile.keys)(issuer).map_or_else(|| "found by [discovery](identity.md#keys)".to_owned(), code);
     let algorithms = profile.algorithms.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut token = vec!["`header: authorization`".to_owned()];
     token.extend((profile.cookie)(issuer).map(|cookie| match cookie {
@@ -56,11 +57,11 @@ fn rows(preset: Preset, profile: &Profile) -> Vec<(&'static str, String)> {
         ("audience", audience(profile, issuer)),
         ("clients", clients(profile)),
         ("kinds", if kinds.is_empty() { "there is one kind only".to_owned() } else { kinds }),
-        ("jwks.url", (profile.keys)(issuer).map_or_else(|| "*to be written*".to_owned(), code)),
+        ("jwks.url", keys),
         ("algorithms", if algorithms.is_empty() { "those of the keys".to_owned() } else { listed(algorithms) }),
         ("types", listed(profile.types.iter().map(|one| (*one).to_owned()).collect())),
         ("token", token.join(", ")),
-        ("claims.tenant", path(profile.tenant)),
+        ("claims.tenant", tenant),
         ("claims.roles", roles(profile)),
         ("claims.session", session),
         ("factors", rule(profile.factors).to_owned()),

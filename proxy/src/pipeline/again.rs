@@ -99,7 +99,7 @@ fn vouched(
     match &stream.vouched {
         Vouched::Token { generation, leeway_s, key } => {
             let same = |one: &&crate::runtime::Provider| {
-                one.authn.issuer() == who.issuer && one.authn.generation() == *generation
+                one.authn.issuer() == &*who.issuer && one.authn.generation() == *generation
             };
             let provider = runtime.providers.iter().find(same).ok_or(Cut::Policy)?;
             if who.sign_in.expires.is_some_and(|expires| seconds >= expires.saturating_add(*leeway_s)) {

@@ -6,7 +6,6 @@
 //! there for such callers. The rest of the body is looked at as it passes, so that nothing follows of what was read, or
 //! looked for.
 
-mod places;
 mod written;
 
 use std::borrow::Cow;
@@ -24,6 +23,7 @@ use super::canonical::method;
 use super::decide;
 use super::identify;
 use super::trail::Trail;
+use crate::places::{Bounds, Sender};
 use crate::rejection::{Oversize, Rejection};
 use crate::runtime::{MethodOverride, Rollout, Runtime};
 use crate::server::Connection;
@@ -31,12 +31,12 @@ use crate::shared::Shared;
 use crate::upstream::Pool;
 use crate::upstream::body::Arriving;
 use crate::upstream::watch::Reader;
-use places::Sender;
-pub(crate) use places::{HeldForms, Place};
 pub(super) use written::Written;
 
 /// How much of a form is looked at, in bytes, and one piece more: what counts and stands further behind is refused.
 const MOST: usize = 64 * 1024;
+/// How many forms are held at once, over all workers: 64 KiB of each, and one piece more.
+pub(crate) const HELD: Bounds = Bounds { all: 256, strangers: 128, caller: 16, site: 16, network: 32 };
 /// How long a client may take for the beginning of a form.
 const PATIENCE: Duration = Duration::from_secs(10);
 

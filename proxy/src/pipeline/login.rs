@@ -267,7 +267,7 @@ async fn finish(
     let now = trail.started.unix_seconds();
     let headers = &understood.parts.headers;
     let asks = asks(shared, provider, headers, trail.started);
-    let Some(_room) = shared.logins.room() else { return Err(Rejection::Overloaded) };
+    let Some(_room) = shared.logins.room(trail.peer) else { return Err(Rejection::Overloaded) };
     match login.finish(&asks, &understood.host, &answer).await {
         Ok(Finished::Signed(signed)) => {
             let Signed { principal, cookies, back, issued, is_of_unknown_age } = *signed;

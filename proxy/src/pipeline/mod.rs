@@ -62,7 +62,7 @@ use crate::upstream::trailers::Announced;
 pub(crate) use admit::METHODS;
 use admit::Understood;
 pub(crate) use again::sweep;
-pub(crate) use form::{HeldForms, Place as FormPlace};
+pub(crate) use form::HELD;
 pub(crate) use look_alike::is_look_alike;
 pub(crate) use outgoing::speaks_for_a_gate;
 pub(crate) use reports::{REPORTS, is_reserved};

@@ -190,7 +190,7 @@ struct Written<'h> {
 }
 
 impl<'h> Written<'h> {
-    /// What the values of most requests take, in bytes: the id of the request, tenant, subject, roles, host twice, address.
+    /// What the values of most requests take, in bytes: the id of the request, tenant, subject, issuer, roles, host twice, address.
     const USUAL: usize = 256;
 
     fn to(headers: &'h mut HeaderMap) -> Self {
@@ -231,6 +231,9 @@ fn set_identity(
     let Some(identity) = identity else { return Ok(()) };
     written.set(&names.tenant, [identity.tenant().as_str()])?;
     written.set(&names.subject, [identity.subject()])?;
+    if let Some(name) = &names.issuer {
+        written.set(name, [identity.issuer()])?;
+    }
     let comma = |at: usize| if at == 0 { "" } else { "," };
     let roles = identity.roles().iter().enumerate();
     written.set(&names.roles, roles.flat_map(|(at, role)| [comma(at), role.as_str()]))

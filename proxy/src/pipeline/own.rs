@@ -29,10 +29,8 @@ use crate::login::Leaving;
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime, Voucher, is_of_family};
 use crate::server::Connection;
-use crate::sessions::ends::End;
-use crate::sessions::key::Kind;
-use crate::sessions::life::{self, Fault, KEPT_S, UNENDING_S};
-use crate::sessions::{EndedBy, Revocation};
+use crate::sessions::EndedBy;
+use crate::sessions::life::{self, Fault, UNENDING_S};
 use crate::set_cookie::removal;
 use crate::shared::Shared;
 use crate::telemetry::controls::Control;
@@ -180,9 +178,7 @@ async fn end(shared: &Shared, caller: &Caller<'_>, now: u64) -> Result<(), Rejec
             }
         }
         (None, Some(credential)) => {
-            let end = End { before: None, until: expires.saturating_add(KEPT_S) };
-            let revocation = Revocation::named(Kind::Credential, &principal.issuer, credential.clone(), end);
-            sessions.revoke(&revocation, now, EndedBy::Logout).map_err(|_| Rejection::Overloaded)?;
+            sessions.log_out(principal, credential, now).map_err(|_| Rejection::Overloaded)?;
         }
         // Nothing tells this sign-in from others of the same person, whom one logout must not end everywhere.
         (None, None) => return Err(Rejection::Session(Fault::Nameless)),

@@ -45,6 +45,8 @@ use crate::exposed::Exposed;
 use crate::limits::Limits;
 use crate::login::Logins;
 use crate::phase::{Phase, Stage};
+use crate::pipeline::HELD;
+use crate::places::Places;
 use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
 use crate::runtime::DrainTimes;
@@ -204,7 +206,7 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
         background: OnceLock::new(),
         metrics,
         outbox,
-        forms: crate::pipeline::HeldForms::default(),
+        forms: Places::new(HELD),
         room: Arc::default(),
         exposed: Exposed::default(),
         told: Told::default(),

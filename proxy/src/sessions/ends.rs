@@ -1,7 +1,8 @@
 //! What was revoked: sessions, subjects and single credentials, by hand, by a file, or by their provider.
 //!
 //! Decides whether a caller is among them. An end of a subject holds for every sign-in up to a moment: whoever signs in later
-//! is let in again. It never forgets one before its time: when there is no room for one more, that one is refused, loudly.
+//! is let in again. It never forgets one before its time: when there is no room for one more, that one is refused, loudly. So
+//! that nobody fills it by logging out, the credentials of one subject have a share.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,9 @@ use super::key::Key;
 /// The most that are kept of those that were said over the control socket and by providers, and the most of the file: about
 /// 5 MiB each.
 pub const MOST: usize = 65_536;
+/// How many credentials of one subject may have ended, each by itself and not yet expired, before all that it has without a
+/// session ends at once.
+pub const SHARE: usize = 128;
 /// Stands for everybody, whatever the credential names; no digest of a name is this one.
 const EVERYBODY: Key = Key([0; 16]);
 
@@ -51,6 +55,19 @@ fn room(by: EndedBy) -> usize {
     }
 }
 
+/// One credential that somebody has logged out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LoggedOut {
+    /// Its own digest.
+    pub(super) credential: Key,
+    /// The digest of all that its subject has without a session.
+    pub(super) nameless: Key,
+    /// When: no earlier than the sign-in behind it.
+    pub(super) at: u64,
+    /// By when it has expired.
+    pub(super) until: u64,
+}
+
 /// There is no room for one more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Full;
@@ -69,14 +86,48 @@ struct Tables {
     said: HashMap<Key, End>,
     /// Those of `said` that a directory has not been told of yet, where one wants to know.
     fresh: HashSet<Key>,
+    /// By their subject, those of `said` that are credentials which somebody has logged out; a restart counts anew.
+    shares: HashMap<Key, Vec<Key>>,
     filed: HashMap<Key, End>,
 }
 
 impl Tables {
     fn forget_past(&mut self, now: u64) {
-        let Self { said, fresh, .. } = self;
+        let Self { said, fresh, shares, .. } = self;
         said.retain(|_, end| now < end.until);
         fresh.retain(|key| said.contains_key(key));
+        shares.retain(|_, share| {
+            share.retain(|key| said.contains_key(key));
+            !share.is_empty()
+        });
+    }
+
+    /// One more, which is told to a directory where one `is_recorded`.
+    fn put(&mut self, key: Key, end: End, now: u64, room: usize, is_recorded: bool) -> Result<End, Full> {
+        if self.said.len() >= room && !self.said.contains_key(&key) {
+            self.forget_past(now);
+            if self.said.len() >= room {
+                return Err(Full);
+            }
+        }
+        let old = self.said.get(&key).copied();
+        let end = old.filter(|old| now < old.until).map_or(end, |old| old.and(end));
+        if is_recorded && old != Some(end) {
+            self.fresh.insert(key);
+        }
+        self.said.insert(key, end);
+        Ok(end)
+    }
+
+    /// Whether so many of this share hold at `now` that there is room for no more.
+    fn is_spent(&mut self, share: Key, now: u64) -> bool {
+        let Self { said, shares, .. } = self;
+        shares.get_mut(&share).is_some_and(|share| {
+            if share.len() >= SHARE {
+                share.retain(|key| said.get(key).is_some_and(|end| now < end.until));
+            }
+            share.len() >= SHARE
+        })
     }
 }
 
@@ -91,19 +142,27 @@ impl Ends {
     /// # Errors
     /// Where as many are kept already as `by` may fill.
     pub fn say(&self, key: Key, end: End, now: u64, by: EndedBy) -> Result<End, Full> {
+        self.change(|tables| tables.put(key, end, now, room(by), self.is_recorded))
+    }
+
+    /// The end of one credential, until a moment by which it has expired, said by whoever shows it. Where the share of its
+    /// subject is spent, all that the subject has without a session ends instead, for every sign-in up to `at`.
+    ///
+    /// # Errors
+    /// As [`say`](Self::say).
+    pub(super) fn log_out(&self, ended: LoggedOut, now: u64) -> Result<End, Full> {
+        let LoggedOut { credential, nameless, at, until } = ended;
+        let room = room(EndedBy::Logout);
         self.change(|tables| {
-            if tables.said.len() >= room(by) && !tables.said.contains_key(&key) {
-                tables.forget_past(now);
-                if tables.said.len() >= room(by) {
-                    return Err(Full);
-                }
+            let is_known = tables.said.contains_key(&credential);
+            if !is_known && tables.is_spent(nameless, now) {
+                // INVARIANT: `at` is no earlier than what the credential tells of its sign-in, so that this one ends with the others.
+                return tables.put(nameless, End { before: Some(at), until }, now, room, self.is_recorded);
             }
-            let old = tables.said.get(&key).copied();
-            let end = old.filter(|old| now < old.until).map_or(end, |old| old.and(end));
-            if self.is_recorded && old != Some(end) {
-                tables.fresh.insert(key);
+            let end = tables.put(credential, End { before: None, until }, now, room, self.is_recorded)?;
+            if !is_known {
+                tables.shares.entry(nameless).or_default().push(credential);
             }
-            tables.said.insert(key, end);
             Ok(end)
         })
     }
@@ -196,146 +255,5 @@ impl Ends {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(number: u32) -> Key {
-        let mut key = [0; 16];
-        key[..4].copy_from_slice(&number.to_be_bytes());
-        Key(key)
-    }
-
-    #[test]
-    fn an_end_holds_for_earlier_sign_ins_until_its_time() {
-        let ends = Ends::default();
-        assert!(ends.is_empty());
-        ends.say(key(1), End { before: Some(100), until: 1_000 }, 100, EndedBy::Control).unwrap();
-        let holds = |at, now| ends.hold([key(7), key(1)].into_iter(), at, now);
-        for (at, now, expected) in [
-            (Some(100), 200, true),
-            (Some(99), 999, true),
-            (None, 200, true),
-            (Some(101), 200, false),
-            (Some(99), 1_000, false),
-            (None, 1_000, false),
-        ] {
-            assert_eq!(holds(at, now), expected, "{at:?} at {now}");
-        }
-        ends.file(HashMap::from([(key(1), End { before: None, until: 500 })]));
-        assert!(holds(Some(101), 200) && !holds(Some(101), 500));
-        ends.file(HashMap::new());
-        assert!(!holds(Some(101), 200));
-        assert!(!ends.hold([key(2)].into_iter(), None, 200));
-    }
-
-    #[test]
-    fn two_ends_of_one_add_up() {
-        let ends = Ends::default();
-        ends.say(key(1), End { before: Some(100), until: 1_000 }, 100, EndedBy::Control).unwrap();
-        ends.say(key(1), End { before: Some(50), until: 2_000 }, 100, EndedBy::Control).unwrap();
-        assert!(ends.hold([key(1)].into_iter(), Some(100), 1_500));
-        ends.say(key(1), End { before: Some(3_000), until: 9_000 }, 2_500, EndedBy::Control).unwrap();
-        assert!(ends.hold([key(1)].into_iter(), Some(3_000), 8_000));
-    }
-
-    #[test]
-    fn there_is_a_bound_and_nothing_is_forgotten_for_it() {
-        let ends = Ends::default();
-        for number in 0..MOST as u32 {
-            let until = if number < 10 { 150 } else { 1_000 };
-            ends.say(key(number), End { before: None, until }, 100, EndedBy::Control).unwrap();
-        }
-        assert_eq!(ends.say(key(u32::MAX), End { before: None, until: 1_000 }, 100, EndedBy::Control), Err(Full));
-        assert!(
-            ends.say(key(11), End { before: None, until: 1_001 }, 100, EndedBy::Control).is_ok(),
-            "one that is there already"
-        );
-        assert!(
-            ends.say(key(u32::MAX), End { before: None, until: 1_000 }, 150, EndedBy::Control).is_ok(),
-            "others are over by now"
-        );
-        assert!(ends.hold([key(11)].into_iter(), None, 900));
-        ends.prune(1_000);
-        assert_eq!(ends.len(), 1);
-    }
-
-    #[test]
-    fn whoever_logs_out_again_and_again_leaves_room_for_the_others() {
-        let ends = Ends::default();
-        let said = |number: usize, by| ends.say(key(number as u32), End { before: None, until: 1_000 }, 100, by);
-        for (by, room) in [(EndedBy::Logout, MOST / 2), (EndedBy::Provider, MOST / 4 * 3), (EndedBy::Control, MOST)] {
-            while ends.len() < room {
-                said(ends.len(), by).unwrap();
-            }
-            assert_eq!(said(MOST + 1, by), Err(Full), "{by:?}");
-        }
-    }
-
-    #[test]
-    fn what_the_file_says_of_one_twice_counts_together() {
-        let ends = Ends::default();
-        let out = (key(1), End { before: None, until: 1_000 });
-        let milder = (key(1), End { before: Some(50), until: 500 });
-        for file in [[out, milder], [milder, out]] {
-            ends.file(file);
-            assert!(ends.hold([key(1)].into_iter(), Some(100), 900), "{file:?}");
-        }
-    }
-
-    #[test]
-    fn the_directory_is_told_of_what_is_new_and_of_nothing_twice() {
-        let ends = Ends::new(true);
-        let end = End { before: Some(100), until: 1_000 };
-        ends.say(key(1), end, 100, EndedBy::Logout).unwrap();
-        ends.say(key(1), end, 100, EndedBy::Logout).unwrap();
-        assert_eq!(ends.take_fresh(), [(key(1), end)]);
-        ends.say(key(1), end, 100, EndedBy::Logout).unwrap();
-        ends.say(key(1), End { before: Some(90), ..end }, 100, EndedBy::Logout).unwrap();
-        assert_eq!(ends.take_fresh(), []);
-        let later = End { before: Some(101), ..end };
-        ends.say(key(1), later, 101, EndedBy::Logout).unwrap();
-        assert_eq!(ends.take_fresh(), [(key(1), later)]);
-        ends.restore(key(2), end).unwrap();
-        assert_eq!(ends.take_fresh(), [], "what was read is written already");
-    }
-
-    #[test]
-    fn more_are_put_back_than_can_be_new_and_what_is_not_is_said() {
-        let ends = Ends::new(true);
-        let end = End { before: Some(100), until: 1_000 };
-        for _ in 0..2 {
-            for number in 0..MOST as u32 {
-                ends.restore(key(number + 1), end).unwrap();
-            }
-        }
-        assert_eq!(ends.restore(key(u32::MAX), end), Err(Full));
-        ends.distrust(200, 1_000);
-        for (at, held) in [(None, true), (Some(200), true), (Some(201), false)] {
-            assert_eq!(ends.hold_everybody(at, 300), held, "{at:?}");
-        }
-        assert!(ends.hold([key(MOST as u32)].into_iter(), Some(100), 300));
-        ends.prune(1_000);
-        assert!(ends.is_empty() && !ends.hold_everybody(None, 1_000));
-    }
-
-    #[test]
-    fn no_end_hides_behind_a_change_of_another() {
-        for _ in 0..200 {
-            let ends = Ends::default();
-            std::thread::scope(|threads| {
-                for number in 0..4 {
-                    let ends = &ends;
-                    threads.spawn(move || match number {
-                        0 => ends.prune(1),
-                        1 => ends.file([]),
-                        _ => {
-                            ends.say(key(number), End { before: None, until: 9 }, 1, EndedBy::Control).unwrap();
-                            assert!(!ends.is_empty());
-                        }
-                    });
-                }
-            });
-            assert!(!ends.is_empty());
-        }
-    }
-}
+#[path = "ends_tests.rs"]
+mod tests;

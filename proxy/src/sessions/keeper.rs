@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::Journal;
+use super::life::CLOCK_S;
 use crate::clock::Now;
 use crate::config::{print_of, read_bytes, read_revocations};
 use crate::phase::Stage;
@@ -21,7 +22,7 @@ const TICK: Duration = Duration::from_millis(250);
 /// How many ticks lie between two looks for what is past.
 const PRUNE: u32 = 240;
 /// How far the wall clock may go away from the time that really passes, and be the same clock.
-const STEP: Duration = Duration::from_secs(5 * 60);
+const STEP: Duration = Duration::from_secs(CLOCK_S);
 /// For how long a clock has to go on so before anything is dropped by it.
 const TRIED: Duration = Duration::from_secs(60 * 60);
 

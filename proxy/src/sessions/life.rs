@@ -14,6 +14,10 @@ pub const KEPT_S: u64 = 7 * 24 * 60 * 60;
 /// seconds. A session that is forgotten sooner than its credential would come back to life.
 pub const UNENDING_S: u64 = 30 * 24 * 60 * 60;
 
+/// How far the wall clock may go away from the time that really passes, and be the same clock, in seconds: for so long the end
+/// of one credential is remembered beyond that credential.
+pub const CLOCK_S: u64 = 5 * 60;
+
 /// What is known of one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Life {

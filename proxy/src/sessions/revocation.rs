@@ -7,8 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::ends::{End, Full};
+use policy::Principal;
+
+use super::ends::{End, Full, LoggedOut};
 use super::key::{Key, Kind};
+use super::life::{CLOCK_S, UNENDING_S};
 use super::name::Name;
 use super::{EndedBy, Sessions};
 
@@ -81,6 +84,25 @@ impl Sessions {
         Ok(())
     }
 
+    /// Ends the credential of a caller that names no session, until it has expired; where the caller has ended too many of them,
+    /// with all that the caller has so.
+    ///
+    /// # Errors
+    /// Where there is no room for one more.
+    pub(crate) fn log_out(&self, caller: &Principal, credential: &str, now: u64) -> Result<(), Full> {
+        let sign_in = &caller.sign_in;
+        let expires = sign_in.expires.unwrap_or(now.saturating_add(UNENDING_S));
+        let ended = LoggedOut {
+            credential: self.digester.key(Kind::Credential, &caller.issuer, credential),
+            nameless: self.digester.key(Kind::Nameless, &caller.issuer, &caller.subject),
+            at: sign_in.at.map_or(now, |at| at.max(now)),
+            until: expires.saturating_add(caller.factors.leeway_s).saturating_add(CLOCK_S),
+        };
+        self.ends.log_out(ended, now)?;
+        self.count(EndedBy::Logout);
+        Ok(())
+    }
+
     /// What it is kept under; `None`: no session goes by this name here.
     fn digest(&self, what: &What) -> Option<Key> {
         match what {
@@ -123,5 +145,36 @@ impl Sessions {
 
     pub(super) fn revoked_file(&self) -> Option<Arc<PathBuf>> {
         self.revoked.load_full()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::{Bindings, Factors, SignIn};
+
+    use super::super::life::Fault;
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_credential_is_kept_until_it_has_expired_and_no_longer() {
+        let sessions = Sessions::new(&[7; 32], None);
+        let sign_in = SignIn { credential: Some("t-1".into()), expires: Some(5_000), ..SignIn::default() };
+        let ada = Principal {
+            issuer: "https://idp.example/".into(),
+            provider: "clinic".into(),
+            subject: "ada.example".into(),
+            client: None,
+            bindings: Bindings::none(),
+            claims: Default::default(),
+            factors: Factors { leeway_s: 60, ..Factors::default() },
+            sign_in,
+        };
+        sessions.log_out(&ada, "t-1", 1_000).unwrap();
+        let stands = |now| sessions.stands(sessions.others_of(&ada).into_iter(), (None, None), now);
+        // The clock may be set back once the end is forgotten, and the leeway raised by a reload.
+        sessions.prune(5_060);
+        assert_eq!(stands(5_059), Err(Fault::Revoked));
+        sessions.prune(5_060 + CLOCK_S);
+        assert_eq!(sessions.counts().revocations, 0);
     }
 }

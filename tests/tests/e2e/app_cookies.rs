@@ -119,21 +119,44 @@ async fn one_whose_setting_was_not_seen_is_taken_out_and_never_bound_by_being_us
     assert_eq!(got(&gate).as_deref(), Some("sid=of-an-error"));
 }
 
+/// A second provider, which knows people by the same names and signs with the same keys.
+const OTHER: &str = "\n    tenants: any\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
+                     claims: { tenant: org_id, roles: roles }\n    tenants: any\n    jwks: { file: jwks.json }";
+
 #[tokio::test]
 async fn another_tenant_and_another_issuers_namesake_are_other_people() {
-    let gate = gate("");
-    let (here, there) = (gate.issuer().ada(), gate.issuer().token("ada.example", "b", &["provider"]));
+    let mut setup = Setup { app: ", session: { cookies: [sid, remember] }".to_owned(), ..Setup::default() };
+    setup.provider.push_str(OTHER);
+    let gate = Gate::start(setup, setting());
+    let here = gate.issuer().ada();
+    let elsewhere = gate.issuer().token("ada.example", "b", &["provider"]);
+    let namesake = gate.issuer().changed(json!({ "iss": "https://other.example/", "aud": "other" }));
     let mut client = Client::open(&gate, Protocol::Http2).await;
     ask(&mut client, "/me", &here, "", "sid=north").await;
-    refused(&ask(&mut client, "/me", &there, "sid=north", "").await);
+    for (number, other) in [&elsewhere, &namesake].into_iter().enumerate() {
+        // It is let in, as somebody: with the cookie alone it is not.
+        assert_eq!(ask(&mut client, "/me", other, "", "").await.status, 200, "{number}");
+        let before = gate.app.count();
+        refused(&ask(&mut client, "/me", other, "sid=north", "").await);
+        assert_eq!(gate.app.count(), before, "{number}");
+        // A cookie that the application hands out twice stays with the first.
+        ask(&mut client, "/me", other, "", "sid=north").await;
+        refused(&ask(&mut client, "/me", other, "sid=north", "").await);
+        // On a page for everybody, it stays at the gate.
+        assert_eq!(ask(&mut client, "/open/x", other, "sid=north", "").await.status, 200, "{number}");
+        assert_eq!(got(&gate), None, "{number}");
+    }
+    // The same the other way round.
+    ask(&mut client, "/me", &namesake, "", "sid=south").await;
+    assert_eq!(ask(&mut client, "/me", &namesake, "sid=south", "").await.status, 200);
+    assert_eq!(got(&gate).as_deref(), Some("sid=south"));
+    refused(&ask(&mut client, "/me", &here, "sid=south", "").await);
     // Other roles are the same person.
     let promoted = gate.issuer().token("ada.example", "a", &["front_desk"]);
-    assert_eq!(ask(&mut client, "/me", &promoted, "sid=north", "").await.status, 200);
-    assert_eq!(got(&gate).as_deref(), Some("sid=north"));
-    // A cookie that the application hands out twice stays with the first.
-    ask(&mut client, "/me", &there, "", "sid=north").await;
-    refused(&ask(&mut client, "/me", &there, "sid=north", "").await);
-    assert_eq!(ask(&mut client, "/me", &here, "sid=north", "").await.status, 200);
+    for token in [&promoted, &here] {
+        assert_eq!(ask(&mut client, "/me", token, "sid=north", "").await.status, 200);
+        assert_eq!(got(&gate).as_deref(), Some("sid=north"));
+    }
 }
 
 #[tokio::test]

@@ -137,7 +137,7 @@ fn the_time_is_yours_and_the_keys_may_be_of_a_file() {
 fn among_several_providers_the_issuer_picks_the_judge() {
     let setup = Setup {
         provider: format!(
-            "{}\n  kiosk:\n    issuer: https://kiosk.example/\n    audience: [kiosk]\n    tenant: a\n    jwks: {{ file: jwks.json }}",
+            "{}\n    tenants: any\n  kiosk:\n    issuer: https://kiosk.example/\n    audience: [kiosk]\n    tenant: a\n    jwks: {{ file: jwks.json }}",
             Setup::default().provider
         ),
         ..Setup::default()

@@ -135,6 +135,7 @@ async fn the_first_place_that_is_filled_is_judged_alone() {
 #[tokio::test]
 async fn no_cookie_of_another_provider_spoils_a_token_in_a_header() {
     let more = "claims: { tenant: org_id, roles: roles }
+    tenants: any
   legacy:
     issuer: https://old.clinic.example
     audience: [clinic]

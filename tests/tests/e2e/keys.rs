@@ -258,7 +258,7 @@ async fn a_provider_that_is_down_is_nobody_elses_trouble() {
     let server = KeyServer::start(&files, files.issuer.key.key_set()).await;
     server.be_down(true);
     let more = format!(
-        "  other:\n    issuer: https://other.example/\n    audience: [other]\n    claims: {{ tenant: org_id }}\n    jwks: {}\n",
+        "    tenants: any\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    claims: {{ tenant: org_id }}\n    tenants: any\n    jwks: {}\n",
         at(&server.url(KEYS))
     );
     let config = written(&app).replace("policies: policies\n", &format!("{more}policies: policies\n"));

@@ -20,8 +20,8 @@ const CALL: Duration = Duration::from_secs(10);
 const BUSY: Duration = Duration::from_secs(5);
 
 /// Another provider beside the one that hangs, with keys of a file.
-const OTHER: &str = "\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
-                     claims: { tenant: org_id, roles: roles }\n    jwks: { file: jwks.json }";
+const OTHER: &str = "\n    tenants: any\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
+                     claims: { tenant: org_id, roles: roles }\n    tenants: any\n    jwks: { file: jwks.json }";
 
 /// Others go on: public pages, tokens of this provider and of another one, and beginning to sign in.
 async fn others_go_on(gate: &Gate) {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use anteroom::sessions::ends::SHARE;
 use e2e::app::App;
 use e2e::client::{BOTH, Client, HOST, Protocol};
 use e2e::gate::{Gate, POLICY, Setup};
@@ -95,6 +96,37 @@ async fn a_credential_without_a_session_ends_by_its_own_name_or_not_at_all() {
     let answer = client.ask("POST", "/.anteroom/logout", &[("authorization", &bearer)]).await;
     assert_eq!(answer.code(), "SESSION_ENDED", "it does not say that it was done");
     assert_eq!(client.get("/me", &nameless).await.status, 200);
+}
+
+#[tokio::test]
+async fn whoever_logs_out_without_end_fills_a_share_and_ends_with_all_that_names_no_session() {
+    let (gate, now) = gate("session: {}\n", POLICY);
+    let mut client = Client::open(&gate, Protocol::Http2).await;
+    let token =
+        |sub: &str, jti: &str, at: u64| gate.issuer().changed(json!({ "sub": sub, "jti": jti, "auth_time": at }));
+    let out = async |client: &mut Client, token: &str| {
+        let bearer = format!("Bearer {token}");
+        client.ask("POST", "/.anteroom/logout", &[("authorization", &bearer)]).await.status.as_u16()
+    };
+    let kept = token("eve.example", "kept", now - 10);
+    for number in 0..SHARE {
+        assert_eq!(out(&mut client, &token("eve.example", &number.to_string(), now - 10)).await, 204, "{number}");
+    }
+    assert_eq!(client.get("/me", &kept).await.status, 200, "up to there each has ended for itself");
+    let beyond = token("eve.example", "beyond", now - 10);
+    assert_eq!(out(&mut client, &beyond).await, 204);
+    for ended in [&beyond, &kept, &token("eve.example", "unseen", now)] {
+        assert_eq!(client.get("/me", ended).await.code(), "SESSION_ENDED");
+    }
+    assert_eq!(client.get("/me", &token("eve.example", "later", now + 1)).await.status, 200, "a later sign-in");
+    assert_eq!(gate.metric("anteroom_revocations", &[]), (SHARE + 1) as f64);
+    // Nobody else feels any of it.
+    let (other, mine) = (token("bob.example", "other", now - 10), token("bob.example", "mine", now - 10));
+    assert_eq!(out(&mut client, &mine).await, 204);
+    assert_eq!(
+        (client.get("/me", &mine).await.code().as_str(), client.get("/me", &other).await.status.as_u16()),
+        ("SESSION_ENDED", 200)
+    );
 }
 
 #[tokio::test]

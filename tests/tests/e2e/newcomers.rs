@@ -28,14 +28,14 @@ fn turned_away(gate: &Gate) -> f64 {
 }
 
 /// A connection from an address of loopback.
-async fn from(source: &str, to: SocketAddr) -> TcpStream {
+pub(crate) async fn from(source: &str, to: SocketAddr) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(SocketAddr::new(source.parse::<IpAddr>().unwrap(), 0)).unwrap();
     socket.connect(to).await.unwrap()
 }
 
 /// Shakes hands over a connection, behind what is sent first.
-async fn shake(gate: &Gate, mut stream: TcpStream, first: &[u8]) -> Option<Raw> {
+pub(crate) async fn shake(gate: &Gate, mut stream: TcpStream, first: &[u8]) -> Option<Raw> {
     stream.write_all(first).await.ok()?;
     let connector = TlsConnector::from(Arc::new(tls(&gate.files.ca, &[b"http/1.1"])));
     let name = ServerName::try_from(HOST).unwrap();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anteroom::clock::Clock;
 use e2e::app::{After, App};
-use e2e::client::{Client, Protocol};
+use e2e::client::{BOTH, Client, Protocol};
 use e2e::gate::{Gate, POLICY, Setup};
 use e2e::raw::Raw;
 use e2e::{soon, until};
@@ -121,7 +121,65 @@ impl Events {
     }
 }
 
+/// A question that the application does not answer for now.
+struct Poll(tokio::task::JoinHandle<(u16, String)>);
+
+impl Poll {
+    async fn open(gate: &Gate, token: &str, protocol: Protocol) -> Self {
+        let (mut client, token) = (Client::open(gate, protocol).await, token.to_owned());
+        Self(tokio::spawn(async move {
+            let answer = client.get("/api/things/poll", &token).await;
+            (answer.status.as_u16(), answer.code())
+        }))
+    }
+
+    fn waits(&self) -> bool {
+        !self.0.is_finished()
+    }
+
+    /// Waits for the answer: its status and its code.
+    async fn ends(self) -> (u16, String) {
+        soon("the poll", self.0).await.unwrap()
+    }
+}
+
 const SECOND: Duration = Duration::from_secs(1);
+
+/// One of each kind that can be open with one token: a WebSocket, a stream of events, and a long poll by either protocol.
+struct Kinds {
+    socket: Socket,
+    events: Events,
+    polls: Vec<Poll>,
+}
+
+impl Kinds {
+    async fn open(gate: &Gate, token: &str) -> Self {
+        let socket = Socket::open(gate, "/me", token).await;
+        let events = Events::open(gate, "/api/things/events", token, Protocol::Http2).await;
+        let mut polls = Vec::new();
+        for protocol in BOTH {
+            polls.push(Poll::open(gate, token, protocol).await);
+        }
+        are_open(gate, 4.0).await;
+        Self { socket, events, polls }
+    }
+
+    async fn live(&mut self) -> bool {
+        self.events.lives().await && self.socket.lives().await && self.polls.iter().all(Poll::waits)
+    }
+
+    /// Waits for the end of each, for this reason; a poll is told it by this code.
+    async fn end(mut self, gate: &Gate, reason: &str, code: &str) {
+        let began = Instant::now();
+        self.socket.ends().await;
+        self.events.ends().await;
+        for poll in self.polls {
+            assert_eq!(poll.ends().await, (401, code.to_owned()), "{reason}");
+        }
+        assert!(began.elapsed() < SECOND, "{reason}: {:?}", began.elapsed());
+        assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", reason)]), 4.0);
+    }
+}
 
 /// Waits until so many are open, and lets the test's other tasks run.
 async fn are_open(gate: &Gate, number: f64) {
@@ -145,10 +203,7 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
         // A page for everyone shows what is the caller's as well.
         Events::open(&gate, "/open/events", &mine, Protocol::Http2).await,
     ];
-    let polling = tokio::spawn({
-        let (mut client, token) = (Client::open(&gate, Protocol::Http2).await, mine.clone());
-        async move { client.get("/api/things/poll", &token).await }
-    });
+    let poll = Poll::open(&gate, &mine, Protocol::Http2).await;
     are_open(&gate, 6.0).await;
     let mut client = Client::open(&gate, Protocol::Http2).await;
     let bearer = format!("Bearer {}", token(&gate, "s-1", now, "t-9"));
@@ -158,8 +213,7 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
     for events in &mut events {
         assert!(events.ends().await < SECOND);
     }
-    let poll = soon("the poll", polling).await.unwrap();
-    assert_eq!((poll.status.as_u16(), poll.code().as_str()), (401, "SESSION_ENDED"));
+    assert_eq!(poll.ends().await, (401, "SESSION_ENDED".to_owned()));
     assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
     assert!(spared.lives().await, "another session goes on");
     are_open(&gate, 1.0).await;
@@ -168,31 +222,28 @@ async fn what_is_open_dies_within_a_second_of_logging_out() {
 
 #[tokio::test]
 async fn what_is_open_ends_with_the_token_the_idle_time_and_a_revocation() {
-    for (more, seconds, reason) in [
-        ("", 3_631, "credential"),
-        ("session: { idle: 15m }\n", 900, "idle"),
-        ("session: { absolute: 20m }\n", 1_200, "absolute"),
+    for (more, seconds, reason, code) in [
+        ("", 3_631, "credential", "TOKEN_EXPIRED"),
+        ("session: { idle: 15m }\n", 900, "idle", "SESSION_ENDED"),
+        ("session: { absolute: 20m }\n", 1_200, "absolute", "SESSION_ENDED"),
     ] {
         let (gate, now) = gate(more);
         let token = token(&gate, "s-1", now, "t-1");
-        let mut socket = Socket::open(&gate, "/me", &token).await;
-        let mut events = Events::open(&gate, "/api/things/events", &token, Protocol::Http2).await;
+        let mut open = Kinds::open(&gate, &token).await;
         gate.clock().advance(Duration::from_secs(seconds - 5));
-        assert!(events.lives().await && socket.lives().await, "{reason}");
+        assert!(open.live().await, "{reason}");
         gate.clock().advance(Duration::from_secs(6));
-        assert!(socket.ends().await < SECOND && events.ends().await < SECOND, "{reason}");
-        assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", reason)]), 2.0);
+        open.end(&gate, reason, code).await;
     }
     let (gate, now) = gate("");
     let token = token(&gate, "s-1", now, "t-1");
-    let mut socket = Socket::open(&gate, "/me", &token).await;
+    let open = Kinds::open(&gate, &token).await;
     let said = e2e::process::run(
         gate.files.root(),
         &["revoke", "--control", "control.sock", "--issuer", "https://issuer.example/", "--subject", "ada.example"],
     );
     assert_eq!(said.code, Some(0), "{said:?}");
-    assert!(socket.ends().await < SECOND);
-    assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", "revoked")]), 1.0);
+    open.end(&gate, "revoked", "SESSION_ENDED").await;
 }
 
 #[tokio::test]
@@ -221,7 +272,29 @@ async fn another_policy_decides_what_is_open_again() {
     assert!(gone.ends().await < 2 * SECOND);
     assert!(kept.lives().await && events.lives().await, "what may still be goes on");
     assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", "policy")]), 1.0);
-    // Idle time that is demanded from now on counts for what is open already.
-    swap(&narrow.replace("path: /me, methods", "path: /me, session: { absolute: 1h }, methods"), 3.0);
-    assert!(kept.lives().await);
+    // What is demanded of sessions from now on counts for what is open already, on the route that demands it.
+    swap(&narrow.replace("path: /me, methods", "path: /me, session: { absolute: 30m }, methods"), 3.0);
+    gate.clock().advance(Duration::from_secs(1_795));
+    assert!(events.lives().await && kept.lives().await, "its time is not over");
+    gate.clock().advance(Duration::from_secs(6));
+    assert!(kept.ends().await < 2 * SECOND);
+    assert!(events.lives().await, "another route demands nothing");
+    assert_eq!(gate.metric("anteroom_streams_cut_total", &[("reason", "absolute")]), 1.0);
+}
+
+#[tokio::test]
+async fn idle_time_that_a_configuration_begins_to_demand_counts_for_what_is_open() {
+    let (gate, now) = gate("");
+    let mut open = Kinds::open(&gate, &token(&gate, "s-1", now, "t-1")).await;
+    gate.clock().advance(Duration::from_secs(600));
+    let written = std::fs::read_to_string(gate.files.path("config.yaml")).unwrap();
+    gate.files.put("config.yaml", &format!("{written}session: {{ idle: 15m }}\n"));
+    gate.running.as_ref().unwrap().reloads().ask();
+    until("the configuration to be swapped", || {
+        (gate.metric("anteroom_reload_total", &[("result", "done")]) == 1.0).then_some(())
+    });
+    gate.clock().advance(Duration::from_secs(295));
+    assert!(open.live().await, "nothing was done for less than 15 minutes");
+    gate.clock().advance(Duration::from_secs(6));
+    open.end(&gate, "idle", "SESSION_ENDED").await;
 }

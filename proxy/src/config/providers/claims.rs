@@ -1,4 +1,4 @@
-//! `claims`, `tenant` and `tenants` of a provider as written to the mapping that tokens are read by.
+//! `claims` and `tenant` of a provider as written to the mapping that tokens are read by.
 //!
 //! Decides that nobody is identified by a name that can pass to somebody else, that nothing counts that people write about
 //! themselves, and that no sign-in is as young as its token, nor a session as short.
@@ -16,8 +16,6 @@ const CHANGING: [&str; 5] = ["alias", "handle", "login", "loginhint", "upn"];
 const TIMES: [&str; 3] = ["iat", "exp", "nbf"];
 /// What else is another one in each token.
 const OF_ONE_TOKEN: [&str; 5] = ["jti", "nonce", "at_hash", "c_hash", "s_hash"];
-/// The most tenants that a provider may list.
-const MOST_TENANTS: usize = 1_024;
 
 pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
     let profile = raw.preset.profile();
@@ -166,25 +164,8 @@ fn one_tenant(raw: &RawProvider, claim: Option<ClaimPath>, faults: &mut Faulty<'
     }
 }
 
-/// The tenants that the provider may speak for; `Some(None)` where nothing is said of it.
-pub(super) fn tenants(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<Option<Vec<TenantId>>> {
-    let Some(written) = &raw.tenants else { return Some(None) };
-    if written.is_empty() || written.len() > MOST_TENANTS {
-        let message = format!("`tenants` has {} entries, and may have 1 to {MOST_TENANTS}", written.len());
-        faults.at(raw.issuer.span, "tenant", message, "leave it out where the provider speaks for all that it names");
-        return None;
-    }
-    let listed: Option<Vec<TenantId>> = written.iter().map(|one| named(one, faults)).collect();
-    let listed = listed?;
-    if let Some(fixed) = raw.tenant.as_ref().filter(|fixed| !listed.iter().any(|one| one.as_str() == fixed.value)) {
-        let hint = "add it there, or take `tenants` out";
-        faults.at(fixed.span, "tenant", format!("`{}` is not one of `tenants`", fixed.value), hint);
-        return None;
-    }
-    Some(Some(listed))
-}
-
-fn named(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<TenantId> {
+/// A tenant by its name; a fault where it is none.
+pub(super) fn named(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<TenantId> {
     let tenant = TenantId::parse(&written.value);
     if tenant.is_none() {
         let hint = "use 1 to 128 letters, digits and `- . _ : @ |`";

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::login::RawLogin;
+use super::tenants::RawTenants;
 use crate::authn::{Algorithm, FactorRule, Preset, TokenKind};
 use crate::config::raw::RawFile;
 
@@ -40,9 +41,11 @@ pub struct RawProvider {
     /// The tenant of every token of this provider, where one provider serves one clinic; instead of `claims.tenant`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant: Option<Spanned<String>>,
-    /// The tenants that this provider may speak for; any other that its tokens name counts for nothing. Left out: all.
+    /// The tenants that this provider may speak for; any other that its tokens name counts for nothing. `any`: all, those of
+    /// other providers too. Left out: all, where it is the only provider; of several, each says it, or has `tenant`, or
+    /// leaves it to a `directory`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenants: Option<Vec<Spanned<String>>>,
+    pub tenants: Option<RawTenants>,
     /// Its public keys. Either this or `secret`. Left out: the address that the preset knows; where it knows none, they are
     /// where the provider's metadata says (`discovery`).
     #[serde(default, skip_serializing_if = "Option::is_none")]

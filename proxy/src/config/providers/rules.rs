@@ -17,6 +17,11 @@ pub(super) fn check(raw: &RawProvider, faults: &mut Faulty<'_>) {
         let message = format!("`{}` is not an issuer of {}", raw.issuer.value, profile.title);
         faults.at(raw.issuer.span, "provider", message, hint);
     }
+    // Spaces at an end are lost on the way to the application, which would then see another issuer.
+    if raw.issuer.value.trim() != raw.issuer.value || raw.issuer.value.chars().any(char::is_control) {
+        let message = "an issuer has no spaces at its ends, and no control characters";
+        faults.at(raw.issuer.span, "provider", message, "write it as it stands in tokens");
+    }
     audience(raw, faults);
     clients(raw, faults);
     let algorithms = raw.algorithms.as_ref().filter(|list| list.value.is_empty()).map(|list| ("algorithms", list.span));

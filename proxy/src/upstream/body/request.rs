@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::{BodyFate, Broken, Fate};
 use crate::pace::{Alarm, LeastRate, Pace};
-use crate::pipeline::FormPlace;
+use crate::places::Place;
 use crate::sessions::open::Held;
 use crate::upstream::stall::Stall;
 use crate::upstream::trailers::{TooMany, Trailers};
@@ -30,7 +30,7 @@ pub struct Arriving {
     /// Copied: a piece as hyper gives it, of one byte perhaps, would keep the whole buffer that it was read into.
     held: BytesMut,
     rest: Incoming,
-    place: Option<FormPlace>,
+    place: Option<Place>,
 }
 
 impl From<Incoming> for Arriving {
@@ -58,7 +58,7 @@ impl Arriving {
     }
 
     /// Keeps a place among the bodies that are held, until nothing of this one is held any more.
-    pub(crate) fn keep_place(&mut self, place: FormPlace) {
+    pub(crate) fn keep_place(&mut self, place: Place) {
         self.place = Some(place);
     }
 

@@ -4,11 +4,14 @@ use std::path::Path;
 
 use e2e::gate::{Files, Setup};
 
+use super::any_tenant;
+
 /// The files of a gate with the provider `keys` beside another.
 fn files(keys: &str) -> Files {
     let lines: Vec<String> = keys.lines().filter(|line| !line.is_empty()).map(|line| format!("    {line}")).collect();
-    let provider = format!("tenant: a\n  row:\n{}", lines.join("\n"));
-    Files::write(&Setup { provider, ..Setup::default() }, "127.0.0.1:9".parse().unwrap())
+    let provider = format!("tenant: a\n  row:\n{}{}", lines.join("\n"), any_tenant(keys));
+    let headers = "{ identity: { issuer: X-User-Issuer } }".to_owned();
+    Files::write(&Setup { provider, headers, ..Setup::default() }, "127.0.0.1:9".parse().unwrap())
 }
 
 /// What is wrong with a configuration, as a person sees it; empty where nothing is.
@@ -119,6 +122,11 @@ fn what_a_preset_cannot_know_has_to_be_written() {
         (format!("{GENERIC}\naudience: [a]\ntenants: []\ntenant: a"), "`tenants` has 0 entries"),
         (format!("{GENERIC}\naudience: [a]\ntenants: [b]\ntenant: a"), "not one of `tenants`"),
         (format!("{GENERIC}\naudience: [a]\ntenants: [\"b c\"]\nclaims: {{ tenant: t }}"), "no name for a tenant"),
+        (format!("{GENERIC}\naudience: [a]\ntenants: clinic-a\nclaims: {{ tenant: t }}"), "a list stands in brackets"),
+        (
+            "issuer: \"https://issuer.example \"\njwks: { file: jwks.json }\naudience: [a]\ntenant: a".to_owned(),
+            "no spaces at its ends",
+        ),
         (format!("{GENERIC}\naudience: [a]\nclaims: {{ bindings: b, roles: r }}"), "exclude each other"),
         (format!("{GENERIC}\naudience: [a]\ntenant: a\nclaims: {{ bindings: b }}"), "exclude each other"),
         (

@@ -5,7 +5,7 @@ use e2e::gate::Files;
 use e2e::op::Op;
 use serde_json::{Value, json};
 
-use super::{NOW, Proved, Proves, Refused, Row};
+use super::{NOW, Proved, Proves, Refused, Row, any_tenant};
 
 /// An ID token of `issuer` for the client `web`, with these claims beside those of OpenID Connect.
 fn id_token(issuer: &str, more: &Value) -> Value {
@@ -161,9 +161,11 @@ fn any_other() {
 fn told(keys: &str, more: &str) -> String {
     let op = Op::start();
     let mut setup = op.setup("");
+    let any = any_tenant(keys);
     let keys = format!("{keys}\njwks: {{ file: jwks.json }}\ntoken: []\n{}", op.config(""));
     let lines: Vec<String> = keys.lines().map(|line| format!("    {line}")).collect();
-    setup.provider = format!("tenant: a\n  row:\n{}", lines.join("\n"));
+    setup.provider = format!("tenant: a\n  row:\n{}{any}", lines.join("\n"));
+    setup.headers = "{ identity: { issuer: X-User-Issuer } }".to_owned();
     setup.more = more.to_owned();
     let people = "apiVersion: anteroom.dev/v1\nkind: Directory\nsubjects:\n  row:\n    ada: { clinic-a: [provider] }\n";
     setup.files.push(("people.yaml", people.to_owned()));

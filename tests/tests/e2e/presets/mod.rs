@@ -68,7 +68,7 @@ impl Row {
     fn written(keys: &str, good: Value) -> Self {
         let lines: Vec<String> =
             keys.lines().filter(|line| !line.is_empty()).map(|line| format!("    {line}")).collect();
-        let provider = format!("tenant: a\n  row:\n{}", lines.join("\n"));
+        let provider = format!("tenant: a\n  row:\n{}{}", lines.join("\n"), any_tenant(keys));
         let files = Files::write(&Setup { provider, ..Setup::default() }, "127.0.0.1:9".parse().unwrap());
         let plan = anteroom::config::prepare(&files.path("config.yaml"))
             .unwrap_or_else(|faults| panic!("{}", policy::render(&faults.diagnostics, &faults.sources, false)));
@@ -124,6 +124,12 @@ impl Row {
             }
         }
     }
+}
+
+/// What a provider beside another one has to say where a test says nothing of its tenants.
+fn any_tenant(keys: &str) -> &'static str {
+    let is_said = keys.lines().any(|line| line.starts_with("tenant: ") || line.starts_with("tenants: "));
+    if is_said { "" } else { "\n    tenants: any" }
 }
 
 /// What no preset can know of a test: a key of its own, and the algorithm of that key.

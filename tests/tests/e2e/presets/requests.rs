@@ -28,7 +28,10 @@ fn gate(keys: &str) -> Gate {
 
 fn setup(keys: &str) -> Setup {
     let lines: Vec<String> = keys.lines().map(|line| format!("    {line}")).collect();
-    let provider = format!("claims: {{ tenant: org_id, roles: roles }}\n  row:\n{}", lines.join("\n"));
+    let provider = format!(
+        "claims: {{ tenant: org_id, roles: roles }}\n    tenants: any\n  row:\n{}\n    tenants: any",
+        lines.join("\n")
+    );
     Setup { provider, ..Setup::default() }
 }
 

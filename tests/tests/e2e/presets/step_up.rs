@@ -31,9 +31,9 @@ const ACR: &str = "acr: { mfa: [c1, c3], phishing_resistant: [c2] }";
 
 /// The keys of Entra as the provider `row`, beside the one of all tests.
 fn entra(more: &str) -> String {
-    let keys = format!("preset: entra\nissuer: {}\naudience: [{API}]\n{OURS}\n{more}", issuer());
+    let keys = format!("preset: entra\nissuer: {}\naudience: [{API}]\ntenants: any\n{OURS}\n{more}", issuer());
     let lines: Vec<String> = keys.lines().map(|line| format!("    {line}")).collect();
-    format!("claims: {{ tenant: org_id, roles: roles }}\n  row:\n{}", lines.join("\n"))
+    format!("claims: {{ tenant: org_id, roles: roles }}\n    tenants: any\n  row:\n{}", lines.join("\n"))
 }
 
 fn issuer() -> String {

@@ -105,7 +105,7 @@ impl Files {
         files.put("tls/tls.key", &pair.key_pem);
         files.put("ca.pem", ca.ca_pem());
         files.put("jwks.json", &files.issuer.key.key_set().to_string());
-        files.put("pseudonym.key", &"k".repeat(32));
+        files.put("pseudonym.key", &"key ".repeat(8));
         files.put("policies/policy.yaml", &setup.policy);
         files.put("config.yaml", &config(setup, app));
         for (name, text) in &setup.files {

@@ -129,7 +129,7 @@ impl Op {
         setup.provider = format!("{}\n    {}", setup.provider, self.config(more));
         setup.files = vec![
             ("op-ca.pem", self.ca.clone()),
-            ("login.keys", format!("{}\n", "0a".repeat(32))),
+            ("login.keys", format!("{}\n", "0a1b".repeat(16))),
             ("client.secret", format!("{SECRET}\n")),
         ];
         setup

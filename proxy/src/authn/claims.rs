@@ -1,7 +1,8 @@
 //! From the claims of a believed token to the caller that policies know.
 //!
 //! Decides who the caller is, for which tenant and with which roles. What is missing or of another form than the mapping
-//! says is never guessed: no tenant, no role, no claim. Only a subject that cannot be used makes the token invalid.
+//! says is never guessed: no tenant, no role, no claim. Only a subject that cannot be used makes the token invalid, and a time of
+//! signing in that cannot be read.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ const MAX_NAME: usize = 256;
 /// The caller of a verified token.
 ///
 /// # Errors
-/// A subject that is missing, not a string, empty, longer than 256 bytes, or holds control characters.
+/// A subject that is missing, not a string, empty, longer than 256 bytes, or holds control characters; a time of signing in that
+/// is there, and is not whole seconds from 1970 to 9999.
 pub fn principal(token: &Verified, provider: &Provider) -> Result<Principal, TokenFault> {
     let mut principal = assumed(token.claims(), provider)?;
     // As it was judged: `exp` may have a fraction.
@@ -40,7 +42,7 @@ pub(crate) fn remark(token: &Verified, provider: &Provider) -> Option<&'static s
 pub(crate) fn assumed(claims: &Map<String, Value>, provider: &Provider) -> Result<Principal, TokenFault> {
     let map = provider.claims();
     let subject = map.subject.find(claims).and_then(name).ok_or(TokenFault::Claim("sub"))?;
-    let proof = provider.factor_rule().read(claims, provider);
+    let proof = provider.factor_rule().read(claims, provider)?;
     let sign_in = SignIn {
         session: session(&map.session, &subject, proof.at, claims),
         at: proof.at,
@@ -181,9 +183,6 @@ mod tests {
             assert!(shown(changes.clone()).are_two() && shown(changes.clone()).resist_phishing(), "{changes}");
         }
         assert!(!read(json!({ "acr": "urn:2fa" })).unwrap().factors.are_two(), "none is listed by default");
-        for time in [json!("1"), json!(-1), json!(null), json!([NOW]), json!(1.5)] {
-            assert_eq!(shown(json!({ "auth_time": time })).at, None, "{time}");
-        }
         assert_eq!(shown(json!({})).at, None, "`iat` is no substitute");
         assert_eq!(shown(json!({ "auth_time": NOW })).leeway_s, listed.leeway_s);
     }
@@ -196,8 +195,21 @@ mod tests {
         assert_eq!((sign_in.at, sign_in.credential.as_deref()), (Some(NOW - 60), Some("t-1")));
         assert_eq!(sign_in.expires, Some(NOW + 300));
         assert_eq!(read(json!({ "exp": NOW as f64 + 60.75 })).unwrap().sign_in.expires, Some(NOW + 60));
-        let odd = read(json!({ "sid": 7, "auth_time": "60", "jti": ["t"] })).unwrap().sign_in;
+        let odd = read(json!({ "sid": 7, "jti": ["t"] })).unwrap().sign_in;
         assert_eq!((odd.session, odd.at, odd.credential), (None, None, None), "nothing is guessed");
+    }
+
+    #[test]
+    fn a_time_of_signing_in_that_cannot_be_read_is_not_taken_for_none() {
+        let times = [json!("1"), json!(-1), json!([NOW]), json!({}), json!(true), json!(NOW as f64 + 0.5), json!(1e3)];
+        for time in times.into_iter().chain([json!(NOW * 1_000), json!(u64::MAX)]) {
+            assert_eq!(read(json!({ "auth_time": time })), Err(TokenFault::Claim("auth_time")), "{time}");
+        }
+        let mut named = settings();
+        named.claims.auth_time = ClaimPath::parse("/ext/at").unwrap();
+        let read = |changes| read_with(named.clone(), changes).map(|caller| caller.sign_in.at);
+        assert_eq!(read(json!({ "ext": { "at": null } })), Err(TokenFault::Claim("auth_time")), "`null` is there");
+        assert_eq!(read(json!({ "auth_time": "now" })), Ok(None), "nobody reads it");
     }
 
     #[test]

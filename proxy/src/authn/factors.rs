@@ -1,7 +1,8 @@
 //! How a token shows factors, provider by provider, in one answer: which, and when.
 //!
 //! Decides by a closed list of rules. What a rule does not know for certain is no: a method without a name of its own, a time
-//! that is missing, a form that the provider does not document. A time is never later than the truth: where a provider tells
+//! that is missing, a form that the provider does not document. A time that is there and is none makes the token invalid: who
+//! shows no time is held to none, so nobody may get there by a time that cannot be read. A time is never later than the truth: where a provider tells
 //! it by the minute, the earliest moment of that minute counts. `iat` is when a token was made, and no proof of anything; only the
 //! minutes of Clerk, which were counted then, are counted back from it.
 
@@ -12,6 +13,8 @@ use serde_json::{Map, Value};
 
 use super::claim_map::ClaimPath;
 use super::claims::name;
+use super::fault::TokenFault;
+use super::jwt::MAX_TIME;
 use super::provider::Provider;
 
 /// The most methods or contexts that are read; RFC 8176 names about twenty.
@@ -80,22 +83,30 @@ impl FactorRule {
     ];
 
     /// What these claims prove.
-    pub(super) fn read(self, claims: &Claims, provider: &Provider) -> Proof {
-        let signed_in = time(&provider.claims().auth_time, claims);
+    ///
+    /// # Errors
+    /// A time that the rule goes by, and that cannot be read.
+    pub(super) fn read(self, claims: &Claims, provider: &Provider) -> Result<Proof, TokenFault> {
+        let signed_in = || time(&provider.claims().auth_time, claims);
         let proof = match self {
-            FactorRule::Standard => standard(claims, provider, signed_in, Vouched::Nothing),
-            FactorRule::Entra => standard(claims, provider, signed_in, contexts(claims.get("acrs"), provider)),
-            FactorRule::Clerk => clerk(claims),
-            FactorRule::Supabase => supabase(claims),
-            FactorRule::Firebase => firebase(claims, signed_in),
-            FactorRule::None => Proof { factors: Factors::default(), at: signed_in },
+            FactorRule::Standard => standard(claims, provider, signed_in()?, Vouched::Nothing),
+            FactorRule::Entra => standard(claims, provider, signed_in()?, contexts(claims.get("acrs"), provider)),
+            FactorRule::Clerk => clerk(claims)?,
+            FactorRule::Supabase => supabase(claims)?,
+            FactorRule::Firebase => firebase(claims, signed_in()?),
+            FactorRule::None => Proof { factors: Factors::default(), at: signed_in()? },
         };
-        Proof { factors: Factors { leeway_s: provider.leeway_s(), ..proof.factors }, at: proof.at }
+        Ok(Proof { factors: Factors { leeway_s: provider.leeway_s(), ..proof.factors }, at: proof.at })
     }
 }
 
-fn time(path: &ClaimPath, claims: &Claims) -> Option<u64> {
-    path.find(claims).and_then(Value::as_u64)
+/// A time of signing in: whole seconds from 1970 to 9999. Milliseconds are none, nor is a text.
+pub(crate) fn seconds(value: &Value) -> Option<u64> {
+    value.as_u64().filter(|seconds| *seconds <= MAX_TIME)
+}
+
+fn time(path: &ClaimPath, claims: &Claims) -> Result<Option<u64>, TokenFault> {
+    path.find(claims).map(|value| seconds(value).ok_or(TokenFault::Claim("auth_time"))).transpose()
 }
 
 /// `amr` and `acr`, where they have their standard form, and `auth_time` (OpenID Connect Core, 2).
@@ -122,11 +133,15 @@ fn contexts(list: Option<&Value>, provider: &Provider) -> Vouched {
 }
 
 /// `fva`: the minutes since the first and the second factor were shown, when the token was made.
-fn clerk(claims: &Claims) -> Proof {
-    let (Some(Value::Array(ages)), Some(made)) = (claims.get("fva"), claims.get("iat").and_then(Value::as_u64)) else {
-        return Proof::default();
-    };
-    let [first, second] = ages.as_slice() else { return Proof::default() };
+fn clerk(claims: &Claims) -> Result<Proof, TokenFault> {
+    const FAULT: TokenFault = TokenFault::Claim("fva");
+    let Some(ages) = claims.get("fva") else { return Ok(Proof::default()) };
+    let Some([first, second]) = ages.as_array().map(Vec::as_slice) else { return Err(FAULT) };
+    let is_age = |age: &Value| age.as_u64().is_some() || age.as_i64() == Some(-1);
+    if !is_age(first) || !is_age(second) {
+        return Err(FAULT);
+    }
+    let Some(made) = claims.get("iat").and_then(Value::as_u64) else { return Ok(Proof::default()) };
     // A minute that has begun may be over: one more, so that a factor is never younger here than it is.
     let when = |age: &Value| {
         let minutes = age.as_u64()?.checked_add(1)?;
@@ -135,14 +150,17 @@ fn clerk(claims: &Claims) -> Proof {
     let (first, second) = (when(first), when(second));
     let both = first.and(second);
     let methods = both.map(|_| TWO.to_owned()).into_iter().collect();
-    Proof { factors: Factors { methods, at: both, ..Factors::default() }, at: first.max(second) }
+    Ok(Proof { factors: Factors { methods, at: both, ..Factors::default() }, at: first.max(second) })
 }
 
 /// `aal` and the methods in `amr`, as objects with their times, or as texts without.
-fn supabase(claims: &Claims) -> Proof {
-    let Some(Value::Array(list)) = claims.get("amr") else { return Proof::default() };
+fn supabase(claims: &Claims) -> Result<Proof, TokenFault> {
+    let Some(Value::Array(list)) = claims.get("amr") else { return Ok(Proof::default()) };
+    if list.iter().filter_map(|entry| entry.get("timestamp")).any(|time| seconds(time).is_none()) {
+        return Err(TokenFault::Claim("amr"));
+    }
     if list.len() > MAX_METHODS {
-        return Proof::default();
+        return Ok(Proof::default());
     }
     let read: Option<Vec<(&str, Option<u64>)>> = list.iter().map(method).collect();
     let read = read.unwrap_or_default();
@@ -155,7 +173,7 @@ fn supabase(claims: &Claims) -> Proof {
     let is_two = claims.get("aal").and_then(Value::as_str) == Some("aal2")
         && read.iter().any(|(method, _)| SUPABASE_SECOND.contains(method));
     if !is_two {
-        return Proof { factors: Factors::default(), at: newest };
+        return Ok(Proof { factors: Factors::default(), at: newest });
     }
     // The time is that of the newest second factor, so what it cannot be phished by has to be that very one.
     let vouched = match (second, times(&[WEBAUTHN])) {
@@ -165,7 +183,7 @@ fn supabase(claims: &Claims) -> Proof {
         _ => Vouched::TwoFactors,
     };
     let methods = vec![TWO.to_owned()];
-    Proof { factors: Factors { methods, at: second, vouched, leeway_s: 0 }, at: newest }
+    Ok(Proof { factors: Factors { methods, at: second, vouched, leeway_s: 0 }, at: newest })
 }
 
 /// One entry of Supabase's `amr`.
@@ -174,7 +192,7 @@ fn method(entry: &Value) -> Option<(&str, Option<u64>)> {
         Value::String(method) => Some((method, None)),
         Value::Object(entry) => {
             let method = entry.get("method").and_then(Value::as_str)?;
-            Some((method, Some(entry.get("timestamp").and_then(Value::as_u64)?)))
+            Some((method, Some(entry.get("timestamp").and_then(seconds)?)))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
     }

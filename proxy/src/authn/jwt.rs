@@ -22,7 +22,7 @@ const MAX_HEADER_VALUES: usize = 64;
 /// The most JSON values in a payload.
 const MAX_PAYLOAD_VALUES: usize = 4_096;
 /// The last second of the year 9999: later times are mistakes (milliseconds, mostly) or attacks.
-const MAX_TIME: u64 = 253_402_300_799;
+pub(super) const MAX_TIME: u64 = 253_402_300_799;
 
 /// From when to when a token is valid, in Unix seconds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

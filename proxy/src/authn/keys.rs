@@ -77,6 +77,8 @@ pub enum KeySetFault {
     NoneUsable,
     /// A secret of fewer than [`MIN_SECRET`] or more than [`MAX_SECRET`] bytes.
     SecretLength,
+    /// A secret of one byte again and again: whoever tries a few could sign.
+    SecretOfOneByte,
 }
 
 impl fmt::Display for KeySetFault {
@@ -93,11 +95,17 @@ impl fmt::Display for KeySetFault {
                     "the secret must have {MIN_SECRET} to {MAX_SECRET} bytes; make one with `openssl rand -hex 32`"
                 )
             }
+            KeySetFault::SecretOfOneByte => f.write_str("the secret is one byte again and again, which is no secret"),
         }
     }
 }
 
 impl std::error::Error for KeySetFault {}
+
+/// Whether a key or a secret is one byte again and again: left empty, or typed to fill the length.
+pub(crate) fn is_one_byte(secret: &[u8]) -> bool {
+    secret.iter().all(|byte| Some(byte) == secret.first())
+}
 
 /// The usable keys of one provider: public keys of a set, or one shared secret. Never both, so that no public key can
 /// be taken for a secret.
@@ -142,10 +150,13 @@ impl KeySet {
     /// `kid` is not looked at, since there is nothing to choose.
     ///
     /// # Errors
-    /// A secret that is too short or too long.
+    /// A secret that is too short or too long, or one byte again and again.
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeySetFault> {
         if !(MIN_SECRET..=MAX_SECRET).contains(&secret.len()) {
             return Err(KeySetFault::SecretLength);
+        }
+        if is_one_byte(secret) {
+            return Err(KeySetFault::SecretOfOneByte);
         }
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret);
         let algorithms: Vec<Algorithm> = [(32, Algorithm::Hs256), (48, Algorithm::Hs384), (64, Algorithm::Hs512)]

@@ -146,7 +146,11 @@ fn a_secret_has_enough_bytes_for_its_hash() {
     for length in [0, 31, MAX_SECRET + 1] {
         assert_eq!(KeySet::from_secret(&vec![7; length]).err(), Some(KeySetFault::SecretLength), "{length}");
     }
-    let algorithms = |length| KeySet::from_secret(&vec![7; length]).unwrap().keys[0].algorithms.clone();
+    for byte in [0, b'0', 255] {
+        assert_eq!(KeySet::from_secret(&[byte; 64]).err(), Some(KeySetFault::SecretOfOneByte), "{byte}");
+    }
+    let algorithms =
+        |length| KeySet::from_secret(&(0..length).collect::<Vec<u8>>()).unwrap().keys[0].algorithms.clone();
     assert_eq!(algorithms(32), [Algorithm::Hs256]);
     assert_eq!(algorithms(48), [Algorithm::Hs256, Algorithm::Hs384]);
     assert_eq!(algorithms(64), Algorithm::SYMMETRIC);

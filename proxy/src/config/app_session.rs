@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::browsers::is_cookie_name;
 use super::compile::{Faulty, period};
-use super::providers::claims::is_identifier;
+use super::providers::claims::{check_subject, is_identifier};
 use super::providers::raw::{RawClaims, RawPlace};
 use super::raw::{RawConfig, seconds};
 use crate::app_session::{AppSession, LONGEST, MOST_COOKIES, PROVIDER, Reads, TenantFrom, Whoami};
@@ -160,7 +160,11 @@ fn reads(raw: &RawWhoami, issuer: String, faults: &mut Faulty<'_>) -> Option<Rea
             faults.at(written.span, "claim", format!("`{}` names nothing", written.value), hint);
         }
         match name.as_str() {
-            "subject" => subject = path,
+            "subject" => {
+                let hint = "name the application's own id of the person, such as `/user/id`";
+                path.iter().for_each(|path| check_subject(path, written, hint, faults));
+                subject = path;
+            }
             "tenant" => tenant = path.map(TenantFrom::Place),
             "roles" => roles = path,
             _ if !is_identifier(name) => {

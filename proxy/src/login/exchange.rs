@@ -45,6 +45,8 @@ pub struct Signed {
     pub back: ReturnPath,
     /// When the provider issued the ID token, by its own clock in Unix seconds.
     pub issued: Option<u64>,
+    /// Whether a new sign-in was asked for, and the provider does not say when this one was.
+    pub is_of_unknown_age: bool,
 }
 
 impl Login {
@@ -118,7 +120,8 @@ impl Login {
         let id_token = tokens.id_token.as_deref().ok_or(LoginFault::IdToken("there is none"))?;
         let verified = self.believed(id_token, asks.store, asks.now).await?;
         check(verified.claims(), &tokens, &self.settings.client_id)?;
-        check_attempt(verified.claims(), attempt, asks.now.unix_seconds())?;
+        let known = authn::assumed(verified.claims(), &self.settings.id_tokens)?.sign_in.at;
+        check_attempt(verified.claims(), known, attempt, asks.now.unix_seconds())?;
         Ok((verified.claims().clone(), tokens))
     }
 
@@ -167,12 +170,17 @@ impl Login {
         set.extend(names.attempts.get(place).and_then(|name| cookies::clear(name)));
         set.extend(Count::one_more(Count::of(names, headers, now), names, now));
         let issued = claims.get("iat").and_then(Value::as_u64);
-        Ok(Signed { principal, cookies: set, back: attempt.back, issued })
+        let is_of_unknown_age = attempt.again && principal.sign_in.at.is_none() && !claims.contains_key("auth_time");
+        Ok(Signed { principal, cookies: set, back: attempt.back, issued, is_of_unknown_age })
     }
 }
 
 /// Whether a good ID token is for us, and goes with the access token beside it.
 pub(super) fn check(claims: &Map<String, Value>, tokens: &Tokens, client_id: &str) -> Result<(), LoginFault> {
+    // OpenID Connect Core 1.0, section 2. What it says, was judged with the other times.
+    if !claims.contains_key("iat") {
+        return Err(LoginFault::IdToken("there is no `iat`"));
+    }
     let many = claims.get("aud").and_then(Value::as_array).is_some_and(|audiences| audiences.len() > 1);
     match claims.get("azp") {
         Some(azp) if azp != client_id => return Err(LoginFault::IdToken("`azp` is another client")),
@@ -186,13 +194,23 @@ pub(super) fn check(claims: &Map<String, Value>, tokens: &Tokens, client_id: &st
     }
 }
 
-/// Whether an ID token answers this attempt.
-fn check_attempt(claims: &Map<String, Value>, attempt: &Attempt, now: u64) -> Result<(), LoginFault> {
+/// Whether an ID token answers this attempt. `known` is the time of the sign-in that sessions go by, which may stand elsewhere.
+fn check_attempt(
+    claims: &Map<String, Value>,
+    known: Option<u64>,
+    attempt: &Attempt,
+    now: u64,
+) -> Result<(), LoginFault> {
     if claims.get("nonce").and_then(Value::as_str) != Some(&attempt.nonce) {
         return Err(LoginFault::IdToken("`nonce` is not that of this sign-in"));
     }
-    let at = claims.get("auth_time").and_then(Value::as_u64);
-    if attempt.again && at.is_some_and(|at| at < attempt.at.saturating_sub(AGE_LEEWAY)) {
+    let at = claims.get("auth_time").map(|at| authn::seconds(at).ok_or(NO_TIME)).transpose()?;
+    // A session takes it for a sign-in of just now, so that each repetition would be a new one.
+    if at.into_iter().chain(known).any(|at| at > now.saturating_add(AGE_LEEWAY)) {
+        return Err(LoginFault::IdToken("the sign-in lies ahead, or the provider's clock does"));
+    }
+    // Who tells no time cannot be held to it: some providers never do, whatever they are asked.
+    if attempt.again && at.or(known).is_some_and(|at| at < attempt.at.saturating_sub(AGE_LEEWAY)) {
         return Err(LoginFault::IdToken(
             "`auth_time` is of an older sign-in, and a new one was asked for; or the provider's clock is behind",
         ));
@@ -201,11 +219,14 @@ fn check_attempt(claims: &Map<String, Value>, attempt: &Attempt, now: u64) -> Re
     // The provider may take `max_age` from when it was asked; the policy holds the session to it anew on each request.
     let oldest = attempt.at.saturating_sub(age).saturating_sub(AGE_LEEWAY);
     match at {
-        Some(at) if at >= oldest && at <= now.saturating_add(AGE_LEEWAY) => Ok(()),
-        Some(_) => Err(LoginFault::IdToken("`auth_time` is older than was asked for, or lies ahead")),
+        Some(at) if at >= oldest => Ok(()),
+        Some(_) => Err(LoginFault::IdToken("`auth_time` is older than was asked for")),
         None => Err(LoginFault::IdToken("there is no `auth_time`, and `max_age` was asked for")),
     }
 }
+
+/// A time that is there and cannot be read is not taken for none.
+const NO_TIME: LoginFault = LoginFault::IdToken("`auth_time` is no whole number of seconds");
 
 /// How far the provider's clock may be from ours where an age was asked for, in seconds.
 const AGE_LEEWAY: u64 = 60;

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use std::fmt;
 
+use crate::authn::is_one_byte;
 use crate::made_of::MadeOf;
 
 /// The most keys: one that seals, and those that came before it.
@@ -24,6 +25,8 @@ pub enum SealFault {
     Count,
     /// A line that is no key.
     Line(usize),
+    /// A line that is one byte again and again.
+    OneByte(usize),
     /// The same key as on another line.
     Twice(usize),
 }
@@ -33,6 +36,7 @@ impl fmt::Display for SealFault {
         match self {
             SealFault::Count => write!(out, "the file must hold 1 to {MAX_KEYS} keys, one a line"),
             SealFault::Line(line) => write!(out, "line {line} is no key of 64 hexadecimal digits"),
+            SealFault::OneByte(line) => write!(out, "line {line} is one byte again and again, which is no secret"),
             SealFault::Twice(line) => write!(out, "the key on line {line} stands there twice"),
         }
     }
@@ -48,7 +52,7 @@ pub struct SealKeys {
 }
 
 impl SealKeys {
-    /// Reads keys: one a line, each 64 hexadecimal digits.
+    /// Reads keys: one a line, each 64 hexadecimal digits that somebody drew.
     ///
     /// # Errors
     /// Anything else.
@@ -57,6 +61,9 @@ impl SealKeys {
         let mut seen: Vec<[u8; KEY]> = Vec::new();
         for (line, written) in (1..).zip(text.split(|byte| *byte == b'\n')) {
             let key = unhex(written.strip_suffix(b"\r").unwrap_or(written)).ok_or(SealFault::Line(line))?;
+            if is_one_byte(&key) {
+                return Err(SealFault::OneByte(line));
+            }
             if seen.contains(&key) {
                 return Err(SealFault::Twice(line));
             }
@@ -108,7 +115,7 @@ mod tests {
     use super::*;
 
     fn keys(digits: &[&str]) -> SealKeys {
-        let lines: Vec<String> = digits.iter().map(|one| one.repeat(32)).collect();
+        let lines: Vec<String> = digits.iter().map(|one| format!("{one}5c").repeat(16)).collect();
         SealKeys::read(lines.join("\n").as_bytes()).unwrap()
     }
 
@@ -143,11 +150,14 @@ mod tests {
 
     #[test]
     fn a_file_holds_whole_keys_each_once() {
-        let key = |digit: &str| digit.repeat(64);
+        let key = |digit: &str| format!("{digit}0{digit}1").repeat(16);
         let read = |text: String| SealKeys::read(text.as_bytes()).map(|keys| keys.keys.len());
         assert_eq!(read(format!("{}\n", key("a"))), Ok(1));
         assert_eq!(read(format!("{}\r\n{}", key("a"), key("B"))), Ok(2));
         assert_eq!(read(format!("{}\n{}\n", key("a"), key("A"))), Err(SealFault::Twice(2)));
+        for byte in ["00", "0a", "ff", "FF"] {
+            assert_eq!(read(format!("{}\n{}\n", key("a"), byte.repeat(32))), Err(SealFault::OneByte(2)), "{byte}");
+        }
         assert_eq!(read(String::new()), Err(SealFault::Line(1)));
         assert_eq!(read(format!("{}\n\n{}", key("a"), key("b"))), Err(SealFault::Line(2)));
         for odd in [key("a").split_off(1), format!("{}a", key("a")), key("g"), format!(" {}", key("a"))] {

@@ -270,7 +270,7 @@ async fn finish(
     let Some(_room) = shared.logins.room(trail.peer) else { return Err(Rejection::Overloaded) };
     match login.finish(&asks, &understood.host, &answer).await {
         Ok(Finished::Signed(signed)) => {
-            let Signed { principal, cookies, back, issued } = *signed;
+            let Signed { principal, cookies, back, issued, is_of_unknown_age } = *signed;
             trail.actor = Some(Known::caller(&Arc::new(principal.clone())));
             record::name_session(shared, trail);
             // ORDER: before anything is ended for it, or given: a session that is over as it begins is none.
@@ -281,6 +281,9 @@ async fn finish(
                 return Err(rejection);
             }
             end_last(shared, (provider, login), headers, now).await?;
+            if is_of_unknown_age {
+                log::of_unknown_age(trail);
+            }
             trail.cookies = cookies;
             back_to(&back)
         }

@@ -248,6 +248,15 @@ pub(crate) fn no_session(trail: &Trail, rejection: &Rejection, at: Option<u64>, 
     );
 }
 
+/// One line for a sign-in that was to be a new one, by a provider that does not say when it was.
+pub(crate) fn of_unknown_age(trail: &Trail) {
+    let request = trail.id.to_string();
+    tracing::warn!(
+        target: "anteroom", request,
+        "a new sign-in was asked for, and the provider does not say when it was (`auth_time`): it may have asked nobody"
+    );
+}
+
 /// One line for a request that a control would have refused, were it not observed only.
 pub(crate) fn observed(trail: &Trail, control: Control, detail: &str) {
     let (request, control) = (trail.id.to_string(), control.name());

@@ -279,6 +279,14 @@ fn what_could_mean_two_things_is_refused() {
         ("cookies: [sid], whoami: { path: /.anteroom/x, claims: { subject: id, tenant: org } }", "is no path"),
         ("cookies: [sid], whoami: { path: /who, claims: { tenant: org } }", "nothing says who a caller is"),
         ("cookies: [sid], whoami: { path: /who, claims: { subject: id } }", "nothing says which tenant"),
+        (
+            "cookies: [sid], whoami: { path: /who, claims: { subject: /user/email, tenant: org } }",
+            "`email` can be somebody else's one day",
+        ),
+        (
+            "cookies: [sid], whoami: { path: /who, claims: { subject: userName, tenant: org } }",
+            "`userName` can be somebody else's one day",
+        ),
         ("cookies: [sid], whoami: { path: /who, claims: { subject: id, tenant: org }, tenant: a }", "said twice"),
         ("cookies: [sid], whoami: { path: /who, claims: { subject: id }, tenant: \"a b\" }", "`a b` is no name"),
         ("cookies: [sid], whoami: { path: /who, claims: { subject: /a~2, tenant: org } }", "`/a~2` names nothing"),

@@ -128,6 +128,9 @@ async fn an_id_token_that_is_not_for_this_sign_in_makes_no_session() {
         json!({ "iss": "https://evil.example" }),
         json!({ "exp": now - 60 }),
         json!({ "iat": now + 600 }),
+        json!({ "iat": null }),
+        json!({ "auth_time": now.to_string() }),
+        json!({ "auth_time": now + 600 }),
         json!({ "at_hash": "AAAAAAAAAAAAAAAAAAAAAA" }),
         json!({ "at_hash": "" }),
         json!({ "at_hash": 7 }),
@@ -211,7 +214,7 @@ async fn a_session_is_ours_or_none() {
 
     // Another key, another name of ours at the provider, another cookie: each opens none of the others' sessions.
     let mut other_key = op.setup("");
-    other_key.files[1].1 = "0b".repeat(32);
+    other_key.files[1].1 = "0b1c".repeat(16);
     let mut other_client = op.setup("");
     other_client.provider = other_client.provider.replace("clinic:web/1", "another");
     let mut other_cookie = op.setup("");
@@ -223,7 +226,7 @@ async fn a_session_is_ours_or_none() {
         assert_eq!(thief.fetch("GET", "/me").await.code(), "TOKEN_INVALID");
     }
     let mut rotated = op.setup("");
-    rotated.files[1].1 = format!("{}\n{}\n", "0b".repeat(32), "0a".repeat(32));
+    rotated.files[1].1 = format!("{}\n{}\n", "0b1c".repeat(16), "0a1b".repeat(16));
     let gate = op.gate(rotated);
     let mut person = Browser::new(&gate).await;
     person.jar.insert(COOKIE.to_owned(), session);

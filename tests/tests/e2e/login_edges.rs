@@ -193,6 +193,15 @@ async fn what_renews_the_session_of_before_takes_the_place_of_no_new_one() {
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
+impl Lines {
+    /// The lines whose message holds `part`.
+    fn that_say(&self, part: &str) -> Vec<Value> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter(|line| line["message"].as_str().unwrap().contains(part)).collect()
+    }
+}
+
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0.lock().unwrap().extend_from_slice(bytes);
@@ -239,13 +248,29 @@ async fn a_sign_in_that_is_over_as_it_begins_is_told_at_once() {
         assert!(browser.go(&back).await.text().contains("SESSION_ENDED"));
     }
     drop(log);
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
-    let told: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str::<Value>(line).unwrap())
-        .filter(|line| line["message"].as_str().unwrap().contains("the clock of the provider"))
-        .collect();
-    assert_eq!(told.len(), 4, "{text}");
+    let told = lines.that_say("the clock of the provider");
+    assert_eq!(told.len(), 4, "{told:?}");
     assert!(told.iter().all(|line| line["level"] == "warn" && line["seconds"] == 960), "{told:?}");
     assert!(told[0]["detail"].as_str().unwrap().contains("the sign-in is 960 s old by ours"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_new_sign_in_of_which_nobody_says_when_it_was_is_told() {
+    let lines = Lines::default();
+    let log = anteroom::telemetry::log::start(LogLevel::Info, lines.clone(), None).unwrap();
+    let op = Op::start();
+    let gate = op.gate(op.setup(""));
+    let mut browser = Browser::new(&gate).await;
+    let anew = "/.anteroom/login?prompt=login&to=/me";
+    let now = op.does().now;
+    for (path, auth_time) in [("/.anteroom/login?to=/me", json!(null)), (anew, json!(null)), (anew, json!(now))] {
+        op.lies(json!({ "auth_time": auth_time }));
+        let sent = browser.go(path).await;
+        let back = browser.go(&op.sign_in(sent.header("location"))).await;
+        assert_eq!(back.status, 303, "{path}");
+        assert_eq!(browser.fetch("GET", "/me").await.status, 200, "{path}");
+    }
+    drop(log);
+    let told = lines.that_say("a new sign-in was asked for");
+    assert_eq!(told.len(), 1, "{told:?}");
 }

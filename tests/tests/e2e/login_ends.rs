@@ -122,6 +122,29 @@ async fn whoever_was_idle_signs_in_anew() {
 }
 
 #[tokio::test]
+async fn a_time_that_cannot_be_read_revives_nothing() {
+    let op = Op::start();
+    let gate = gate(&op);
+    person(&op, gate.clock().now().unix_seconds());
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let now = later(&op, &gate, 15 * 60);
+    assert_eq!(browser.fetch("GET", "/me").await.code(), "SESSION_ENDED");
+    let none = [json!("1000"), json!(1000.5), json!(-5), json!([1]), json!({}), json!(now * 1_000), json!(now + 600)];
+    for auth_time in none {
+        // The page of the ended session leads here; too many sign-ins in a row would be told as a loop.
+        later(&op, &gate, 61);
+        op.lies(json!({ "auth_time": auth_time }));
+        for path in [ANEW, PLAIN] {
+            assert_eq!(back_by(&mut browser, &op, path).await, "TOKEN_INVALID", "{auth_time} {path}");
+        }
+    }
+    op.lies(json!({}));
+    later(&op, &gate, 61);
+    assert_eq!(back_by(&mut browser, &op, PLAIN).await, "SESSION_ENDED", "the session of before is as it was");
+}
+
+#[tokio::test]
 async fn what_the_provider_ends_by_its_own_name_ends() {
     let op = Op::start();
     let gate = gate(&op);

@@ -100,7 +100,7 @@ async fn metadata_that_does_not_come_holds_up_nobody() {
         .replace("issuer: https://issuer.example/", &format!("issuer: {}", server.url("")))
         .replacen("jwks: { file: jwks.json }", &signs_in, 1);
     files.put("config.yaml", &config);
-    files.put("login.keys", &format!("{}\n", "0a".repeat(32)));
+    files.put("login.keys", &format!("{}\n", "0a1b".repeat(16)));
     let gate = Gate::start_with(files, app, Clock::system());
     eventually("the provider to be asked", || (server.asked(METADATA) == 1).then_some(())).await;
     let theirs = gate.issuer().changed(json!({ "iss": "https://other.example/", "aud": "other" }));

@@ -242,7 +242,7 @@ async fn what_is_open_ends_with_the_login_that_it_was_opened_by() {
     type Change = fn(&Gate, &Op);
     let changes: [(&str, Change); 4] = [
         ("nothing", |gate, _| gate.files.put("policies/policy.yaml", &format!("{POLICY}\n# no more\n"))),
-        ("the keys", |gate, _| gate.files.put("login.keys", &format!("{}\n", "0b".repeat(32)))),
+        ("the keys", |gate, _| gate.files.put("login.keys", &format!("{}\n", "0b1c".repeat(16)))),
         ("the cookie", |gate, op| configure(gate, &op.config(""), &op.config(", cookie: __Host-other"))),
         ("all of it", |gate, op| configure(gate, &op.config(""), "")),
     ];

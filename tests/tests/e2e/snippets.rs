@@ -114,7 +114,7 @@ fn folder() -> TempDir {
     fs::write(at("revoked.yaml"), revoked).unwrap();
     fs::write(at("keys/otlp-headers"), "Authorization: Bearer of-nobody\n").unwrap();
     fs::write(at("keys/jwks.json"), DevKey::generate().unwrap().key_set().to_string()).unwrap();
-    fs::write(at("keys/login"), "0a".repeat(32)).unwrap();
+    fs::write(at("keys/login"), "0a1b".repeat(16)).unwrap();
     fs::write(at("keys/client-secret"), "of-nobody\n").unwrap();
     for name in ["keys/hs256", "keys/pseudonym"] {
         fs::write(at(name), "of the length of a good secret, and not one\n").unwrap();

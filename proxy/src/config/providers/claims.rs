@@ -1,7 +1,7 @@
 //! `claims` and `tenant` of a provider as written to the mapping that tokens are read by.
 //!
-//! Decides that nobody is identified by a name that can pass to somebody else, and that nothing counts that people write about
-//! themselves.
+//! Decides that nobody is identified by a name that can pass to somebody else, that nothing counts that people write about
+//! themselves, and that no sign-in is as young as its token, nor a session as short.
 
 use policy::{Spanned, TenantId};
 
@@ -12,6 +12,10 @@ use crate::authn::{ClaimMap, ClaimPath, SessionSource, TenantSource};
 /// Words for what a provider gives to somebody else one day, or lets people choose, beside all that end in `name`
 /// (`preferred_username`, `unique_name`) or are of mail and telephones.
 const CHANGING: [&str; 5] = ["alias", "handle", "login", "loginhint", "upn"];
+/// Times of a token, and of no sign-in.
+const TIMES: [&str; 3] = ["iat", "exp", "nbf"];
+/// What else is another one in each token.
+const OF_ONE_TOKEN: [&str; 5] = ["jti", "nonce", "at_hash", "c_hash", "s_hash"];
 
 pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faulty<'_>) -> Option<ClaimMap> {
     let profile = raw.preset.profile();
@@ -44,10 +48,10 @@ pub(super) fn claims(raw: &RawProvider, bound_elsewhere: bool, faults: &mut Faul
             "roles" => map.roles = Some(path),
             "bindings" => map.bindings = Some(path),
             "subject" => map.subject = subject(path, written, faults),
-            "session" => map.session = SessionSource::Claim(path),
+            "session" => map.session = SessionSource::Claim(session(path, profile.credential, written, faults)),
             "amr" => map.amr = path,
             "acr" => map.acr = path,
-            "auth_time" => map.auth_time = path,
+            "auth_time" => map.auth_time = sign_in(path, written, faults),
             _ if !is_identifier(name) => {
                 let hint = "conditions read it as `principal.claims.NAME`: use letters, digits and `_`";
                 faults.at(written.span, "claim", format!("`{name}` is no name for a claim"), hint);
@@ -93,14 +97,40 @@ pub(super) fn is_picked(raw: &RawProvider) -> bool {
 
 /// Identity is the issuer and a subject that stays.
 fn subject(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) -> ClaimPath {
+    check_subject(&path, written, "leave it out for `sub`, or name the provider's own id, such as `oid`", faults);
+    path
+}
+
+/// Refuses a subject that passes to somebody else; `hint` says what to write instead.
+pub(in crate::config) fn check_subject(
+    path: &ClaimPath,
+    written: &Spanned<String>,
+    hint: &str,
+    faults: &mut Faulty<'_>,
+) {
     if let Some(step) = path.steps().into_iter().find(|step| is_changing(step)) {
         let message = format!("`{step}` can be somebody else's one day, so it identifies nobody");
-        faults.at(
-            written.span,
-            "claim",
-            message,
-            "leave it out for `sub`, or name the provider's own id, such as `oid`",
-        );
+        faults.at(written.span, "claim", message, hint);
+    }
+}
+
+/// The time of a sign-in is that of the person, and no refreshed token makes it younger.
+fn sign_in(path: ClaimPath, written: &Spanned<String>, faults: &mut Faulty<'_>) -> ClaimPath {
+    if let Some(last) = path.steps().pop().filter(|last| TIMES.contains(&last_word(last))) {
+        let message = format!("`{last}` is a time of the token, and each new token would be a new sign-in");
+        let hint = "leave it out for `auth_time`, or name the claim that says when the person signed in";
+        faults.at(written.span, "claim", message, hint);
+    }
+    path
+}
+
+/// A session is longer than its tokens. `credential` is the provider's name of a token.
+fn session(path: ClaimPath, credential: &str, written: &Spanned<String>, faults: &mut Faulty<'_>) -> ClaimPath {
+    let is_of_token = |word: &str| word == credential || TIMES.contains(&word) || OF_ONE_TOKEN.contains(&word);
+    if let Some(last) = path.steps().pop().filter(|last| is_of_token(last_word(last))) {
+        let message = format!("`{last}` is another one in each token, so it names no session");
+        let hint = "leave it out for `sid`, or name the claim that stays for as long as the person is signed in";
+        faults.at(written.span, "claim", message, hint);
     }
     path
 }
@@ -110,11 +140,15 @@ fn is_named(claim: &str, known: &str) -> bool {
     if known.ends_with(':') { claim.starts_with(known) } else { claim == known }
 }
 
-/// Whether a step on the way to a claim says that what stands there changes hands: a name, or the end of an address as names
-/// that must not collide are written (`https://clinic.example/email`, `cognito:username`).
+/// The last word of a name, as names that must not collide are written (`https://clinic.example/email`, `cognito:username`).
+fn last_word(step: &str) -> &str {
+    step.rsplit(['/', ':', '#']).find(|part| !part.is_empty()).unwrap_or_default()
+}
+
+/// Whether a step on the way to a claim says that what stands there changes hands.
 fn is_changing(step: &str) -> bool {
-    let last = step.rsplit(['/', ':', '#']).find(|part| !part.is_empty()).unwrap_or_default();
-    let word: String = last.chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase()).collect();
+    let word: String =
+        last_word(step).chars().filter(char::is_ascii_alphanumeric).map(|one| one.to_ascii_lowercase()).collect();
     let is_of = |part: &str| word.contains(part);
     word.ends_with("name") || is_of("mail") || is_of("phone") || CHANGING.contains(&word.as_str())
 }

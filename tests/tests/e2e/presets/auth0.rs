@@ -72,6 +72,11 @@ fn auth0_shows_factors_in_a_claim_of_an_action() {
             Proves(Proved { two: Some(Some(NOW - 5)), signed_in: Some(NOW - 5), ..believed() }),
         ),
         ("and not the one at the top", json!({ "amr": ["mfa"], "auth_time": NOW }), Proves(believed())),
+        (
+            "a time as an action may write it",
+            json!({ "https://clinic.example/amr": ["mfa"], "https://clinic.example/at": "2026-11-22T10:00:00Z" }),
+            Refused("`auth_time`"),
+        ),
         ("another program asked", json!({ "azp": "other" }), Refused("`clients`")),
         ("nobody asked", json!({ "azp": null }), Refused("`clients`")),
         ("several asked", json!({ "azp": ["web"] }), Refused("`clients`")),

@@ -98,6 +98,12 @@ fn supabase_is_believed_for_what_it_says() {
             Proves(Proved { two: Some(None), signed_in: Some(NOW), ..believed() }),
         ),
         ("an entry without a time", json!({ "amr": [{ "method": "totp" }] }), Proves(one_factor(None))),
+        ("a time as a text", json!({ "amr": [{ "method": "totp", "timestamp": NOW.to_string() }] }), Refused("`amr`")),
+        (
+            "a time in milliseconds",
+            json!({ "amr": [{ "method": "totp", "timestamp": NOW * 1_000 }] }),
+            Refused("`amr`"),
+        ),
         ("no methods", json!({ "amr": null }), Proves(one_factor(None))),
         (
             "words of RFC 8176 are not Supabase's",

@@ -152,11 +152,14 @@ impl KeySet {
     /// # Errors
     /// A secret that is too short or too long, or one byte again and again.
     pub fn from_secret(secret: &[u8]) -> Result<Self, KeySetFault> {
+        let keys = Self::of_secret(secret)?;
+        if is_one_byte(secret) { Err(KeySetFault::SecretOfOneByte) } else { Ok(keys) }
+    }
+
+    /// The same of any bytes, as the public vectors for signatures have them.
+    pub(super) fn of_secret(secret: &[u8]) -> Result<Self, KeySetFault> {
         if !(MIN_SECRET..=MAX_SECRET).contains(&secret.len()) {
             return Err(KeySetFault::SecretLength);
-        }
-        if is_one_byte(secret) {
-            return Err(KeySetFault::SecretOfOneByte);
         }
         let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, secret);
         let algorithms: Vec<Algorithm> = [(32, Algorithm::Hs256), (48, Algorithm::Hs384), (64, Algorithm::Hs512)]

@@ -48,7 +48,7 @@ fn keys_of(group: &Value) -> Option<Result<KeySet, crate::authn::KeySetFault>> {
         && one["kty"] == "oct"
     {
         let hmac = one["alg"].as_str().is_some_and(|alg| alg.starts_with("HS"));
-        return hmac.then(|| KeySet::from_secret(&URL_SAFE_NO_PAD.decode(one["k"].as_str().unwrap()).unwrap()));
+        return hmac.then(|| KeySet::of_secret(&URL_SAFE_NO_PAD.decode(one["k"].as_str().unwrap()).unwrap()));
     }
     Some(KeySet::from_jwks(serde_json::json!({ "keys": members }).to_string().as_bytes()))
 }

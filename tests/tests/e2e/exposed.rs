@@ -74,7 +74,8 @@ fn where_it_is_refused_the_gate_is_not_ready_until_it_is_closed() {
     let config = config.replace(&format!("127.0.0.1:{port}"), &closed.address.to_string());
     gate.files.put("config.yaml", &config);
     until("readiness", || ready().contains(" 200 ").then_some(()));
-    assert!(gate.process.out().contains("the application can no longer be reached around the gate"));
+    let told = || gate.process.out().contains("the application can no longer be reached around the gate").then_some(());
+    until("the line of the log", told);
 }
 
 #[test]

@@ -136,8 +136,8 @@ const NO_TENANT: Code = Code {
     code: "NO_TENANT",
     status: 403,
     public: "it is not known for which clinic this is",
-    advice: "Look at the provider's tenant claim: it is missing, null, empty or no tenant's name in this credential. A \
-             caller of several tenants has to name one of them in a place that the route lists under `resource.tenant`; \
+    advice: "Look at the provider's tenant claim: it is missing, null, empty or no tenant's name in this credential, or \
+             one that `tenants` of the provider does not list. A caller of several tenants has to name one of them in a place that the route lists under `resource.tenant`; \
              the log says which it is.",
 };
 const TENANT_MISMATCH: Code = Code {

@@ -277,7 +277,7 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         Rejection::Session(_) => {
             "Nothing was done for the idle time of the session, its sign-in is longer ago than it may last, somebody logged out, \
-             or it was revoked; or the credential names no session where its time is limited. The log says which. The caller \
+             its browser has signed in anew, or it was revoked; or the credential names no session where its time is limited. The log says which. The caller \
              signs in again: a renewed token of the same sign-in does not help ([sessions](sessions.md))."
         }
         // Its code is one of those of tokens.
@@ -344,7 +344,7 @@ fn entries(one: Rejection) -> Vec<CodeEntry> {
         }
         Rejection::Overloaded => {
             "There are `limits.requests` already, or no room for one more connection to the application: come back \
-             later, or give it more."
+             later, or give it more. Or there is no place for one more sign-in at the provider, of which one address has 16."
         }
         Rejection::AppDown(_) => {
             "Nothing listens at `app.url`, or it hung up before it answered: look at the application."

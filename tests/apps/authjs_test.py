@@ -64,7 +64,8 @@ def drive(checks, gate, password):
     sent = ada.get("/ward", **{"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"})
     checks.that("who goes there is sent to its page", (sent.status, sent.headers.get("location")) ==
                 (303, "/api/auth/signin?callbackUrl=%2Fward"), (sent.status, sent.headers))
-    checks.that("which is Auth.js's own", ada.get(sent.headers["location"]).status in (200, 302))
+    page = ada.get(sent.headers["location"])
+    checks.that("which is Auth.js's own", (page.status, "/api/auth/callback/credentials" in page.text) == (200, True), page.status)
     checks.that("Auth.js knows nobody", ada.get("/api/auth/session").text == "null")
     ada.sign_in("ada", "wrong")
     checks.that("a wrong password makes no session", ada.session == [], ada.session)

@@ -60,6 +60,11 @@ def factors(*methods, age=10):
     return {"amr": list(methods), "auth_time": int(time.time()) - age}
 
 
+def signed_in(names, name, *methods):
+    """What an action of Auth0 adds under `names`: how somebody signed in, when, and in which session."""
+    return {f"{names}{claim}": value for claim, value in {**factors(*methods), "session": f"of-{name}"}.items()}
+
+
 class Place(contextlib.AbstractContextManager):
     """A folder of its own and the processes that run in it; both end with it."""
 

@@ -124,6 +124,12 @@ impl Answer {
         all.first().map_or("", |value| value.to_str().unwrap())
     }
 
+    /// The names of the cookies that it gives or takes back.
+    pub fn cookies(&self) -> Vec<&str> {
+        let lines = self.headers.get_all("set-cookie").iter();
+        lines.map(|line| line.to_str().unwrap().split('=').next().unwrap()).collect()
+    }
+
     /// The reason code of a problem document; empty where there is none.
     pub fn code(&self) -> String {
         if self.header("content-type") != "application/problem+json" {

@@ -21,6 +21,10 @@ use crate::until;
 /// The policy that most tests go by.
 pub const POLICY: &str = include_str!("policy.yaml");
 
+/// Behind [`Setup::provider`]: a second provider with the same keys, for `https://other.example/`, and the audience `other`.
+pub const OTHER: &str = "\n    tenants: any\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
+                         claims: { tenant: org_id, roles: roles }\n    tenants: any\n    jwks: { file: jwks.json }";
+
 /// What a gate is started with; each part is a piece of YAML.
 #[derive(Debug)]
 pub struct Setup {
@@ -117,6 +121,12 @@ impl Files {
     /// A path in the folder.
     pub fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
+    }
+
+    /// What is wrong with the configuration, as people are shown it.
+    pub fn faults(&self) -> String {
+        let faults = anteroom::config::prepare(&self.path("config.yaml")).unwrap_err();
+        policy::render(&faults.diagnostics, &faults.sources, false)
     }
 
     /// The folder.

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use anteroom::clock::Clock;
 use anteroom::dev_key::DevKey;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
@@ -22,6 +23,7 @@ use crate::backend::{At, Backend, pipe, streamed};
 use crate::client::{Answer, AnyBody, Client, Protocol, body};
 use crate::gate::{Gate, Setup};
 use crate::issuer::ISSUER;
+use crate::issuer::Issuer;
 
 /// The gate's name at the provider, and what proves it.
 pub const CLIENT: &str = "clinic:web/1";
@@ -144,6 +146,13 @@ impl Op {
     pub fn before(&self, setup: Setup, app: App) -> Gate {
         let gate = Gate::start(setup, app);
         self.does().key = Some(DevKey::from_pem(gate.issuer().key.pem().as_bytes()).unwrap());
+        gate
+    }
+
+    /// The same with a clock that stands still, at the time of the provider.
+    pub fn still(&self, setup: Setup, app: App) -> Gate {
+        let gate = self.before(Setup { clock: Clock::manual(Issuer::new().now * 1_000), ..setup }, app);
+        self.does().now = gate.clock().now().unix_seconds();
         gate
     }
 
@@ -298,6 +307,12 @@ impl Browser {
     pub async fn go(&mut self, path: &str) -> Answer {
         let navigation = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("accept", "text/html")];
         self.ask("GET", path, &navigation).await
+    }
+
+    /// Presses a button that posts a form to `path`.
+    pub async fn press(&mut self, path: &str) -> Answer {
+        let form = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "same-origin")];
+        self.ask("POST", path, &form).await
     }
 
     /// A script of a page asks.

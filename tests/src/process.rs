@@ -16,7 +16,10 @@ use crate::{PATIENCE, until};
 /// The binary beside the test's own, which `./test` builds before, or another one that `$ANTEROOM` names.
 pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("ANTEROOM") {
-        return path.into();
+        // Absolute, since it is run from other folders.
+        let path = std::path::absolute(path).unwrap();
+        assert!(path.exists(), "`$ANTEROOM` names no file: `{}`", path.display());
+        return path;
     }
     let own = std::env::current_exe().unwrap();
     let path = own.ancestors().nth(2).unwrap().join("anteroom");

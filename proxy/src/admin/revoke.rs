@@ -7,9 +7,9 @@ use hyper::body::Incoming;
 use serde_json::json;
 
 use super::{Answer, plain};
-use crate::authn;
+use crate::authn::{self, Callers};
 use crate::pipeline::canonical::form_decoded;
-use crate::runtime::Provider;
+use crate::runtime::{Provider, Runtime};
 use crate::sessions::ends::End;
 use crate::sessions::key::Kind;
 use crate::sessions::name::{FORM, Name};
@@ -28,6 +28,9 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
     };
     // The sign-ins that there are may be dated by a clock that is ahead of ours, by as much as its provider is allowed.
     let runtime = shared.runtime.load();
+    if !vouches(&runtime, &revocation.what) {
+        return plain(StatusCode::NOT_FOUND, "text/plain", format!("{STRANGER}\n"));
+    }
     let judges: Vec<_> = runtime.providers.iter().filter(|one| may_name(&one.authn, &revocation.what)).collect();
     let ahead = judges.iter().map(|one| one.authn.leeway_s()).max().unwrap_or(0);
     revocation.end.before = revocation.end.before.map(|before| before.saturating_add(ahead));
@@ -53,6 +56,18 @@ pub(super) fn answer(shared: &Shared, request: &Request<Incoming>) -> Answer {
 /// What is said of a name that the record of another gate holds, or that was not copied well.
 const UNKNOWN: &str = "no session goes by this name here: it stands in the record of a gate with another key, \
                        or of one whose key was made anew since";
+
+/// What is said of an issuer that vouches for nobody here.
+const STRANGER: &str = "nothing here has this issuer: write it as `iss` in the record, to the last slash";
+
+/// Whether anything of this configuration vouches for people under the issuer of what is revoked.
+fn vouches(runtime: &Runtime, what: &What) -> bool {
+    let What::Named { issuer, .. } = what else { return true };
+    let providers = runtime.providers.iter().map(|one| one.authn.issuer());
+    let certificates = runtime.callers.as_ref().map(Callers::issuer);
+    let app = runtime.app_session.as_ref().and_then(|one| Some(&*one.whoami.as_ref()?.reads.issuer));
+    providers.chain(certificates).chain(app).any(|one| one == issuer)
+}
 
 /// Whether this provider's credentials can be of what is revoked.
 fn may_name(provider: &authn::Provider, what: &What) -> bool {

@@ -142,6 +142,11 @@ impl Callers {
         Self { issuer: Self::issuer_of(&name).into(), name, kind, listed }
     }
 
+    /// What stands for `iss` in their principals.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// What stands for `iss` in a principal of the provider `name`.
     pub fn issuer_of(name: &str) -> String {
         format!("certificate:{name}")

@@ -100,6 +100,13 @@ pub struct RawBackchannel {
     pub audience: Vec<Spanned<String>>,
 }
 
+/// Whether sessions that the application alone vouches for survive a restart, behind which only their own lives tell those that began
+/// after a logout from those that it has ended.
+fn outlive_their_cookies(raw: &RawSession, config: &RawConfig) -> bool {
+    let vouches = config.app.session.as_ref().is_some_and(|session| session.whoami.is_some());
+    vouches && raw.state.is_some()
+}
+
 /// The rules, and the files that belong to them.
 pub(super) fn compile(
     config: &RawConfig,
@@ -128,7 +135,7 @@ pub(super) fn compile(
     let rules = SessionRules {
         offered: true,
         terms,
-        kept: in_policy || terms.demand(),
+        kept: in_policy || terms.demand() || outlive_their_cookies(raw, config),
         background: background(&raw.background, faults),
         first_seen: match raw.first_seen {
             RawFirstSeen::SignIn => FirstSeen::SignIn,

@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use serde_json::json;
 
 use super::cache::{self, Audience};
+use super::canonical;
 use crate::authn::TokenFault;
 use crate::login::{AGAIN, LOGIN, LoginFault, ReturnPath};
 use crate::outbound::encode_form;
@@ -32,18 +33,6 @@ const SIGN_IN_AGAIN: &str = "Bearer error=\"insufficient_user_authentication\", 
 const TELLTALE: [&str; 6] =
     ["server", "x-powered-by", "x-aspnet-version", "x-aspnetmvc-version", "x-runtime", "x-generator"];
 
-/// Hop-by-hop headers of an answer (RFC 9110, section 7.6.1), beside those that `Connection` names.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authenticate",
-];
-
 /// What a page says beside the refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
@@ -53,6 +42,8 @@ pub(super) enum Offer {
     SignIn(ReturnPath),
     /// The application's own page to sign in, if that may help, by this address of this host.
     Page(String),
+    /// The same, to a browser that was sent there several times.
+    PageAgain(String),
     /// That signing in has not helped several times.
     Loop,
 }
@@ -87,7 +78,7 @@ pub(super) fn clean(headers: &mut HeaderMap) {
         .flat_map(|value| value.split(','))
         .filter_map(|name| HeaderName::try_from(name.trim()).ok())
         .collect();
-    let fixed = HOP_BY_HOP.into_iter().chain(TELLTALE).map(HeaderName::from_static);
+    let fixed = canonical::HOP_BY_HOP.into_iter().chain(TELLTALE).map(HeaderName::from_static);
     for name in named.into_iter().chain(fixed) {
         headers.remove(name);
     }
@@ -189,8 +180,9 @@ fn more(rejection: &Rejection, offer: &Offer) -> String {
             advice + &link
         }
         Offer::Page(address) if unknown => advice + &page_link(rejection, address),
+        Offer::PageAgain(address) if unknown => format!("{advice}<p>{SENT}</p>\n{}", page_link(rejection, address)),
         Offer::Loop if unknown => format!("{advice}<p>{LOOP}</p>\n"),
-        Offer::Nothing | Offer::Loop | Offer::Page(_) => advice,
+        Offer::Nothing | Offer::Loop | Offer::Page(_) | Offer::PageAgain(_) => advice,
     }
 }
 
@@ -226,6 +218,11 @@ const ENDED: &str = "You are signed out here: nothing was done for too long, the
 
 /// What is told of a session that the same browser has replaced.
 const REPLACED: &str = "This browser has signed in again since it asked for this page. Load the page again.";
+
+/// What is told to a browser that was sent to the application's page several times.
+const SENT: &str = "This browser was sent to sign in several times within a minute: by several pages that were opened at once, or \
+    because what you sign in to is not known here. If you have signed in since and see this again, the browser may not keep the \
+    cookies of this site.";
 
 /// What is told of a loop.
 const LOOP: &str = "You have signed in several times within a minute, and were refused each time. This browser may not keep \

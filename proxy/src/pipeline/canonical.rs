@@ -298,6 +298,20 @@ pub fn is_folded(name: &str) -> bool {
     name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
+/// Headers of one hop, of a request or of an answer, beside those that `Connection` names (RFC 9110, section 7.6.1; section
+/// 11.7 for the two of proxies).
+pub(super) const HOP_BY_HOP: [&str; 9] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "proxy-authenticate",
+    "proxy-authorization",
+];
+
 /// Removes the headers that `Connection` names (RFC 9110, section 7.6.1), so that what is judged is what is sent. Ours are
 /// set later, so naming one of them there removes nothing that the application should have seen (CVE-2025-48865).
 pub fn remove_connection_named(headers: &mut HeaderMap) {

@@ -16,9 +16,14 @@ pub(crate) fn is_look_alike(pair: Pair<'_>, app: &str) -> bool {
 /// Whether some reader takes a cookie for one whose name begins with `stem`, or finds such a one in it; `fits` says what of the
 /// rest, folded, makes it one.
 pub(super) fn continues(pair: Pair<'_>, stem: &str, fits: impl Fn(&str) -> bool) -> bool {
-    let stem = canonical::folded(stem);
-    let goes_on = |read: &str| read.strip_prefix(stem.as_str()).is_some_and(&fits);
-    names(pair).any(|name| readings(name).iter().any(|read| goes_on(read)))
+    let goes_on = |read: &str| {
+        let (first, rest) = read.split_at_checked(stem.len())?;
+        canonical::fold_alike(first, stem).then(|| fits(&canonical::folded(rest)))
+    };
+    names(pair).any(|name| match is_plain(name) {
+        true => goes_on(name).unwrap_or(false),
+        false => readings(name).iter().any(|read| goes_on(read).unwrap_or(false)),
+    })
 }
 
 /// Where readers part a cookie that is one to others: Python's `SimpleCookie` reads `x=1 app=2` as two, and `x=1 app =2` too.
@@ -38,15 +43,17 @@ fn names(pair: Pair<'_>) -> impl Iterator<Item = &str> {
 
 /// Whether some reader takes one name for the other.
 fn is_taken_for(name: &str, app: &str) -> bool {
-    // Nothing that readers do makes a name longer, and most names have nothing that any of them would change.
-    if name.len() < app.len() {
-        return false;
-    }
-    if name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
-        return canonical::fold_alike(name, app);
-    }
-    let app = canonical::folded(app);
-    readings(name).contains(&app)
+    // Nothing that readers do makes a name longer.
+    name.len() >= app.len()
+        && match is_plain(name) {
+            true => canonical::fold_alike(name, app),
+            false => readings(name).contains(&canonical::folded(app)),
+        }
+}
+
+/// Whether a name has nothing that any reader would change but case and marks, as most have.
+fn is_plain(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
 }
 
 /// What readers take a name for, folded: PHP makes `_` of blanks, dots and brackets, a list of `name[x]`, and once decoded

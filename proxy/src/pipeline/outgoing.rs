@@ -9,7 +9,7 @@ use bytes::BytesMut;
 use http::header::{AUTHORIZATION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue};
 use policy::{Identity, Passage};
 
-use super::canonical::is_folded;
+use super::canonical::{HOP_BY_HOP, is_folded};
 use super::identify::Caller;
 use super::token_cookies;
 use super::trail::Trail;
@@ -17,18 +17,6 @@ use crate::cookie_pairs::{self, Pair};
 use crate::rejection::Rejection;
 use crate::runtime::{Place, Runtime};
 use crate::telemetry::trace;
-
-/// Hop-by-hop headers (RFC 9110, section 7.6.1), beside those that `Connection` names.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "proxy-authorization",
-];
 
 /// What a client could use to be taken for a trusted proxy, beside the whole family of `X-Forwarded-…`, members that
 /// nobody has heard of included (CVE-2026-40575). Ours are set anew; the others stay away.
@@ -158,27 +146,20 @@ pub(crate) fn speaks_for_a_gate(name: &str) -> bool {
 fn strip_credentials(headers: &mut HeaderMap, runtime: &Runtime, caller: Option<&Caller<'_>>) -> Result<(), Rejection> {
     let kept = caller.filter(|caller| caller.voucher.forwards()).and_then(|caller| caller.place);
     let is_kept = |pair: Pair<'_>| kept.is_some_and(|kept| token_cookies::is_judged(pair, kept));
-    for provider in &runtime.providers {
-        for place in &provider.places {
-            match place {
-                Place::Header(_) if Some(place) == kept => {}
-                Place::Header(name) => drop(headers.remove(name)),
-                Place::Cookie(_) | Place::CookieChunks(_) => {
-                    cookie_pairs::retain(headers, |pair| is_kept(pair) || !token_cookies::resembles(pair, place))?;
-                }
-            }
-        }
-        if let Some(family) = provider.siblings {
-            cookie_pairs::retain(headers, |pair| is_kept(pair) || !token_cookies::is_like_family(pair, family))?;
+    for place in runtime.providers.iter().flat_map(|provider| &provider.places).filter(|place| Some(*place) != kept) {
+        match place {
+            Place::Header(name) => drop(headers.remove(name)),
+            Place::Cookie(_) | Place::CookieChunks(_) => {}
         }
     }
     // Where somebody is proved, no other credential goes beside: one that no provider reads here may still be the application's.
     if caller.is_some() && !kept.is_some_and(|kept| matches!(kept, Place::Header(name) if *name == AUTHORIZATION)) {
         headers.remove(AUTHORIZATION);
     }
-    if let Some(names) = runtime.own_cookies() {
-        cookie_pairs::retain(headers, |pair| !names.all().any(|ours| ours == pair.name().trim()))?;
-    }
+    let ours = runtime.own_cookies();
+    let is_ours = |pair: Pair<'_>| ours.is_some_and(|names| names.all().any(|ours| ours == pair.name().trim()));
+    let is_a_token = |pair: Pair<'_>| runtime.providers.iter().any(|provider| token_cookies::resembles(pair, provider));
+    cookie_pairs::retain(headers, |pair| !is_ours(pair) && (is_kept(pair) || !is_a_token(pair)))?;
     Ok(cookie_pairs::join(headers)?)
 }
 

@@ -4,8 +4,8 @@
 //! something else would only come back, and sees a page with a link. Whoever comes back again and again is told so, and sent no
 //! more.
 
+use http::Uri;
 use http::header::{HeaderMap, HeaderValue};
-use http::{StatusCode, Uri};
 use policy::{Demand, Denial, Found, Policy};
 
 use super::answer::Offer;
@@ -32,11 +32,11 @@ pub(super) fn instead(
     let Some(came) = came else { return (rejection, None, Offer::Page(page.target().as_str().to_owned())) };
     let now = trail.started.unix_seconds();
     let count = Count::of(names, came.cookies(), now);
-    if count.is_some_and(Count::is_loop) && rejection.status() == StatusCode::UNAUTHORIZED {
-        log::sign_in_loop(trail, rejection.code());
-        return (rejection, None, Offer::Loop);
-    }
     let address = page.leading_to(&came.back());
+    if count.is_some_and(Count::is_loop) && leads_on(&rejection) {
+        log::sign_in_loop(trail, rejection.code());
+        return (rejection, None, Offer::PageAgain(address));
+    }
     match begin(&address, count, names, now).filter(|_| leads_on(&rejection)) {
         Some(begun) => (Rejection::SignIn(Box::new(rejection)), Some(begun), Offer::Nothing),
         None => (rejection, None, Offer::Page(address)),
@@ -55,12 +55,8 @@ fn begin(address: &str, count: Option<Count>, names: &Names, now: u64) -> Option
 
 /// Whether the policy lets everybody see this page.
 pub(crate) fn is_public(policy: &Policy, page: &ReturnPath) -> bool {
-    let Ok((path, query)) = page.as_str().parse::<Uri>().map_err(|_| ()).and_then(|uri| {
-        let (path, query) = canonical::target(&uri).map_err(|_| ())?;
-        Ok((path, query.map(|query| query.to_string())))
-    }) else {
-        return false;
-    };
+    let target = page.as_str().parse::<Uri>().ok().and_then(|uri| canonical::target(&uri).ok());
+    let Some((path, query)) = target else { return false };
     let request = Request { headers: &HeaderMap::new(), query: query.as_deref(), form: &Fields::none() };
     match policy.find("GET", &path, &request) {
         Found::Route(found) => matches!(found.demand(), Demand::Public),

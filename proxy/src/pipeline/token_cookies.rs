@@ -15,7 +15,7 @@ use super::look_alike;
 use crate::authn::{self, TokenFault};
 use crate::cookie_pairs::{self, NoText, Pair};
 use crate::rejection::Rejection;
-use crate::runtime::Place;
+use crate::runtime::{Place, Provider};
 
 /// The most pieces of one session: Supabase cuts at 3,180 letters, so this is more than a head of 32 KiB can carry.
 const MAX_PIECES: usize = 12;
@@ -125,23 +125,21 @@ pub(super) fn is_judged(pair: Pair<'_>, place: &Place) -> bool {
         }
 }
 
-/// Whether some reader takes a cookie for one that belongs to a place, or finds one in it.
-pub(super) fn resembles(pair: Pair<'_>, place: &Place) -> bool {
+/// Whether some reader takes a cookie for one with a token of this provider, for a piece of one, or for one of their family
+/// ([`crate::runtime::is_of_family`]), or finds one in it.
+pub(super) fn resembles(pair: Pair<'_>, provider: &Provider) -> bool {
     let is_piece = |rest: &str| {
         let digits = rest.trim_start_matches('-');
         digits.len() < rest.len() && !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
     };
-    match place {
+    let is_placed = provider.places.iter().any(|place| match place {
         Place::Header(_) => false,
         Place::Cookie(name) | Place::CookieChunks(name) => {
-            look_alike::is_look_alike(pair, name) || look_alike::continues(pair, name, is_piece)
+            look_alike::continues(pair, name, |rest| rest.is_empty() || is_piece(rest))
         }
-    }
-}
-
-/// Whether some reader takes a cookie for one of a family ([`crate::runtime::is_of_family`]), or finds one in it.
-pub(super) fn is_like_family(pair: Pair<'_>, family: &str) -> bool {
-    look_alike::continues(pair, family, |rest| rest.is_empty() || rest.starts_with('-'))
+    });
+    let is_of = |family| look_alike::continues(pair, family, |rest| rest.is_empty() || rest.starts_with('-'));
+    is_placed || provider.siblings.is_some_and(is_of)
 }
 
 /// The number of a piece; `Some(None)` where it looks like one and is no plain number.

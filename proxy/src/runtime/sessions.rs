@@ -13,7 +13,7 @@ pub struct SessionRules {
     pub offered: bool,
     /// What is demanded of every session, on every route that asks who is there.
     pub terms: SessionTerms,
-    /// Whether anything is demanded of any session, here or in a policy: only then their lives are kept.
+    /// Whether the lives of sessions are kept: where anything is demanded of any, here or in a policy, or a restart needs them.
     pub kept: bool,
     /// Paths whose requests come without anybody doing anything.
     pub background: Vec<Paths>,

@@ -16,6 +16,7 @@ mod listen;
 mod proxy_protocol;
 mod refusals;
 mod room;
+mod state;
 mod streams;
 mod turns;
 mod worker;
@@ -31,7 +32,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Record, Settings};
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use crate::admin::{self, KeyTasks};
@@ -50,7 +50,7 @@ use crate::places::Places;
 use crate::reload::{Fixed, Reloader, Reloads};
 use crate::request_id::RequestIds;
 use crate::runtime::DrainTimes;
-use crate::sessions::{Journal, Keeper, Sessions, StateError, Writer};
+use crate::sessions::{Keeper, StateError};
 use crate::shared::Shared;
 use crate::telemetry::ended::Told;
 use crate::telemetry::metrics::Metrics;
@@ -60,6 +60,7 @@ pub(crate) use connection::Connection;
 pub(crate) use listen::single;
 pub(crate) use room::Place;
 pub use room::Room;
+use state::State;
 
 /// How long a worker may take to let go of what is cut.
 const CUT: Duration = Duration::from_secs(2);
@@ -163,31 +164,8 @@ pub fn start(plan: Plan, clock: Clock) -> Result<Running, StartError> {
     let fixed = Fixed::of(&plan);
     let mut seed = [0; 8];
     aws_lc_rs::rand::fill(&mut seed).map_err(|_| StartError::Random)?;
-    let mut random = [0; 32];
-    aws_lc_rs::rand::fill(&mut random).map_err(|_| StartError::Random)?;
-    // So that replicas with one key for pseudonyms call a session the same, and this one after a restart too.
-    let fresh = plan.runtime.pseudonym_key.as_ref().map_or(random, |key| key.derived("anteroom sessions"));
-    let opened = plan.sessions.state.as_deref().map(|folder| Journal::open(folder, &fresh)).transpose();
-    let mut journal = opened.map_err(StartError::Sessions)?;
-    let secret = journal.as_ref().map_or(fresh, |journal| *journal.secret());
-    let (ask, wishes) = sync_channel(1);
-    let (written, seen) = watch::channel(0);
-    let sessions = Sessions::new(&secret, journal.as_ref().map(|_| Writer { ask: ask.clone(), written: seen }));
-    if let Some(journal) = &mut journal
-        && journal.restore(&sessions, clock.now().unix_seconds()).map_err(StartError::Sessions)?
-    {
-        // The application's word tells no time of a sign-in, so that no sign-in there is a later one.
-        let app_vouches = plan.runtime.app_session.as_ref().is_some_and(|one| one.whoami.is_some());
-        let detail = match app_vouches {
-            true => {
-                "whom the application vouches for (`app.session.whoami`) stays out for seven days, after signing in anew too, \
-                     unless the folder `session.state` is taken away while the gate is stopped, with all the ends in it"
-            }
-            false => "a credential that tells no time of its sign-in stays out for seven days",
-        };
-        tracing::error!(target: "anteroom", detail, "the state of sessions is damaged: everybody has to sign in again");
-    }
-    sessions.follow(plan.sessions.revoked);
+    let State { sessions, journal, ask, wishes, written } =
+        state::open(plan.sessions, &plan.runtime, clock.now().unix_seconds())?;
     let shared = Arc::new(Shared {
         sessions,
         reloads: Reloads::since(clock.now().unix_seconds()),

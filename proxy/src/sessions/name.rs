@@ -1,7 +1,7 @@
 //! What the record calls a session, and what whoever has read that ends it by: `hs:` and 40 hexadecimal digits.
 //!
-//! They are the digest that the session is kept under ([`key`](super::key)), which costs no other one, and a check that a gate
-//! with another key does not make. So a name that stands for no session here is known from one that does, without a list of
+//! They are the digest that the session is kept under ([`key`](super::key)), which costs no other one but where its provider calls
+//! it by another name than the gate, and a check that a gate with another key does not make. So a name that stands for no session here is known from one that does, without a list of
 //! sessions. Decides nothing but that, and keeps nothing.
 
 use std::fmt;

@@ -12,7 +12,7 @@ import yaml
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 sys.path.insert(0, f"{ROOT}/tests/apps")
 
-from gate import Gate, binary, factors  # noqa: E402
+from gate import Gate, binary, signed_in  # noqa: E402
 
 P2, P2_HOST = f"{ROOT}/examples/p2-prescription-router", "api.rx-router.example"
 ORTHANC, ORTHANC_HOST = f"{ROOT}/tests/apps/orthanc", "images.hospital.example"
@@ -124,17 +124,12 @@ def charted(place, gate, image, application):
     return made
 
 
-def signed_in(name, *methods):
-    """What Auth0's action adds: how somebody signed in, when, and in which session."""
-    return {f"{NAMES}{claim}": value for claim, value in {**factors(*methods), "session": f"of-{name}"}.items()}
-
-
 def people(gate):
     """Tokens of P2's people."""
     licensed = {f"{NAMES}roles": ["provider"], f"{NAMES}npi": "1234567893"}
-    return {"ada": gate.token("auth0|ada", org_id="org_a", **licensed, **signed_in("ada", "pwd", "otp")),
+    return {"ada": gate.token("auth0|ada", org_id="org_a", **licensed, **signed_in(NAMES, "ada", "pwd", "otp")),
             "pat": gate.token("auth0|pat", org_id="org_a", **{f"{NAMES}roles": ["patient"], f"{NAMES}patient": "p1"},
-                              **signed_in("pat", "pwd"))}
+                              **signed_in(NAMES, "pat", "pwd"))}
 
 
 def everyday(tokens):

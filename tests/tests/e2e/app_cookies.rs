@@ -2,7 +2,7 @@
 
 use e2e::app::App;
 use e2e::client::{Answer, BOTH, Client, Protocol};
-use e2e::gate::{Files, Gate, Setup};
+use e2e::gate::{Files, Gate, OTHER, Setup};
 use e2e::raw::Raw;
 use e2e::wire::{self, Ended, Wire};
 use serde_json::json;
@@ -118,10 +118,6 @@ async fn one_whose_setting_was_not_seen_is_taken_out_and_never_bound_by_being_us
     ask(&mut client, "/me", &ada, "sid=of-an-error; remember=x", "").await;
     assert_eq!(got(&gate).as_deref(), Some("sid=of-an-error"));
 }
-
-/// A second provider, which knows people by the same names and signs with the same keys.
-const OTHER: &str = "\n    tenants: any\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
-                     claims: { tenant: org_id, roles: roles }\n    tenants: any\n    jwks: { file: jwks.json }";
 
 #[tokio::test]
 async fn another_tenant_and_another_issuers_namesake_are_other_people() {
@@ -302,8 +298,7 @@ fn what_could_mean_two_things_is_refused() {
         let more = "cookies: { prefix: { sid: __Host- } }\n".to_owned();
         let setup = Setup { app: format!(", session: {{ {session} }}"), more, ..Setup::default() };
         let files = Files::write(&setup, "127.0.0.1:3000".parse().unwrap());
-        let faults = anteroom::config::prepare(&files.path("config.yaml")).unwrap_err();
-        let text = policy::render(&faults.diagnostics, &faults.sources, false);
+        let text = files.faults();
         assert!(text.contains(fault), "{session}: {text}");
     }
 }

@@ -20,7 +20,7 @@ use tokio::task::JoinSet;
 /// How many there are in all where nobody says.
 const NUMBER: usize = 6_000;
 /// By how many MiB the most memory that a gate has ever held may grow, however many come: less than the table of sessions would
-/// take if they got in.
+/// take if a million got in. Of fewer the counts tell.
 const GROWN: u64 = 8;
 /// Connections of a gate, each of which is kept.
 const CONNECTIONS: usize = 8;
@@ -107,14 +107,10 @@ const FORGERIES: [Forgery; 9] = [
         make: |_, _| request("GET /me", &format!("cookie: {COOKIE}={}", random::<300>()), ""),
         status: 401,
     },
-    Forgery {
-        what: "a cookie of the application",
-        make: |_, _| request("GET /me", &format!("cookie: sid={}", random::<16>()), ""),
-        status: 401,
-    },
+    Forgery { what: "a cookie of the application", make: |_, _| with_cookie("GET /me"), status: 401 },
     Forgery {
         what: "a cookie of the application, on a page for everybody",
-        make: |_, _| request("GET /quiet", &format!("cookie: sid={}", random::<16>()), ""),
+        make: |_, _| with_cookie("GET /quiet"),
         status: 200,
     },
     Forgery {
@@ -137,14 +133,10 @@ const FORGERIES: [Forgery; 9] = [
 
 /// Before a gate that asks the application whose a cookie is.
 const UNKNOWN: [Forgery; 3] = [
-    Forgery {
-        what: "a cookie that the application does not know",
-        make: |_, _| request("GET /me", &format!("cookie: sid={}", random::<16>()), ""),
-        status: 401,
-    },
+    Forgery { what: "a cookie that the application does not know", make: |_, _| with_cookie("GET /me"), status: 401 },
     Forgery {
         what: "a cookie that the application does not know, on a page for everybody",
-        make: |_, _| request("GET /quiet", &format!("cookie: sid={}", random::<16>()), ""),
+        make: |_, _| with_cookie("GET /quiet"),
         status: 200,
     },
     Forgery {
@@ -153,6 +145,10 @@ const UNKNOWN: [Forgery; 3] = [
         status: 401,
     },
 ];
+
+fn with_cookie(line: &str) -> String {
+    request(line, &format!("cookie: sid={}", random::<16>()), "")
+}
 
 async fn open(gate: &Served) -> Raw {
     Raw::over(connect(gate.https, tls(&gate.files.ca, &[b"http/1.1"]), HOST).await.unwrap())

@@ -6,12 +6,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use anteroom::clock::Clock;
 use anteroom::config::raw::LogLevel;
 use e2e::app::App;
-use e2e::client::Answer;
 use e2e::gate::{Gate, Setup};
-use e2e::issuer::Issuer;
 use e2e::op::{AUTHORIZE, Browser, COOKIE, Op};
 use serde_json::{Value, json};
 
@@ -33,7 +30,7 @@ routes:
 
 /// A gate with this setup and a clock that stands still, at the time of the provider.
 fn still(op: &Op, setup: Setup) -> Gate {
-    let gate = op.gate(Setup { clock: Clock::manual(Issuer::new().now * 1_000), ..setup });
+    let gate = op.still(setup, App::plain());
     now(op, gate.clock().now().unix_seconds());
     gate
 }
@@ -50,12 +47,6 @@ async fn signed_in(gate: &Gate, op: &Op) -> Browser {
     let mut browser = Browser::new(gate).await;
     assert_eq!(browser.sign_in(op, "/me").await.status, 200);
     browser
-}
-
-/// The names of the cookies that an answer gives or takes.
-fn given(answer: &Answer) -> Vec<&str> {
-    let lines = answer.headers.get_all("set-cookie").iter();
-    lines.map(|line| line.to_str().unwrap().split('=').next().unwrap()).collect()
 }
 
 /// Begins a sign-in in a session, and comes to where the provider leads.
@@ -79,7 +70,7 @@ async fn an_answer_without_its_sign_in_leads_whoever_is_signed_in_to_the_first_p
     for path in [own.as_str(), FOREIGN, "/.anteroom/callback", "/.anteroom/callback?error=access_denied"] {
         let on = browser.go(path).await;
         assert_eq!((on.status.as_u16(), on.header("location")), (303, "/"), "{path}");
-        assert_eq!(given(&on), ["__Host-anteroom-count"], "{path}");
+        assert_eq!(on.cookies(), ["__Host-anteroom-count"], "{path}");
         assert_eq!(browser.go("/").await.status, 200);
         assert_eq!(browser.jar, before, "it is the same session as before");
         assert_eq!(browser.fetch("GET", path).await.status, 401, "a page is gone to, and nothing else");
@@ -103,7 +94,7 @@ async fn an_answer_without_its_sign_in_is_explained_to_whoever_is_in_no_session(
     forged.jar.insert(COOKIE.to_owned(), "forged".to_owned());
     for browser in [&mut nobody, &mut idle, &mut out, &mut forged] {
         let told = browser.go(FOREIGN).await;
-        assert_eq!((told.status.as_u16(), told.header("location"), given(&told)), (401, "", vec![]), "{told:?}");
+        assert_eq!((told.status.as_u16(), told.header("location"), told.cookies()), (401, "", vec![]), "{told:?}");
         assert!(told.text().contains("gave way to one in another tab"), "{}", told.text());
         assert!(told.text().contains("<a href=\"/.anteroom/login\">Sign in again</a>"), "{}", told.text());
         assert!(!told.text().contains("evil"), "{}", told.text());
@@ -145,7 +136,7 @@ async fn a_request_of_before_a_new_sign_in_clears_nothing() {
     assert_eq!(browser.come_back(&back).await.status, 200);
     // It was under way with the session of before.
     let told = tab.go("/me").await;
-    assert_eq!((told.status.as_u16(), told.header("clear-site-data"), given(&told)), (401, "", vec![]), "{told:?}");
+    assert_eq!((told.status.as_u16(), told.header("clear-site-data"), told.cookies()), (401, "", vec![]), "{told:?}");
     assert!(told.text().contains("SESSION_ENDED") && told.text().contains("has signed in again since"));
     assert!(told.text().contains("/.anteroom/login?to=%2Fme\">Sign in again</a>"), "{}", told.text());
     assert_eq!(tab.fetch("GET", "/me").await.code(), "SESSION_ENDED");
@@ -164,9 +155,8 @@ async fn what_renews_the_session_of_before_takes_the_place_of_no_new_one() {
     let (go, wait) = channel::<()>();
     let wait = Mutex::new(wait);
     let op = Op::start();
-    let setup = Setup { clock: Clock::manual(Issuer::new().now * 1_000), ..op.setup(", renew: 5m") };
-    let gate = op.before(
-        setup,
+    let gate = op.still(
+        op.setup(", renew: 5m"),
         App::start(move |exchange| {
             if exchange.seen.target() == "/me?slow" {
                 wait.lock().unwrap().recv().unwrap();
@@ -174,7 +164,6 @@ async fn what_renews_the_session_of_before_takes_the_place_of_no_new_one() {
             exchange.answer("200 OK", "", "ok")
         }),
     );
-    op.does().now = gate.clock().now().unix_seconds();
     let mut browser = signed_in(&gate, &op).await;
     let back = callback(&mut browser, &op).await;
     gate.clock().advance(Duration::from_secs(300));
@@ -186,10 +175,10 @@ async fn what_renews_the_session_of_before_takes_the_place_of_no_new_one() {
     assert_eq!(op.does().asked.len(), 2, "its session was renewed");
     assert_eq!(browser.go(&back).await.header("location"), "/me");
     go.send(()).unwrap();
-    assert!(!given(&slow.await.unwrap()).contains(&COOKIE));
+    assert!(!slow.await.unwrap().cookies().contains(&COOKIE));
 }
 
-/// What the gate logs.
+/// What the gate logs: a process has one log, so whoever reads it is alone in its process.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -234,7 +223,7 @@ async fn a_sign_in_that_is_over_as_it_begins_is_told_at_once() {
         for browser in [&mut Browser::new(&gate).await, &mut browser] {
             let back = callback(browser, &op).await;
             let told = browser.go(&back).await;
-            assert_eq!((told.status.as_u16(), given(&told)), (401, vec![]), "{told:?}");
+            assert_eq!((told.status.as_u16(), told.cookies()), (401, vec![]), "{told:?}");
             assert!(told.text().contains("SESSION_ENDED"), "{}", told.text());
             let link = "<a href=\"/.anteroom/login?prompt=login&amp;to=%2Fme\">Sign in again</a>";
             assert!(told.text().contains(link), "{}", told.text());

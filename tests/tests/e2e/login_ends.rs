@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use anteroom::clock::Clock;
 use e2e::app::{After, App};
 use e2e::client::{Client, Protocol};
 use e2e::gate::Gate;
-use e2e::issuer::{ISSUER, Issuer};
+use e2e::issuer::ISSUER;
 use e2e::op::{Browser, CLIENT, Op, pairs};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -22,10 +21,7 @@ fn gate(op: &Op) -> Gate {
 fn renewing(op: &Op, more: &str) -> Gate {
     let mut setup = op.setup(more);
     setup.more = format!("session: {{ idle: 15m, backchannel_logout: {{ clinic: {{ audience: [{CLIENT}] }} }} }}\n");
-    setup.clock = Clock::manual(Issuer::new().now * 1_000);
-    let gate = op.before(setup, e2e::app::App::plain());
-    op.does().now = gate.clock().now().unix_seconds();
-    gate
+    op.still(setup, App::plain())
 }
 
 /// Who signed in at the provider at this time, in a session of its own.
@@ -95,27 +91,29 @@ async fn comes_back_by_a_newer_sign_in_alone(browser: &mut Browser, op: &Op, gat
     assert_eq!(back_by(browser, op, ANEW).await, "200");
 }
 
+/// Such a gate, and a browser in which somebody has just signed in.
+async fn signed_in(op: &Op) -> (Gate, Browser) {
+    let gate = gate(op);
+    person(op, gate.clock().now().unix_seconds());
+    let mut browser = Browser::new(&gate).await;
+    assert_eq!(browser.sign_in(op, "/me").await.status, 200);
+    (gate, browser)
+}
+
 #[tokio::test]
 async fn who_has_signed_out_signs_in_anew() {
     let op = Op::start();
-    let gate = gate(&op);
-    person(&op, gate.clock().now().unix_seconds());
-    let mut browser = Browser::new(&gate).await;
-    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let (gate, mut browser) = signed_in(&op).await;
     later(&op, &gate, 60);
     assert_eq!(back_by(&mut browser, &op, PLAIN).await, "200", "another sign-in is no end");
-    let button = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "same-origin")];
-    assert_eq!(browser.ask("POST", "/.anteroom/logout", &button).await.status, 303);
+    assert_eq!(browser.press("/.anteroom/logout").await.status, 303);
     comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
 }
 
 #[tokio::test]
 async fn whoever_was_idle_signs_in_anew() {
     let op = Op::start();
-    let gate = gate(&op);
-    person(&op, gate.clock().now().unix_seconds());
-    let mut browser = Browser::new(&gate).await;
-    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let (gate, mut browser) = signed_in(&op).await;
     later(&op, &gate, 15 * 60);
     assert_eq!(browser.fetch("GET", "/me").await.code(), "SESSION_ENDED");
     comes_back_by_a_newer_sign_in_alone(&mut browser, &op, &gate).await;
@@ -124,10 +122,7 @@ async fn whoever_was_idle_signs_in_anew() {
 #[tokio::test]
 async fn a_time_that_cannot_be_read_revives_nothing() {
     let op = Op::start();
-    let gate = gate(&op);
-    person(&op, gate.clock().now().unix_seconds());
-    let mut browser = Browser::new(&gate).await;
-    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let (gate, mut browser) = signed_in(&op).await;
     let now = later(&op, &gate, 15 * 60);
     assert_eq!(browser.fetch("GET", "/me").await.code(), "SESSION_ENDED");
     let none = [json!("1000"), json!(1000.5), json!(-5), json!([1]), json!({}), json!(now * 1_000), json!(now + 600)];
@@ -147,10 +142,7 @@ async fn a_time_that_cannot_be_read_revives_nothing() {
 #[tokio::test]
 async fn what_the_provider_ends_by_its_own_name_ends() {
     let op = Op::start();
-    let gate = gate(&op);
-    person(&op, gate.clock().now().unix_seconds());
-    let mut browser = Browser::new(&gate).await;
-    assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
+    let (gate, mut browser) = signed_in(&op).await;
     let now = later(&op, &gate, 60);
     let said = |sid: &str| -> Value {
         json!({ "iss": ISSUER, "aud": CLIENT, "iat": now, "exp": now + 120, "jti": format!("l-{sid}"), "sid": sid,
@@ -231,11 +223,8 @@ async fn a_refused_renewal_ends_what_is_open_and_keeps_nobody_from_signing_out()
     let op = Op::start();
     let mut setup = op.setup(", renew: 5m, scopes: [openid, offline_access]");
     setup.more = "session: { idle: 1h }\n".to_owned();
-    setup.clock = Clock::manual(Issuer::new().now * 1_000);
-    let gate = op.before(setup, keeps_waiting());
-    let now = gate.clock().now().unix_seconds();
-    op.does().now = now;
-    person(&op, now);
+    let gate = op.still(setup, keeps_waiting());
+    person(&op, gate.clock().now().unix_seconds());
     for leaves in [false, true] {
         let mut browser = Browser::new(&gate).await;
         assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
@@ -263,9 +252,7 @@ async fn what_was_lost_locks_nobody_out_who_signs_in_since() {
     let mut setup = op.setup("");
     setup.more = "session: { idle: 15m, state: state }\n".to_owned();
     setup.files.push(("state/journal", "damaged".repeat(100)));
-    setup.clock = Clock::manual(Issuer::new().now * 1_000);
-    let gate = op.before(setup, e2e::app::App::plain());
-    op.does().now = gate.clock().now().unix_seconds();
+    let gate = op.still(setup, App::plain());
     let now = later(&op, &gate, 60);
     // The provider does not say when the person signed in.
     op.person(json!({ "sub": "ada.example", "sid": "op-1", "org_id": "a", "roles": ["provider"], "amr": ["pwd"] }));

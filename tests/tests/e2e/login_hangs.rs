@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use anteroom::clock::Clock;
 use e2e::app::App;
 use e2e::client::{Client, Protocol};
-use e2e::gate::{Files, Gate, Setup};
-use e2e::issuer::Issuer;
+use e2e::gate::{Files, Gate, OTHER, Setup};
 use e2e::key_server::{KeyServer, METADATA};
 use e2e::op::{Browser, COOKIE, Hang, Op};
 use serde_json::json;
@@ -18,10 +17,6 @@ use crate::reload::eventually;
 const CALL: Duration = Duration::from_secs(10);
 /// What a machine with much to do may add.
 const BUSY: Duration = Duration::from_secs(5);
-
-/// Another provider beside the one that hangs, with keys of a file.
-const OTHER: &str = "\n    tenants: any\n  other:\n    issuer: https://other.example/\n    audience: [other]\n    \
-                     claims: { tenant: org_id, roles: roles }\n    tenants: any\n    jwks: { file: jwks.json }";
 
 /// Others go on: public pages, tokens of this provider and of another one, and beginning to sign in.
 async fn others_go_on(gate: &Gate) {
@@ -143,9 +138,7 @@ async fn metadata_that_does_not_come_holds_up_nobody() {
 #[tokio::test]
 async fn a_session_outlives_a_renewal_that_hangs() {
     let op = Op::start();
-    let setup = Setup { clock: Clock::manual(Issuer::new().now * 1_000), ..op.setup(", renew: 5m") };
-    let gate = op.gate(setup);
-    op.does().now = gate.clock().now().unix_seconds();
+    let gate = op.still(op.setup(", renew: 5m"), App::plain());
     let mut browser = Browser::new(&gate).await;
     assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
     gate.clock().advance(Duration::from_secs(300));
@@ -166,7 +159,7 @@ async fn a_session_outlives_a_renewal_that_hangs() {
         assert_eq!(status, 200);
         last = last.max(took);
     }
-    assert!(last < CALL, "the provider's last word still holds: {last:?}");
+    assert!(last < BUSY, "the provider's last word still holds: {last:?}");
     // Nobody else waits for the same renewal.
     let began = Instant::now();
     assert_eq!(browser.go("/me").await.status, 200);
@@ -177,9 +170,7 @@ async fn a_session_outlives_a_renewal_that_hangs() {
 #[tokio::test]
 async fn what_comes_of_a_slow_renewal_counts_for_the_next_request_and_whoever_has_no_other_word_waits() {
     let op = Op::start();
-    let setup = Setup { clock: Clock::manual(Issuer::new().now * 1_000), ..op.setup(", renew: 5m") };
-    let gate = op.gate(setup);
-    op.does().now = gate.clock().now().unix_seconds();
+    let gate = op.still(op.setup(", renew: 5m"), App::plain());
     let mut browser = Browser::new(&gate).await;
     assert_eq!(browser.sign_in(&op, "/me").await.status, 200);
     let (mut then, first) = (browser.jar[COOKIE].clone(), browser.jar.clone());

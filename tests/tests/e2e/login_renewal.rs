@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use anteroom::clock::Clock;
 use e2e::app::App;
-use e2e::client::{Answer, Client, Protocol};
+use e2e::client::{Client, Protocol};
 use e2e::gate::{Gate, Setup};
-use e2e::issuer::{ISSUER, Issuer};
+use e2e::issuer::ISSUER;
 use e2e::op::{AUTHORIZE, Browser, CLIENT, COOKIE, Op};
 use serde_json::{Value, json};
 
@@ -35,9 +34,7 @@ fn gate(op: &Op) -> Gate {
     let mut setup = op.setup(", renew: 5m, scopes: [openid, offline_access]");
     setup.policy = POLICY.to_owned();
     setup.more = format!("session: {{ idle: 1h, backchannel_logout: {{ clinic: {{ audience: [{CLIENT}] }} }} }}\n");
-    setup.clock = Clock::manual(Issuer::new().now * 1_000);
-    let gate = op.before(setup, App::plain());
-    op.does().now = gate.clock().now().unix_seconds();
+    let gate = op.still(setup, App::plain());
     person(op, "provider", now(op));
     gate
 }
@@ -64,12 +61,6 @@ fn asked(op: &Op) -> usize {
     op.does().asked.len()
 }
 
-/// The names of the cookies that an answer gives.
-fn given(answer: &Answer) -> Vec<&str> {
-    let lines = answer.headers.get_all("set-cookie").iter();
-    lines.map(|line| line.to_str().unwrap().split('=').next().unwrap()).collect()
-}
-
 async fn signed_in(gate: &Gate, op: &Op) -> Browser {
     let mut browser = Browser::new(gate).await;
     assert_eq!(browser.sign_in(op, "/records").await.status, 200);
@@ -89,10 +80,10 @@ async fn an_old_cookie_is_held_to_the_times_of_the_session_as_it_is_now() {
         answer
     };
     later(&op, &gate, 300);
-    assert_eq!(given(&by_the_old(200).await), [COOKIE, RENEWAL]);
+    assert_eq!(by_the_old(200).await.cookies(), [COOKIE, RENEWAL]);
     assert_eq!(asked(&op), 2);
     later(&op, &gate, 299);
-    assert_eq!(given(&by_the_old(200).await), [COOKIE, RENEWAL], "what came of it is given to whoever was slow");
+    assert_eq!(by_the_old(200).await.cookies(), [COOKIE, RENEWAL], "what came of it is given to whoever was slow");
     assert_eq!(asked(&op), 2, "not due yet");
     // Due again: the provider is asked with the token that it gave last, and what it takes back is gone.
     later(&op, &gate, 1);
@@ -129,7 +120,7 @@ async fn silence_ends_an_old_cookie_as_it_ends_a_new_one() {
     assert_eq!(browser.fetch("GET", "/records").await.status, 200);
     browser.jar = old.clone();
     browser.jar.remove(RENEWAL);
-    assert_eq!(given(&browser.fetch("GET", "/records").await), [COOKIE]);
+    assert_eq!(browser.fetch("GET", "/records").await.cookies(), [COOKIE]);
     later(&op, &gate, 300);
     browser.jar = old;
     browser.jar.remove(RENEWAL);
@@ -189,8 +180,8 @@ async fn whoever_is_sent_to_show_factors_keeps_what_was_renewed_on_the_way() {
     let old = browser.jar[RENEWAL].clone();
     let sent = browser.go("/sign").await;
     assert!(sent.header("location").starts_with(AUTHORIZE), "{sent:?}");
-    let given = given(&sent);
-    assert_eq!(given[..2], [COOKIE, RENEWAL]);
+    let given = sent.cookies();
+    assert_eq!((given.len(), &given[..2]), (3, &[COOKIE, RENEWAL][..]), "{given:?}");
     assert!(given[2].starts_with("__Host-anteroom-attempt-"), "{given:?}");
     assert_ne!(browser.jar[RENEWAL], old);
 }
@@ -203,15 +194,15 @@ async fn what_has_ended_is_given_no_cookie() {
     // By the idle time of a route: it is asked for again elsewhere, and given there.
     later(&op, &gate, 300);
     let ended = browser.fetch("GET", "/quick").await;
-    assert_eq!((ended.code().as_str(), given(&ended), asked(&op)), ("SESSION_ENDED", vec![], 2));
+    assert_eq!((ended.code().as_str(), ended.cookies(), asked(&op)), ("SESSION_ENDED", vec![], 2));
     let elsewhere = browser.fetch("GET", "/records").await;
-    assert_eq!((elsewhere.status.as_u16(), given(&elsewhere), asked(&op)), (200, vec![COOKIE, RENEWAL], 2));
+    assert_eq!((elsewhere.status.as_u16(), elsewhere.cookies(), asked(&op)), (200, vec![COOKIE, RENEWAL], 2));
     // By that of a role, on a page that is for everyone.
     person(&op, "hasty", now(&op));
     let mut hasty = signed_in(&gate, &op).await;
     later(&op, &gate, 300);
     let public = hasty.go("/").await;
-    assert_eq!((public.status.as_u16(), given(&public)), (200, vec![]));
+    assert_eq!((public.status.as_u16(), public.cookies()), (200, vec![]));
     assert_eq!(gate.app.last().header("x-user-id"), None);
 }
 
@@ -301,7 +292,7 @@ async fn a_page_of_another_site_makes_nobody_sign_in_within_itself() {
             ("accept", "text/html"),
         ];
         let answer = browser.ask("GET", path, &headers).await;
-        assert_eq!(given(&answer).is_empty(), answer.status != 303, "{answer:?}");
+        assert_eq!(answer.cookies().is_empty(), answer.status != 303, "{answer:?}");
         json!([answer.status.as_u16(), gate.files.event(answer.id())["code"]])
     };
     for dest in ["iframe", "frame"] {

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use anteroom::clock::Clock;
 use e2e::app::App;
 use e2e::gate::{Gate, Setup};
-use e2e::issuer::Issuer;
 use e2e::op::{AUTHORIZE, Browser, CLIENT, COOKIE, END_SESSION, Op, pairs};
 use serde_json::json;
 
@@ -29,10 +27,7 @@ fn gate(op: &Op, more: &str) -> Gate {
     let mut setup = op.setup(more);
     setup.policy = POLICY.to_owned();
     setup.provider = format!("acr: {{ mfa: [\"urn:clinic:2fa\"] }}\n    {}", setup.provider);
-    setup.clock = Clock::manual(Issuer::new().now * 1_000);
-    let gate = op.before(setup, App::plain());
-    op.does().now = gate.clock().now().unix_seconds();
-    gate
+    op.still(setup, App::plain())
 }
 
 fn advance(op: &Op, gate: &Gate, seconds: u64) {
@@ -262,8 +257,7 @@ async fn signing_out_ends_the_session_and_goes_by_the_provider() {
     let mut browser = Browser::new(&gate).await;
     browser.sign_in(&op, "/records").await;
     let old = browser.jar.clone();
-    let button = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "same-origin")];
-    let out = browser.ask("POST", "/.anteroom/logout", &button).await;
+    let out = browser.press("/.anteroom/logout").await;
     assert_eq!(out.status, 303, "{out:?}");
     assert_eq!(out.header("clear-site-data"), "\"cache\", \"cookies\", \"storage\"", "without a section `session` too");
     let (address, query) = out.header("location").split_once('?').unwrap();

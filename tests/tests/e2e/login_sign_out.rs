@@ -8,8 +8,6 @@ use e2e::gate::{Files, Gate};
 use e2e::op::{Browser, CLIENT, COOKIE, END_SESSION, Op, pairs};
 use serde_json::json;
 
-const BUTTON: [(&str, &str); 3] =
-    [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-fetch-site", "same-origin")];
 /// The ID token's cookie.
 const ID_TOKEN: &str = "__Host-anteroom-id-token";
 
@@ -42,7 +40,7 @@ async fn signed_in(op: &Op, gate: &Gate, issuer: &str) -> Browser {
 }
 
 async fn sign_out(browser: &mut Browser) -> (String, BTreeMap<String, String>) {
-    let out: Answer = browser.ask("POST", "/.anteroom/logout", &BUTTON).await;
+    let out: Answer = browser.press("/.anteroom/logout").await;
     assert_eq!(out.status, 303, "{out:?}");
     assert!(!browser.jar.keys().any(|name| name.starts_with(COOKIE)), "{:?}", browser.jar.keys());
     let location = out.header("location");

@@ -318,6 +318,12 @@ async fn a_revoked_subject_is_out_on_every_worker_within_a_second() {
     for bad in [&["--subject", "a", "--token", "b"][..], &[], &["--subject", "a", "--for", "2y"]] {
         assert_eq!(revoke(bad).code, Some(2), "{bad:?}");
     }
+    let slip = process::run(
+        &root,
+        &["revoke", "--control", "unix:control.sock", "--issuer", "https://issuer.example", "--subject", "bob.example"],
+    );
+    assert_eq!(slip.code, Some(1), "{slip:?}");
+    assert!(slip.err.contains("nothing here has this issuer"), "{slip:?}");
 }
 
 const LIST: &str = "apiVersion: anteroom.dev/v1\nkind: Revocations\nrevoked:\n";

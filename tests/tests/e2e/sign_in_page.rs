@@ -88,7 +88,8 @@ async fn a_browser_that_comes_back_again_and_again_is_told() {
     }
     let told = browser.go("/me").await;
     assert_eq!(told.status, 401);
-    assert!(told.text().contains("signed in several times within a minute"), "{}", told.text());
+    assert!(told.text().contains("was sent to sign in several times within a minute"), "{}", told.text());
+    assert!(told.text().contains("<a href=\"/open/login?next=%2Fme\">Sign in</a>"), "{}", told.text());
     // The count is between the gate and the browser.
     let page = browser.go("/open/login").await;
     assert_eq!((page.text(), page.header("set-cookie")), ("none", "own=1; Secure; HttpOnly; SameSite=Lax"));
@@ -148,13 +149,12 @@ fn a_page_that_not_everybody_sees_is_refused() {
         ("page: /.anteroom/login", "is no path"),
         ("page: /open/login, back: \"a&b\"", "`a&b` is no name of a parameter"),
         ("page: /open/login, back: \"\"", "is no name of a parameter"),
-        ("back: next", "page"),
+        ("back: next", "lacks the key `page`"),
     ];
     for (sign_in, fault) in cases {
         let setup = Setup { app: format!(", sign_in: {{ {sign_in} }}"), ..Setup::default() };
         let files = Files::write(&setup, "127.0.0.1:3000".parse().unwrap());
-        let faults = anteroom::config::prepare(&files.path("config.yaml")).unwrap_err();
-        let text = policy::render(&faults.diagnostics, &faults.sources, false);
+        let text = files.faults();
         assert!(text.contains(fault), "{sign_in}: {text}");
     }
 }

@@ -25,10 +25,15 @@ fn app() -> App {
 }
 
 fn setup(session: &str, damaged: bool) -> Setup {
+    demanding("idle: 1h", session, damaged)
+}
+
+/// The same with these demands on sessions.
+fn demanding(demands: &str, session: &str, damaged: bool) -> Setup {
     let journal = ("state/journal", "damaged".repeat(100));
     Setup {
         app: session.to_owned(),
-        more: "session: { idle: 1h, state: state }\n".to_owned(),
+        more: format!("session: {{ {demands}, state: state }}\n"),
         health: free_port().to_string(),
         files: if damaged { vec![journal] } else { Vec::new() },
         ..Setup::default()
@@ -83,7 +88,14 @@ async fn what_was_lost_is_told_with_what_helps_those_whom_the_application_vouche
 
 #[tokio::test]
 async fn who_has_signed_out_before_goes_on_after_a_restart_by_a_cookie_that_was_not_exchanged() {
-    let gate = start(setup(VOUCHING, false));
+    // Whether the time of sessions is limited or not.
+    for demands in ["idle: 1h", "clear: []"] {
+        who_signs_in_again_goes_on(demands).await;
+    }
+}
+
+async fn who_signs_in_again_goes_on(demands: &str) {
+    let gate = start(demanding(demands, VOUCHING, false));
     assert_eq!(ask(&gate, "POST", "/open/login", "", Some("one")).await, "200");
     assert_eq!(ask(&gate, "GET", "/me", "one", None).await, "200");
     assert_eq!(ask(&gate, "POST", "/.anteroom/logout", "one", None).await, "204");
@@ -97,7 +109,7 @@ async fn who_has_signed_out_before_goes_on_after_a_restart_by_a_cookie_that_was_
     assert_eq!(ask(&gate, "GET", "/me", "four", None).await, "200");
     let gate = again(gate, |_| {});
     for (sid, then) in [("one", "SESSION_ENDED"), ("two", "200"), ("four", "SESSION_ENDED")] {
-        assert_eq!(ask(&gate, "GET", "/me", sid, None).await, then, "{sid}");
+        assert_eq!(ask(&gate, "GET", "/me", sid, None).await, then, "{demands}: {sid}");
     }
     assert_eq!(ask(&gate, "POST", "/open/login", "", Some("five")).await, "200");
     assert_eq!(ask(&gate, "GET", "/me", "five", None).await, "200");

@@ -276,13 +276,13 @@ fn endpoints(raw: &RawLogin, discovered: bool, faults: &mut Faulty<'_>) -> Optio
         }
     }
     let authorize = match &raw.authorization_endpoint {
-        Some(written) => for_browsers(written, faults).map(Some),
+        Some(written) => for_browsers(written, "", faults).map(Some),
         None => Some(None),
     };
     let end_session = match &raw.end_session_endpoint {
         None => Some(EndSession::Told),
         Some(written) if written.value == NOWHERE => Some(EndSession::Nowhere),
-        Some(written) => for_browsers(written, faults).map(EndSession::At),
+        Some(written) => for_browsers(written, ", or `none` to sign people out here alone", faults).map(EndSession::At),
     };
     let token = match &raw.token_endpoint {
         Some(written) => token_endpoint(raw, written, faults).map(Some),
@@ -324,14 +324,14 @@ fn token_endpoint(raw: &RawLogin, written: &Spanned<String>, faults: &mut Faulty
     made.ok()
 }
 
-/// An address that browsers are sent to.
-fn for_browsers(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<String> {
+/// An address that browsers are sent to; `or` is what else may be written there.
+fn for_browsers(written: &Spanned<String>, or: &str, faults: &mut Faulty<'_>) -> Option<String> {
     let uri = written.value.parse::<Uri>().ok().filter(|_| !written.value.contains(['#', '@']));
     if uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty())) {
         return Some(written.value.clone());
     }
     let message = format!("`{}` is no address that a browser could be sent to", written.value);
-    faults.at(written.span, "login", message, "people sign in over TLS only: write `https://…`");
+    faults.at(written.span, "login", message, &format!("people sign in over TLS only: write `https://…`{or}"));
     None
 }
 

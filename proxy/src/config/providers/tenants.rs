@@ -101,6 +101,15 @@ pub(super) fn tenants(raw: &RawProvider, faults: &mut Faulty<'_>) -> Option<Opti
     }
     let listed: Option<Vec<TenantId>> = written.iter().map(|one| named(one, faults)).collect();
     let listed = listed?;
+    if let Some(any) = written.iter().find(|one| one.value == ANY) {
+        let message = format!("a tenant is called `{ANY}` here, and it is the only one of that name that counts");
+        faults.warn(
+            any.span,
+            "tenant",
+            message,
+            "write `tenants: any`, without brackets, for all that the tokens name",
+        );
+    }
     if let Some(fixed) = raw.tenant.as_ref().filter(|fixed| !listed.iter().any(|one| one.as_str() == fixed.value)) {
         let hint = "add it there, or take `tenants` out";
         faults.at(fixed.span, "tenant", format!("`{}` is not one of `tenants`", fixed.value), hint);

@@ -5,6 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use aws_lc_rs::digest::{SHA256, digest};
 use policy::{TenantId, Vouched};
 
 use super::algorithm::Algorithm;
@@ -112,6 +113,8 @@ impl std::error::Error for ProviderFault {}
 #[derive(Clone, Debug)]
 pub struct Provider {
     settings: ProviderSettings,
+    /// What its tokens are remembered under.
+    number: u64,
     is_shown: bool,
 }
 
@@ -139,7 +142,7 @@ impl Provider {
             return Err(ProviderFault::Leeway);
         }
         let types = settings.types.iter().map(|one| bare_type(one)).collect();
-        Ok(Self { settings: ProviderSettings { types, ..settings }, is_shown: true })
+        Ok(Self { number: number(&settings), settings: ProviderSettings { types, ..settings }, is_shown: true })
     }
 
     /// Its name in the configuration.
@@ -167,6 +170,11 @@ impl Provider {
         self.settings.generation
     }
 
+    /// Another number than that of every other provider, and than its own under other settings.
+    pub(super) fn number(&self) -> u64 {
+        self.number
+    }
+
     /// The same provider as the judge of ID tokens that `client` fetched from it itself: what keeps tokens of other kinds and
     /// other programs away does not apply to them, and their claims mean the same, but for how they show factors.
     #[must_use]
@@ -186,7 +194,7 @@ impl Provider {
             generation: !settings.generation,
             ..settings.clone()
         };
-        Self { settings, is_shown: false }
+        Self { number: number(&settings), settings, is_shown: false }
     }
 
     /// Whether its tokens are shown by whoever asks; if not, the gate has fetched them itself.
@@ -305,6 +313,12 @@ impl Provider {
     pub(crate) fn claims(&self) -> &ClaimMap {
         &self.settings.claims
     }
+}
+
+/// The name stands last, so that no two pairs make one text.
+fn number(settings: &ProviderSettings) -> u64 {
+    let text = [&settings.generation.to_be_bytes(), settings.name.as_bytes()].concat();
+    digest(&SHA256, &text).as_ref().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
 }
 
 /// A media type as RFC 7515, 4.1.9 compares it.

@@ -1,11 +1,11 @@
 //! Verified tokens are verified once: what was believed, and by which key, is remembered.
 //!
 //! Decides nothing anew: a remembered token is used only while it is valid now and its key is still in the provider's
-//! set. Keys of memory are SHA-256 over token, provider and its generation; no token is ever kept.
+//! set. Keys of memory are the provider's number and SHA-256 over the token; no token is ever kept.
 
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{SHA256, digest};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use policy::Principal;
@@ -35,8 +35,21 @@ pub struct Remembered {
     refused: Cache<Mark, Refused>,
 }
 
-/// SHA-256 of token, provider and generation, at full length: a collision would be a way in.
-type Mark = [u8; 32];
+/// A token at a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Mark {
+    provider: u64,
+    /// SHA-256 of the token, at full length: a collision would be a way in.
+    token: [u8; 32],
+}
+
+impl Mark {
+    fn of(token: &str, provider: &Provider) -> Self {
+        let mut mark = Self { provider: provider.number(), token: [0; 32] };
+        mark.token.iter_mut().zip(digest(&SHA256, token.as_bytes()).as_ref()).for_each(|(to, from)| *to = *from);
+        mark
+    }
+}
 
 #[derive(Clone, Debug)]
 struct Entry {
@@ -80,7 +93,7 @@ impl Remembered {
         if token.len() > MAX_TOKEN {
             return Some(Err(TokenFault::TooLong));
         }
-        self.recall(&mark(token, provider), provider, &keys, now.unix_seconds())
+        self.recall(&Mark::of(token, provider), provider, &keys, now.unix_seconds())
     }
 
     /// Who sent this token and which key has signed it, at `now`, by a fresh look, which is then remembered. Asks for fresh
@@ -98,11 +111,13 @@ impl Remembered {
         let keys = store.current(now.monotone)?;
         let judged = judge(token, provider, &keys, now.unix_seconds());
         match &judged {
-            Ok(entry) if token.len() <= MAX_REMEMBERED => self.verified.insert(mark(token, provider), entry.clone()),
+            Ok(entry) if token.len() <= MAX_REMEMBERED => {
+                self.verified.insert(Mark::of(token, provider), entry.clone())
+            }
             Ok(_) => {}
             // Only what cannot change: a malformed token, and a bad signature under the very key that it names.
             Err(refused) if refused.fault.is_malformed() || refused.under.is_some() => {
-                self.refused.insert(mark(token, provider), *refused);
+                self.refused.insert(Mark::of(token, provider), *refused);
             }
             Err(refused) => store.refused(token, refused.fault, now.unix_seconds()),
         }
@@ -148,19 +163,6 @@ fn judge(token: &str, provider: &Provider, keys: &KeySet, now: u64) -> Result<En
         tracing::info!(provider = provider.name(), detail, "a token proves less than it says");
     }
     Ok(Entry { principal, lifetime: verified.lifetime(), key: verified.key() })
-}
-
-/// The name's length goes first, so that no two triples make one text.
-fn mark(token: &str, provider: &Provider) -> Mark {
-    let name = provider.name();
-    let mut context = Context::new(&SHA256);
-    context.update(&(name.len() as u64).to_be_bytes());
-    context.update(name.as_bytes());
-    context.update(&provider.generation().to_be_bytes());
-    context.update(token.as_bytes());
-    let mut mark = [0; 32];
-    mark.iter_mut().zip(context.finish().as_ref()).for_each(|(to, from)| *to = *from);
-    mark
 }
 
 #[cfg(test)]

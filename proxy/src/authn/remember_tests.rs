@@ -200,10 +200,11 @@ fn callers_of_whom_much_is_said_take_the_places_of_others() {
     let token = maker.token("EdDSA", "e", json!({ "roles": roles }));
     assert!(token.len() < MAX_REMEMBERED);
     look(&memory, &token, &provider(), &store, NOW).unwrap();
-    let large = memory.verified.get(&mark(&token, &provider())).unwrap();
+    let large = memory.verified.get(&Mark::of(&token, &provider())).unwrap();
     assert!(large.principal.weight() > 4 * PLACE, "{}", large.principal.weight());
     for number in 0..2_000_u32 {
-        memory.verified.insert(std::array::from_fn(|at| number.to_be_bytes()[at % 4]), large.clone());
+        let token = std::array::from_fn(|at| number.to_be_bytes()[at % 4]);
+        memory.verified.insert(Mark { provider: 0, token }, large.clone());
     }
     let (kept, _) = stored(&memory);
     let most = MAX_VERIFIED * PLACE as u64 / large.principal.weight() as u64;

@@ -86,6 +86,7 @@ pub(super) fn clean(headers: &mut HeaderMap) {
 
 /// Sets the strict headers. A content policy of the application stays beside ours: a browser enforces both.
 pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestId, audience: Audience) {
+    cache::limit(headers, audience);
     for name in &strict.removed {
         headers.remove(name);
     }
@@ -95,7 +96,6 @@ pub(super) fn seal(headers: &mut HeaderMap, strict: &AnswerHeaders, id: RequestI
     for (name, value) in &strict.appended {
         headers.append(name.clone(), value.clone());
     }
-    cache::limit(headers, audience);
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.insert(strict.request.clone(), value);
     }

@@ -57,11 +57,13 @@ pub fn path(raw: &str) -> Result<String, &'static str> {
         }
     }
     // Behind a `;` is a parameter to some, so `..;` is `..` to them (CVE-2021-29492).
-    let bare = |segment: &str| segment.split(';').next().unwrap_or_default().replace("%2F", "/");
-    if canonical.split('/').any(|segment| bare(segment).split('/').any(|piece| piece == "." || piece == "..")) {
+    let bare = |segment| str::split(segment, ';').next().unwrap_or_default();
+    if canonical.split('/').any(|segment| bare(segment).split("%2F").any(|piece| piece == "." || piece == "..")) {
         return Err("dot segment");
     }
-    if percent_decoded(&canonical).is_none() { Err("escapes that are not UTF-8") } else { Ok(canonical) }
+    // Without an escape it is ASCII.
+    let is_text = !canonical.contains('%') || percent_decoded(&canonical).is_some();
+    if is_text { Ok(canonical) } else { Err("escapes that are not UTF-8") }
 }
 
 /// Reads the two digits behind a `%` and appends what they stand for: the character where it is unreserved, the escape

@@ -106,8 +106,8 @@ pub(super) fn rewrite(
     host: &str,
     trail: &Trail,
 ) -> Result<(), Rejection> {
-    strip(headers, runtime);
     strip_credentials(headers, runtime, caller)?;
+    strip(headers, runtime);
     let mut written = Written::to(headers);
     set_identity(&mut written, runtime, passage.identity(), trail)?;
     set_forwarding(&mut written, host, trail)?;

@@ -4,15 +4,15 @@
 //! open from the moment that the request is sure to be recorded until its last byte, either way; dropped, it leaves the list by itself.
 //! There are never more than requests and connections may be (`limits`).
 
-use std::collections::HashMap;
 use std::future::poll_fn;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use http::{HeaderMap, Method};
 use policy::{Principal, SessionTerms, TenantId};
+use slab::Slab;
 
 use super::life::Fault;
 use crate::app_session::Vouching;
@@ -132,6 +132,7 @@ pub(crate) struct Stream {
     why: AtomicU8,
     /// Whoever carries the answer, and whoever carries the request's body.
     wakers: Mutex<[Option<Waker>; 2]>,
+    place: Option<Place>,
 }
 
 /// A judgement of a stream.
@@ -162,6 +163,7 @@ impl Stream {
             judged: Mutex::new(judged),
             why: AtomicU8::new(0),
             wakers: Mutex::default(),
+            place: None,
         }
     }
 
@@ -193,17 +195,18 @@ impl Stream {
 /// The list of all of them.
 #[derive(Debug)]
 pub(crate) struct Open {
-    parts: Vec<Mutex<HashMap<u64, Arc<Stream>>>>,
-    next: AtomicU64,
+    parts: Vec<Mutex<Part>>,
+    next: AtomicUsize,
 }
 
 impl Default for Open {
     fn default() -> Self {
-        Self { parts: (0..PARTS).map(|_| Mutex::default()).collect(), next: AtomicU64::new(0) }
+        Self { parts: (0..PARTS).map(|_| Mutex::default()).collect(), next: AtomicUsize::new(0) }
     }
 }
 
-type Part = HashMap<u64, Arc<Stream>>;
+/// The list keeps nothing open: whoever carries a stream does.
+type Part = Slab<Weak<Stream>>;
 
 impl Open {
     /// How many are open.
@@ -212,23 +215,22 @@ impl Open {
     }
 
     /// Lists one for as long as the answer lives.
-    pub(crate) fn list(self: &Arc<Self>, stream: Stream) -> Held {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
+    pub(crate) fn list(self: &Arc<Self>, mut stream: Stream) -> Held {
+        let part = self.next.fetch_add(1, Ordering::Relaxed) % PARTS;
+        let Some(mut places) = self.parts.get(part).map(locked) else {
+            return Held { stream: Arc::new(stream), way: Way::Answer };
+        };
+        let entry = places.vacant_entry();
+        stream.place = Some(Place { open: Arc::clone(self), part, number: entry.key() });
         let stream = Arc::new(stream);
-        if let Some(mut part) = self.part(number) {
-            part.insert(number, Arc::clone(&stream));
-        }
-        Held { place: Arc::new(Place { stream, number, open: Arc::clone(self) }), way: Way::Answer }
+        entry.insert(Arc::downgrade(&stream));
+        Held { stream, way: Way::Answer }
     }
 
     /// All that are open now.
     pub(crate) fn all(&self) -> Vec<Arc<Stream>> {
-        self.parts.iter().flat_map(|part| locked(part).values().cloned().collect::<Vec<_>>()).collect()
-    }
-
-    fn part(&self, number: u64) -> Option<MutexGuard<'_, Part>> {
-        let at = usize::try_from(number % PARTS as u64).ok()?;
-        self.parts.get(at).map(locked)
+        let streams = |part| locked(part).iter().filter_map(|(_, stream)| stream.upgrade()).collect::<Vec<_>>();
+        self.parts.iter().flat_map(streams).collect()
     }
 }
 
@@ -236,12 +238,20 @@ fn locked(part: &Mutex<Part>) -> MutexGuard<'_, Part> {
     part.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A place in the list.
+/// A place in the list, which its stream leaves by itself.
 #[derive(Debug)]
 struct Place {
-    stream: Arc<Stream>,
-    number: u64,
     open: Arc<Open>,
+    part: usize,
+    number: usize,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if let Some(part) = self.open.parts.get(self.part) {
+            locked(part).try_remove(self.number);
+        }
+    }
 }
 
 /// Which way the bytes go.
@@ -254,7 +264,7 @@ enum Way {
 /// A share of a place in the list. Whoever carries the stream holds one, and asks it whether to go on.
 #[derive(Debug)]
 pub(crate) struct Held {
-    place: Arc<Place>,
+    stream: Arc<Stream>,
     way: Way,
 }
 
@@ -265,7 +275,7 @@ impl Held {
             return Poll::Ready(why);
         }
         {
-            let [answer, upload] = &mut *self.place.stream.wakers.lock().unwrap_or_else(PoisonError::into_inner);
+            let [answer, upload] = &mut *self.stream.wakers.lock().unwrap_or_else(PoisonError::into_inner);
             let waker = match self.way {
                 Way::Answer => answer,
                 Way::Upload => upload,
@@ -280,30 +290,22 @@ impl Held {
 
     /// Why it has to end, where it has.
     pub(crate) fn why(&self) -> Option<Cut> {
-        self.place.stream.why()
+        self.stream.why()
     }
 
     /// A share for the request's body, which may take longer than the answer.
     pub(crate) fn upload(&self) -> Self {
-        Self { place: Arc::clone(&self.place), way: Way::Upload }
+        Self { stream: Arc::clone(&self.stream), way: Way::Upload }
     }
 
     /// Whether this is that stream.
     pub(crate) fn is(&self, stream: &Arc<Stream>) -> bool {
-        Arc::ptr_eq(&self.place.stream, stream)
+        Arc::ptr_eq(&self.stream, stream)
     }
 
     /// Waits until it has to end.
     pub(crate) async fn cut(&self) -> Cut {
         poll_fn(|cx| self.poll_cut(cx)).await
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        if let Some(mut part) = self.open.part(self.number) {
-            part.remove(&self.number);
-        }
     }
 }
 

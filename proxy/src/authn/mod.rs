@@ -56,6 +56,7 @@ pub use outline::{Check, Outline};
 pub use preset::{
     Asked, IdTokens, KnownAudience, KnownClients, KnownCookie, Preset, Profile, SignInPlace, SignOut, TokenKind,
 };
+pub(crate) use provider::bare_type;
 pub use provider::{Contexts, MAX_LEEWAY_S, Provider, ProviderFault, ProviderSettings};
 pub use remember::Remembered;
 pub(crate) use remember::places;

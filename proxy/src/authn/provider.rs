@@ -322,7 +322,7 @@ fn number(settings: &ProviderSettings) -> u64 {
 }
 
 /// A media type as RFC 7515, 4.1.9 compares it.
-fn bare_type(typ: &str) -> String {
+pub(crate) fn bare_type(typ: &str) -> String {
     let lower = typ.to_ascii_lowercase();
     lower.strip_prefix("application/").map_or(lower.clone(), ToOwned::to_owned)
 }

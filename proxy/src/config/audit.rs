@@ -4,11 +4,13 @@ use std::path::PathBuf;
 
 use policy::Spanned;
 use policy::units::ByteSize;
+use redact::PseudonymKey;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Faulty, size};
 use super::raw::{RawConfig, RawFile};
+use crate::authn::is_one_byte;
 
 /// How identifiers are replaced in the record.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
@@ -59,6 +61,17 @@ pub struct AuditPlan {
     pub size: u64,
     /// The name of this gate in the record, where one was given.
     pub origin: Option<String>,
+}
+
+pub(super) fn pseudonym_key(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<PseudonymKey> {
+    let written = config.redact.pseudonym_key.as_ref()?;
+    let bytes = faults.file(&written.file)?;
+    let key = PseudonymKey::new(bytes).map_err(|fault| fault.to_string());
+    let key = key.and_then(|key| match is_one_byte(bytes.trim_ascii()) {
+        true => Err("the pseudonym key is one byte again and again, which is no secret".to_owned()),
+        false => Ok(key),
+    });
+    key.map_err(|fault| faults.at(written.file.span, "secret", fault, "make one with `openssl rand -hex 32`")).ok()
 }
 
 pub(super) fn audit_plan(config: &RawConfig, faults: &mut Faulty<'_>) -> Option<AuditPlan> {

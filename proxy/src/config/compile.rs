@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use policy::units::Period;
 use policy::{Diagnostic, FileId, RawPolicy, Span, Spanned};
-use redact::PseudonymKey;
 
-use super::audit::{AuditPlan, audit_plan};
+use super::audit::{self, AuditPlan, audit_plan};
 use super::drain::drain_times;
 use super::files::FileSet;
 use super::load::{Faults, Loaded};
@@ -97,14 +96,7 @@ pub(super) fn compile(loaded: Loaded, set: FileSet) -> Result<Plan, Faults> {
     let security_txt = config.security_txt.as_ref().and_then(|raw| security_txt::compile(raw, &mut faults));
     let client_address = client_address::client_address(&config.client_address, &mut faults);
     let limits = limits::bounds(&config.limits, &mut faults);
-    let pseudonym_key = config.redact.pseudonym_key.as_ref().and_then(|key| {
-        let bytes = faults.file(&key.file)?;
-        PseudonymKey::new(bytes)
-            .map_err(|fault| {
-                faults.at(key.file.span, "secret", fault.to_string(), "make one with `openssl rand -hex 32`")
-            })
-            .ok()
-    });
+    let pseudonym_key = audit::pseudonym_key(&config, &mut faults);
     let (providers, key_sources) = providers::compile(&config, identity.as_ref(), &mut faults);
     let names = (identity.as_ref(), answer_headers.as_ref());
     let (sessions, session_files) = session::compile(&config, policy.as_ref(), &providers, names, &mut faults);

@@ -148,6 +148,10 @@ const DIRECTIVES: [&str; 23] = [
 pub(crate) struct Reports(Arc<[[AtomicU64; Disposition::ALL.len()]; DIRECTIVES.len()]>);
 
 impl Reports {
+    /// How many counts there are.
+    #[cfg(test)]
+    pub(crate) const SETS: usize = Disposition::ALL.len() * DIRECTIVES.len();
+
     /// Counts one. `directive` is what the report names: a directive, with its sources in older browsers.
     pub(crate) fn add(&self, directive: &str, disposition: Disposition) {
         let name = directive.split_ascii_whitespace().next().unwrap_or_default();

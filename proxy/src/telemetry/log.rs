@@ -31,7 +31,7 @@ const TEXT_LIMIT: usize = 2_048;
 /// From how many seconds on the provider's clock is said to be behind.
 const SLOW_S: u64 = 5;
 /// The lines that may wait for the reader of standard output.
-const WAITING_LINES: usize = 16_384;
+const WAITING_LINES: usize = 4_096;
 
 /// The fields that may be written, beside `message`. None of them can hold what a client chose.
 const FIELDS: [&str; 22] = [

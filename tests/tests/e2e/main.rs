@@ -95,6 +95,7 @@ mod takeover;
 mod telemetry;
 mod tls;
 mod transports;
+mod unsafe_settings;
 mod upstream;
 mod websocket;
 mod websocket_h2;

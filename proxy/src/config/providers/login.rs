@@ -326,6 +326,13 @@ fn token_endpoint(raw: &RawLogin, written: &Spanned<String>, faults: &mut Faulty
 
 /// An address that browsers are sent to; `or` is what else may be written there.
 fn for_browsers(written: &Spanned<String>, or: &str, faults: &mut Faulty<'_>) -> Option<String> {
+    let query = written.value.split_once('?').map_or("", |(_, query)| query);
+    if let Some(field) = OURS.iter().find(|ours| query.split('&').any(|pair| pair.split('=').next() == Some(**ours))) {
+        // RFC 6749, section 3.1: no parameter more than once.
+        let message = format!("the gate says `{field}` itself, and a provider may read either of the two");
+        faults.at(written.span, "login", message, "take it out of the address");
+        return None;
+    }
     let uri = written.value.parse::<Uri>().ok().filter(|_| !written.value.contains(['#', '@']));
     if uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty())) {
         return Some(written.value.clone());
@@ -334,6 +341,27 @@ fn for_browsers(written: &Spanned<String>, or: &str, faults: &mut Faulty<'_>) ->
     faults.at(written.span, "login", message, &format!("people sign in over TLS only: write `https://…`{or}"));
     None
 }
+
+/// What the gate says in the addresses that it sends browsers to.
+const OURS: [&str; 17] = [
+    "response_type",
+    "response_mode",
+    "request",
+    "request_uri",
+    "client_id",
+    "redirect_uri",
+    "scope",
+    "state",
+    "nonce",
+    "code_challenge",
+    "code_challenge_method",
+    "prompt",
+    "max_age",
+    "acr_values",
+    "claims",
+    "id_token_hint",
+    "post_logout_redirect_uri",
+];
 
 fn names(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<Names> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

@@ -5,11 +5,16 @@ use policy::Spanned;
 
 use super::Faulty;
 use super::raw::RawProvider;
-use crate::authn::{KnownAudience, KnownClients, Preset};
+use crate::authn::{KnownAudience, KnownClients, Preset, bare_type};
 
 /// The most clients or audiences of one provider, and the longest name of one, in bytes.
 const MOST_NAMES: usize = 256;
 const LONGEST_NAME: usize = 256;
+/// Kinds of tokens (`typ`) that say something else than who is asking, and which may well name a person: a logout (OpenID Connect
+/// Back-Channel Logout 1.0, 2.4), an event (RFC 8417), the proof of a key (RFC 9449), a request (RFC 9101), what a server says of
+/// another token (RFC 9701).
+const NOT_FOR_ACCESS: [&str; 5] =
+    ["logout+jwt", "secevent+jwt", "dpop+jwt", "oauth-authz-req+jwt", "token-introspection+jwt"];
 
 pub(super) fn check(raw: &RawProvider, faults: &mut Faulty<'_>) {
     let profile = raw.preset.profile();
@@ -30,6 +35,7 @@ pub(super) fn check(raw: &RawProvider, faults: &mut Faulty<'_>) {
         let message = format!("`{key}` lists nothing, so nobody could ever sign in");
         faults.at(span, "provider", message, "list at least one, or leave it out for what the preset fills in");
     }
+    kinds_of_tokens(raw, faults);
     if let Some(kinds) = &raw.kinds {
         if profile.kinds.is_empty() {
             let message = format!("nothing tells kinds of tokens of `{}` apart", raw.preset.name());
@@ -43,6 +49,22 @@ pub(super) fn check(raw: &RawProvider, faults: &mut Faulty<'_>) {
     if raw.allow_anonymous && !matches!(raw.preset, Preset::Supabase | Preset::Firebase) {
         let hint = "take it out: it is for the presets `supabase` and `firebase`";
         faults.at(raw.issuer.span, "provider", "`allow_anonymous` says nothing of this provider's tokens", hint);
+    }
+}
+
+fn kinds_of_tokens(raw: &RawProvider, faults: &mut Faulty<'_>) {
+    let Some(types) = &raw.types else { return };
+    // RFC 6838, section 4.2.
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+/".contains(&byte);
+    for one in &types.value {
+        let bare = bare_type(one);
+        if NOT_FOR_ACCESS.contains(&bare.as_str()) {
+            let hint = "take it out: such a token would be as good as one for access";
+            faults.at(types.span, "provider", format!("tokens of the type `{one}` do not say who is asking"), hint);
+        } else if bare.is_empty() || !bare.bytes().all(plain) {
+            let hint = "name types as they stand in tokens, one by one: `[at+jwt]`";
+            faults.at(types.span, "provider", format!("`{one}` is no type of a token"), hint);
+        }
     }
 }
 

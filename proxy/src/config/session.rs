@@ -4,7 +4,6 @@
 //! opened when the gate starts.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
@@ -164,20 +163,8 @@ pub(super) fn compile(
             }
         }
     });
-    let state = raw.state.as_ref().map(|folder| state(folder, config, faults));
+    let state = raw.state.as_ref().map(|folder| faults.base.join(&folder.value));
     (rules, SessionFiles { state, revoked })
-}
-
-/// The folder for what survives a restart. In the record's it would be a file that nobody has sealed, and which no reader of a record
-/// expects there; and the other way round.
-fn state(written: &Spanned<String>, config: &RawConfig, faults: &mut Faulty<'_>) -> PathBuf {
-    let (state, record) = (faults.base.join(&written.value), faults.base.join(&config.audit.directory.value));
-    if state.starts_with(&record) || record.starts_with(&state) {
-        let message =
-            format!("`{}` and the record's folder `{}` share files", written.value, config.audit.directory.value);
-        faults.at(written.span, "session", message, "give it a folder beside that one");
-    }
-    state
 }
 
 /// Whole seconds.

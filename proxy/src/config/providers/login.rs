@@ -21,6 +21,7 @@ use crate::config::reach::reach;
 use crate::login::cookies::PREFIX;
 use crate::login::{ClientAuth, ClientSecret, EndSession, Endpoints, Login, LoginSettings, Names, Prompt, SealKeys};
 use crate::outbound::{Endpoint, EndpointFault};
+use crate::pipeline::canonical;
 
 /// The longest lifetime of a session.
 const LIFETIME: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -178,7 +179,7 @@ pub(super) fn compile(
         faults.at(auth.span, "login", "`client_auth` says how a secret is shown, and there is none", hint);
     }
     let scopes = scopes(&raw.scopes, faults);
-    let endpoints = endpoints(raw, discovered, faults);
+    let endpoints = endpoints(raw, provider.preset.profile().sign_out.back, discovered, faults);
     let names = names(&raw.cookie, faults);
     let keys = faults.file(&raw.keys.file).and_then(|text| {
         let keys = SealKeys::read(text);
@@ -260,7 +261,7 @@ fn scopes(written: &Spanned<Vec<String>>, faults: &mut Faulty<'_>) -> Option<Str
 }
 
 /// The addresses that are written; those that are not have to be in the provider's metadata.
-fn endpoints(raw: &RawLogin, discovered: bool, faults: &mut Faulty<'_>) -> Option<Endpoints> {
+fn endpoints(raw: &RawLogin, back: &str, discovered: bool, faults: &mut Faulty<'_>) -> Option<Endpoints> {
     for (key, written) in [("authorization", &raw.authorization_endpoint), ("token", &raw.token_endpoint)] {
         if written.is_none() && !discovered {
             let message = format!("nothing says where the `{key}_endpoint` is");
@@ -276,13 +277,16 @@ fn endpoints(raw: &RawLogin, discovered: bool, faults: &mut Faulty<'_>) -> Optio
         }
     }
     let authorize = match &raw.authorization_endpoint {
-        Some(written) => for_browsers(written, "", faults).map(Some),
+        Some(written) => for_browsers(written, &AT_SIGN_IN, "", faults).map(Some),
         None => Some(None),
     };
     let end_session = match &raw.end_session_endpoint {
         None => Some(EndSession::Told),
         Some(written) if written.value == NOWHERE => Some(EndSession::Nowhere),
-        Some(written) => for_browsers(written, ", or `none` to sign people out here alone", faults).map(EndSession::At),
+        Some(written) => {
+            let ours = ["client_id", "id_token_hint", back];
+            for_browsers(written, &ours, ", or `none` to sign people out here alone", faults).map(EndSession::At)
+        }
     };
     let token = match &raw.token_endpoint {
         Some(written) => token_endpoint(raw, written, faults).map(Some),
@@ -324,30 +328,9 @@ fn token_endpoint(raw: &RawLogin, written: &Spanned<String>, faults: &mut Faulty
     made.ok()
 }
 
-/// An address that browsers are sent to; `or` is what else may be written there.
-fn for_browsers(written: &Spanned<String>, or: &str, faults: &mut Faulty<'_>) -> Option<String> {
-    let query = written.value.split_once('?').map_or("", |(_, query)| query);
-    if let Some(field) = OURS.iter().find(|ours| query.split('&').any(|pair| pair.split('=').next() == Some(**ours))) {
-        // RFC 6749, section 3.1: no parameter more than once.
-        let message = format!("the gate says `{field}` itself, and a provider may read either of the two");
-        faults.at(written.span, "login", message, "take it out of the address");
-        return None;
-    }
-    let uri = written.value.parse::<Uri>().ok().filter(|_| !written.value.contains(['#', '@']));
-    if uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty())) {
-        return Some(written.value.clone());
-    }
-    let message = format!("`{}` is no address that a browser could be sent to", written.value);
-    faults.at(written.span, "login", message, &format!("people sign in over TLS only: write `https://…`{or}"));
-    None
-}
-
-/// What the gate says in the addresses that it sends browsers to.
-const OURS: [&str; 17] = [
+/// What the gate says in the address that people sign in at, some of it only where more is asked of them.
+const AT_SIGN_IN: [&str; 12] = [
     "response_type",
-    "response_mode",
-    "request",
-    "request_uri",
     "client_id",
     "redirect_uri",
     "scope",
@@ -359,9 +342,26 @@ const OURS: [&str; 17] = [
     "max_age",
     "acr_values",
     "claims",
-    "id_token_hint",
-    "post_logout_redirect_uri",
 ];
+
+/// An address that browsers are sent to, to which the gate adds the fields `ours`; `or` is what else may be written there.
+fn for_browsers(written: &Spanned<String>, ours: &[&str], or: &str, faults: &mut Faulty<'_>) -> Option<String> {
+    let query = written.value.split_once('?').map_or("", |(_, query)| query);
+    let names = query.split('&').filter_map(|pair| canonical::form_decoded(pair.split('=').next()?));
+    // RFC 6749, section 3.1: no parameter more than once.
+    if let Some(name) = names.into_iter().find(|name| ours.contains(&name.as_str())) {
+        let message = format!("the gate says `{name}` itself, and a provider may read either of the two");
+        faults.at(written.span, "login", message, "take it out of the address");
+        return None;
+    }
+    let uri = written.value.parse::<Uri>().ok().filter(|_| !written.value.contains(['#', '@']));
+    if uri.is_some_and(|uri| uri.scheme_str() == Some("https") && uri.host().is_some_and(|host| !host.is_empty())) {
+        return Some(written.value.clone());
+    }
+    let message = format!("`{}` is no address that a browser could be sent to", written.value);
+    faults.at(written.span, "login", message, &format!("people sign in over TLS only: write `https://…`{or}"));
+    None
+}
 
 fn names(written: &Spanned<String>, faults: &mut Faulty<'_>) -> Option<Names> {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);

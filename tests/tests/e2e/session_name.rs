@@ -147,7 +147,7 @@ async fn a_list_for_many_gates_ends_it_where_the_key_is_the_same() {
         let more = "session: { revoked: revoked.yaml, state: state }\n".to_owned();
         Gate::start(Setup { files, more, ..Setup::default() }, App::plain())
     };
-    let (one, replica, other) = (start("k"), start("k"), start("x"));
+    let (one, replica, other) = (start("ours "), start("ours "), start("theirs "));
     let mut names = Vec::new();
     for gate in [&one, &replica, &other] {
         let mut client = Client::open(gate, Protocol::Http2).await;
